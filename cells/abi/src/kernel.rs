@@ -11,7 +11,9 @@ use crate::token::RawCap;
 
 /// The most bytes of a message body that the kernel copies; larger data travels in a lent Buf.
 pub const BODY_MAX: usize = 2048;
-/// The most capabilities in one message.
+/// Words of arguments and results of an invocation.
+pub const WORDS: usize = 10;
+/// A timeout that never comes.
 pub const TIMEOUT_NONE: u64 = u64::MAX;
 
 /// Outcome of a kernel function, in RAX and RDX.
@@ -51,6 +53,7 @@ pub struct Exchange {
 
 /// A request as its server receives it.
 #[repr(C)]
+#[derive(Debug)]
 pub struct Message {
     /// The label, or [`Message::NOTIFICATION`] when a bound notification was signalled.
     pub label: u32,
@@ -123,6 +126,8 @@ pub struct Start {
     pub heap: usize,
     /// Bytes of heap, 0 for a thread that shares its cell's.
     pub heap_length: usize,
+    /// The token of the cell's own CNode.
+    pub cnode: RawCap,
     /// An argument that the creator chose.
     pub argument: u64,
 }
@@ -194,7 +199,7 @@ pub enum Operation {
     Inspect = 0x0204,
     /// Frame or Buf: VSpace token; answers the address.
     Map = 0x0300,
-    /// Tcb: CNode token, VSpace token, stack Frame token, heap Frame token, entry (0: the image's), argument.
+    /// Tcb: tokens of CNode, VSpace, stack Frame and heap Frame, argument.
     TcbConfigure = 0x0400,
     /// Tcb: makes it runnable.
     TcbStart = 0x0401,
@@ -277,7 +282,13 @@ pub enum Clock {
 #[cfg(target_os = "none")]
 unsafe extern "C" {
     /// Calls an endpoint with three words and waits for the reply.
-    pub fn telos_k_call(first: u64, second: u64, third: u64, target: u64, generation: u64) -> Answer;
+    pub fn telos_k_call(
+        first: u64,
+        second: u64,
+        third: u64,
+        target: u64,
+        generation: u64,
+    ) -> Answer;
     /// Calls an endpoint with a body, a Buf, a capability or a timeout.
     pub fn telos_k_exchange(
         first: u64,
@@ -309,7 +320,12 @@ unsafe extern "C" {
     /// Waits for a notification and takes its bits.
     pub fn telos_k_wait(slot: u64, generation: u64, timeout: u64) -> Answer;
     /// Works on a kernel object; `words` holds arguments and, after it, results.
-    pub fn telos_k_invoke(operation: u64, slot: u64, generation: u64, words: *mut [u64; 8]) -> Answer;
+    pub fn telos_k_invoke(
+        operation: u64,
+        slot: u64,
+        generation: u64,
+        words: *mut [u64; WORDS],
+    ) -> Answer;
     /// Gives the processor to the next thread of the same priority.
     pub fn telos_k_yield();
     /// Sleeps for so many nanoseconds.

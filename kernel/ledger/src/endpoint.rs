@@ -58,7 +58,10 @@ impl Endpoint {
     /// # Errors
     /// [`AbiError::LabelOutOfRange`].
     pub fn serve(&mut self, label: u32, signature: u64) -> Result<(), AbiError> {
-        let entry = self.signatures.get_mut(label as usize).ok_or(AbiError::LabelOutOfRange)?;
+        let entry = self
+            .signatures
+            .get_mut(label as usize)
+            .ok_or(AbiError::LabelOutOfRange)?;
         *entry = signature;
         self.labels |= 1 << label;
         Ok(())
@@ -122,7 +125,10 @@ impl Endpoint {
     /// # Safety
     /// See the crate's contract; the receiver waits nowhere and its `reply` points to a live reply object.
     #[inline(always)]
-    pub unsafe fn receive(endpoint: *mut Endpoint, receiver: *mut Receiver) -> Result<Received, ReplyError> {
+    pub unsafe fn receive(
+        endpoint: *mut Endpoint,
+        receiver: *mut Receiver,
+    ) -> Result<Received, ReplyError> {
         // SAFETY: the endpoint is live by the contract.
         let this = unsafe { &mut *endpoint };
         // SAFETY: so is the receiver.
@@ -231,8 +237,10 @@ impl Endpoint {
         unsafe { (*request).state = State::Parked };
         // SAFETY: as above.
         let priority = unsafe { (*request).priority };
-        // SAFETY: on no list; the closure is handed live nodes of this list.
-        unsafe { self.parked.insert_sorted(request.cast(), |other| (*other.cast::<Request>()).priority < priority) };
+        // SAFETY: the list hands the closure its own live nodes.
+        let later = |other: *mut Link| unsafe { (*other.cast::<Request>()).priority < priority };
+        // SAFETY: on no list.
+        unsafe { self.parked.insert_sorted(request.cast(), later) };
     }
 
     /// # Safety

@@ -45,7 +45,10 @@ impl Default for RunQueue {
 impl RunQueue {
     /// An empty queue.
     pub const fn new() -> Self {
-        RunQueue { occupied: 0, queues: [const { List::EMPTY }; PRIORITIES as usize] }
+        RunQueue {
+            occupied: 0,
+            queues: [const { List::EMPTY }; PRIORITIES as usize],
+        }
     }
 
     /// Appends a node to the queue of its priority; nothing if it stands there already.
@@ -72,7 +75,9 @@ impl RunQueue {
     /// The contract of [`lists`].
     #[inline(always)]
     pub unsafe fn pop(&mut self) -> *mut RunNode {
-        let Some(priority) = self.highest() else { return core::ptr::null_mut() };
+        let Some(priority) = self.highest() else {
+            return core::ptr::null_mut();
+        };
         let node = self.queues[priority as usize].first().cast();
         // SAFETY: the first node of an occupied queue is live and queued.
         unsafe { self.remove(node) };

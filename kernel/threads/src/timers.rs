@@ -41,8 +41,10 @@ impl Timers {
         let this = unsafe { &mut *node };
         this.deadline = deadline;
         this.armed = true;
-        // SAFETY: unarmed, so on no list; the closure is handed live nodes of this list.
-        unsafe { self.list.insert_sorted(node.cast(), |other| (*other.cast::<TimerNode>()).deadline > deadline) };
+        // SAFETY: the list hands the closure its own live nodes.
+        let later = |other: *mut Link| unsafe { (*other.cast::<TimerNode>()).deadline > deadline };
+        // SAFETY: unarmed, so on no list.
+        unsafe { self.list.insert_sorted(node.cast(), later) };
     }
 
     /// Disarms a node; nothing if it is not armed.
