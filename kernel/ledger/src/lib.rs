@@ -89,17 +89,21 @@ impl Request {
     pub unsafe fn cancel(request: *mut Request) {
         // SAFETY: the request is live by the contract.
         let this = unsafe { &mut *request };
-        match this.state {
-            State::Idle => return,
-            // SAFETY: a parked request names the live endpoint on whose list it stands.
-            State::Parked => unsafe { (*this.endpoint).parked.remove(&mut this.link) },
-            State::Delivered => {
-                // SAFETY: a delivered request stands on the delivered list of its live endpoint.
-                unsafe { (*this.endpoint).delivered.remove(&mut this.link) };
+        if this.state == State::Idle {
+            return;
+        }
+        // SAFETY: a request that is not idle names its live endpoint.
+        let endpoint = unsafe { &mut *this.endpoint };
+        let list = match this.state {
+            State::Parked => &mut endpoint.parked,
+            _ => {
                 // SAFETY: a delivered request names the live reply that holds it.
                 unsafe { (*this.reply).request = ptr::null_mut() };
+                &mut endpoint.delivered
             }
-        }
+        };
+        // SAFETY: the request stands on the list of its state.
+        unsafe { list.remove(&mut this.link) };
         this.rest();
     }
 
@@ -136,8 +140,10 @@ impl Receiver {
         // SAFETY: the receiver is live by the contract.
         let this = unsafe { &mut *receiver };
         if this.is_waiting() {
-            // SAFETY: a waiting receiver stands on the waiting list of its live endpoint.
-            unsafe { (*this.endpoint).waiting.remove(&mut this.link) };
+            // SAFETY: a waiting receiver names its live endpoint.
+            let endpoint = unsafe { &mut *this.endpoint };
+            // SAFETY: it stands on the waiting list there.
+            unsafe { endpoint.waiting.remove(&mut this.link) };
             this.endpoint = ptr::null_mut();
             // SAFETY: a waiting receiver names a live reply object: `Reply::release` ends the wait otherwise.
             unsafe { (*this.reply).waiting = ptr::null_mut() };

@@ -62,8 +62,10 @@ impl Reply {
         // SAFETY: a held request is live: it leaves through `Request::cancel`.
         let record = unsafe { &mut *request };
         debug_assert!(record.state == State::Delivered);
-        // SAFETY: a delivered request stands on the delivered list of its live endpoint.
-        unsafe { (*record.endpoint).delivered.remove(&mut record.link) };
+        // SAFETY: a delivered request names its live endpoint.
+        let endpoint = unsafe { &mut *record.endpoint };
+        // SAFETY: it stands on the delivered list there.
+        unsafe { endpoint.delivered.remove(&mut record.link) };
         record.rest();
         Ok(request)
     }
