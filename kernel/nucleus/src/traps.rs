@@ -1,0 +1,43 @@
+//! What the kernel does with interrupts and exceptions.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use x86::interrupts::{BREAKPOINT, Handlers, PAGE_FAULT, TrapFrame};
+use x86::{cpu, io_apic, serial};
+
+static TICKS: AtomicU64 = AtomicU64::new(0);
+static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
+
+/// Names the handlers.
+pub fn install() {
+    x86::interrupts::set_handlers(Handlers { timer, external, exception });
+}
+
+/// Ticks of the timer since boot.
+pub fn ticks() -> u64 {
+    TICKS.load(Ordering::Relaxed)
+}
+
+/// Breakpoint exceptions since boot.
+pub fn breakpoints() -> u64 {
+    BREAKPOINTS.load(Ordering::Relaxed)
+}
+
+fn timer(_: &mut TrapFrame) {
+    TICKS.fetch_add(1, Ordering::Relaxed);
+}
+
+fn external(gsi: u8, _: &mut TrapFrame) {
+    if gsi == io_apic::legacy(serial::IRQ).0 {
+        serial::on_interrupt();
+    }
+}
+
+fn exception(frame: &mut TrapFrame) {
+    match frame.vector {
+        BREAKPOINT => {
+            BREAKPOINTS.fetch_add(1, Ordering::Relaxed);
+        }
+        PAGE_FAULT => panic!("page fault at {:#x} (error {:#x}), {frame:x?}", cpu::fault_address(), frame.error_code),
+        vector => panic!("exception {vector} (error {:#x}), {frame:x?}", frame.error_code),
+    }
+}
