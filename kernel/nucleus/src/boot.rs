@@ -40,10 +40,10 @@ fn start(boot_information: u32) -> BootResources {
     let protections = cpu::enable_protections();
     // SAFETY: the address is the trampoline's, from the loader, and nothing was written to memory but the kernel's image.
     let info = unsafe { BootInfo::read(boot_information) };
-    let free_ranges = memory::install(&info);
+    let free_ranges = memory::install(info);
     install_interrupt_stacks();
     traps::install();
-    let platform = find_interrupt_controllers(&info);
+    let platform = find_interrupt_controllers(info);
     install_interrupt_controllers(&platform);
     clock::calibrate();
     info!("{protections:?}, {} MiB free, clock at {} kHz", free_ranges.size() >> 20, clock::time_stamp_frequency() / 1000);

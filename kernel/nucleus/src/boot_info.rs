@@ -3,7 +3,10 @@
 use crate::memory::PHYSMAP;
 use multiboot2::{BootInformation, BootInformationHeader, MemoryAreaType, ModuleTag};
 use paging::{Area, AreaKind, PhysRange};
+use spin::Once;
 use x86::acpi::Root;
+
+static INFO: Once<BootInfo> = Once::new();
 
 /// The boot information, which stays where it is for good: its frames and those of the modules are never free.
 pub struct BootInfo {
@@ -24,22 +27,19 @@ impl BootInfo {
     ///
     /// # Safety
     /// The address is the one that the loader passed, below 4 GiB, and nothing has written there since.
-    pub unsafe fn read(address: u32) -> Self {
+    pub unsafe fn read(address: u32) -> &'static Self {
         let start = (PHYSMAP + u64::from(address)) as *const BootInformationHeader;
         // SAFETY: the loader wrote valid boot information there, the physmap shows the first 4 GiB from the trampoline on and all
         // memory later, and the digest of the memory map takes it out of what is free.
         match unsafe { BootInformation::load(start) } {
-            Ok(information) => Self { information },
+            Ok(information) => INFO.call_once(|| Self { information }),
             Err(error) => panic!("the boot information at {address:#x} is no good: {error:?}"),
         }
     }
 
     /// The words after the kernel's name in `grub.cfg`.
-    pub fn command_line(&self) -> &'static str {
-        let information: &BootInformation = &self.information;
-        let line = information.command_line_tag().and_then(|tag| tag.cmdline().ok()).unwrap_or_default();
-        // SAFETY: the text stands in the boot information, which is never freed and never written to.
-        unsafe { core::mem::transmute::<&str, &'static str>(line) }
+    pub fn command_line(&self) -> &str {
+        self.information.command_line_tag().and_then(|tag| tag.cmdline().ok()).unwrap_or_default()
     }
 
     /// The memory map.
@@ -63,17 +63,14 @@ impl BootInfo {
     }
 
     /// The first module, if there is one.
-    pub fn module(&self) -> Option<Module> {
+    pub fn module(&'static self) -> Option<Module> {
         let tag = self.information.module_tags().next()?;
         let range = range(tag);
         let start = (PHYSMAP + range.start()) as *const u8;
         // SAFETY: the loader put the module there; its frames are memory, so that the physmap shows them, and are not among the
         // free ones, so that nobody ever writes to them.
         let bytes = unsafe { core::slice::from_raw_parts(start, range.size() as usize) };
-        let name = tag.cmdline().unwrap_or_default();
-        // SAFETY: as for the command line.
-        let name = unsafe { core::mem::transmute::<&str, &'static str>(name) };
-        Some(Module { bytes, name })
+        Some(Module { bytes, name: tag.cmdline().unwrap_or_default() })
     }
 
     /// Where the ACPI tables begin.

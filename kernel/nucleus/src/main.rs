@@ -21,6 +21,8 @@ mod memory;
 #[cfg(target_os = "none")]
 mod panic;
 #[cfg(target_os = "none")]
+mod probe;
+#[cfg(target_os = "none")]
 mod tests;
 #[cfg(target_os = "none")]
 mod traps;

@@ -99,6 +99,7 @@ unsafe extern "C" {
     static __rodata_end: u8;
     static __data_start: u8;
     static __data_end: u8;
+    static __boot_stack_guard: u8;
     static __boot_stack_start: u8;
     static __boot_stack_end: u8;
 }
@@ -117,6 +118,11 @@ impl Memory {
     }
 }
 
+/// The page below the boot stack.
+pub fn boot_stack_guard() -> u64 {
+    address(&raw const __boot_stack_guard)
+}
+
 /// Makes physical memory readable and says where: for firmware tables, which may stand in ranges that the memory map calls reserved.
 pub fn firmware(phys: u64, size: u64) -> Option<VirtAddr> {
     let phys = PhysAddr::try_new(phys).ok()?;
@@ -133,13 +139,3 @@ pub unsafe fn device_page(phys: u64) -> Option<VirtAddr> {
     // SAFETY: the caller vouches for the device.
     unsafe { lock().mapper.map_physical(phys, PAGE, Cache::Uncached) }.ok()
 }
-
-/// Reads a word wherever it may be, if something is mapped there: for backtraces of a broken kernel.
-pub fn peek(address: u64) -> Option<u64> {
-    let virt = VirtAddr::try_new(address).ok().filter(|virt| virt.is_aligned(8u64))?;
-    let memory = MEMORY.get()?.try_lock()?;
-    memory.mapper.translate(virt)?;
-    // SAFETY: the address is aligned and mapped, and interrupts are off until the lock is dropped. A torn or stale value does no harm.
-    Some(unsafe { virt.as_ptr::<u64>().read_volatile() })
-}
-

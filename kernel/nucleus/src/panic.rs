@@ -1,7 +1,7 @@
 //! The end of the kernel: message, place and backtrace by polling, then out.
 
 use crate::log_line::Polled;
-use crate::memory;
+use crate::probe;
 use core::fmt::Write;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ fn panic(info: &PanicInfo) -> ! {
 /// Prints return addresses along the chain of frame pointers, as far as it can be read.
 fn backtrace(mut frame: u64) {
     for _ in 0..DEEPEST {
-        let (Some(caller), Some(address)) = (memory::peek(frame), memory::peek(frame.wrapping_add(8))) else { return };
+        let (Ok(caller), Ok(address)) = (probe::read(frame), probe::read(frame.wrapping_add(8))) else { return };
         if !(KERNEL..KERNEL_END).contains(&address) {
             return;
         }

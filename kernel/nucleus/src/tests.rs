@@ -1,15 +1,21 @@
 //! Tests that need the machine. The command line word `test` runs them.
 
 use crate::log_line::Queued;
-use crate::{memory, traps};
+use crate::{memory, probe, traps};
 use core::fmt::Write;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use paging::layout::{PAGE, REGIONS};
-use paging::Protection;
+use paging::{Cache, Protection};
+use x86::interrupts::{self, TrapFrame};
+use x86::switch::{prepare_stack, switch};
 use x86::{clock, cpu, ports, serial};
 use x86_64::VirtAddr;
 
 /// A name and what must hold.
 type Test = (&'static str, fn() -> Result<(), &'static str>);
+
+/// The instruction RET.
+const RETURN: u8 = 0xc3;
 
 static TESTS: &[Test] = &[
     ("page_table_keeps_write_xor_execute", write_xor_execute),
@@ -18,9 +24,17 @@ static TESTS: &[Test] = &[
     ("low_memory_is_unmapped", low_memory),
     ("guard_pages_are_unmapped", guard_pages),
     ("breakpoint_reaches_the_handler_and_returns", breakpoint),
+    ("writing_to_code_by_any_address_faults", code_is_not_writable),
+    ("executing_data_faults", data_is_not_executable),
+    ("touching_a_guard_page_faults", guard_pages_fault),
+    ("an_image_is_written_then_executed_then_gone", image),
+    ("a_new_context_runs_and_comes_back", context_switch),
+    ("a_frame_resumes_from_anywhere", resume),
+    ("an_interrupt_keeps_all_registers", registers),
     ("timer_ticks", timer),
     ("clock_advances", clock_advances),
     ("serial_ring_drains_by_interrupt", serial_ring),
+    ("serial_bytes_arrive_by_interrupt", serial_receive),
 ];
 
 /// Runs them all and stops the machine with what became of them.
@@ -98,6 +112,124 @@ fn guard_pages() -> Result<(), &'static str> {
     ensure(!mapped(REGIONS), "the first guard page is mapped")
 }
 
+fn code_is_not_writable() -> Result<(), &'static str> {
+    let text = code_is_not_writable as *const () as u64;
+    let code = memory::lock().mapper.translate(VirtAddr::new(text)).ok_or("this function is not mapped")?;
+    ensure(probe::write(text).is_err(), "the kernel's text can be written to")?;
+    ensure(probe::write(memory::PHYSMAP + code.physical.as_u64()).is_err(), "its alias can be written to")?;
+    let mut local = 0_u8;
+    ensure(probe::write(&raw mut local as u64).is_ok(), "the stack cannot be written to")
+}
+
+fn data_is_not_executable() -> Result<(), &'static str> {
+    let code = [RETURN; 16];
+    ensure(probe::execute(&raw const code as u64).is_err(), "the stack can be executed")?;
+    let block = alloc::boxed::Box::new(code);
+    ensure(probe::execute(&raw const *block as u64).is_err(), "the heap can be executed")
+}
+
+fn guard_pages_fault() -> Result<(), &'static str> {
+    let region = memory::lock().kernel_stack(PAGE).map_err(|_| "no stack")?;
+    ensure(probe::write(region.start - 1).is_err(), "the page below a stack can be written to")?;
+    ensure(probe::write(region.start).is_ok(), "the stack cannot be written to")?;
+    ensure(probe::write(0).is_err(), "page 0 can be written to")?;
+    ensure(probe::write(memory::boot_stack_guard()).is_err(), "the boot stack has no guard")
+}
+
+/// The whole life of a page of cell code, on the machine.
+fn image() -> Result<(), &'static str> {
+    let mut memory = memory::lock();
+    let region = memory.images.allocate(PAGE).map_err(|_| "no addresses")?;
+    let frame = memory.mapper.frames().allocate().map_err(|_| "no frame")?;
+    let at = VirtAddr::new(region.start);
+    // SAFETY: region and frame were handed out just now.
+    unsafe { memory.mapper.map(at, frame, PAGE, Protection::ReadWrite, Cache::Normal) }.map_err(|_| "not mapped")?;
+    // SAFETY: the page is mapped writable and nobody else's.
+    unsafe { at.as_mut_ptr::<u8>().write(RETURN) };
+    ensure(probe::execute(region.start).is_err(), "a writable page can be executed")?;
+    // SAFETY: the page is this test's.
+    unsafe { memory.mapper.protect(at, PAGE, Protection::ReadExecute) }.map_err(|_| "not protected")?;
+    ensure(probe::execute(region.start).is_ok(), "code cannot be executed")?;
+    ensure(probe::write(region.start).is_err(), "code can be written to")?;
+    let alias = memory::PHYSMAP + frame.as_u64();
+    ensure(probe::write(alias).is_err(), "the alias of code can be written to")?;
+    ensure(memory.mapper.audit().is_ok(), "the page table breaks its promises")?;
+    // SAFETY: nothing refers to the page.
+    unsafe { memory.mapper.unmap(at, PAGE) }.map_err(|_| "not unmapped")?;
+    ensure(probe::execute(region.start).is_err(), "unmapped code can be executed")?;
+    ensure(probe::write(alias).is_ok(), "the alias did not become writable again")?;
+    // SAFETY: the frame came from the reserve, and its mapping is gone.
+    unsafe { memory.mapper.frames().free(frame) };
+    memory.images.free(region).map_err(|_| "the addresses did not come back")
+}
+
+static MAIN: AtomicUsize = AtomicUsize::new(0);
+static OTHER: AtomicUsize = AtomicUsize::new(0);
+static SEEN: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn other_context(first: usize, second: usize) -> ! {
+    let mut round = 0;
+    loop {
+        SEEN.store(first + second + round, Ordering::Relaxed);
+        round += 1;
+        // SAFETY: the test switches here from `MAIN` and waits there, interrupts off.
+        unsafe { switch(OTHER.as_ptr(), MAIN.load(Ordering::Relaxed)) };
+    }
+}
+
+fn context_switch() -> Result<(), &'static str> {
+    let stack = memory::lock().kernel_stack(2 * PAGE).map_err(|_| "no stack")?;
+    // SAFETY: the stack was mapped just now, and is this context's alone.
+    let context = unsafe { prepare_stack(stack.end() as usize, other_context, 30, 4) };
+    OTHER.store(context, Ordering::Relaxed);
+    let off = cpu::InterruptsOff::enter();
+    let mut seen = [0; 3];
+    for slot in &mut seen {
+        // SAFETY: `OTHER` holds a context made above or saved by its own switch, on a mapped stack; interrupts are off.
+        unsafe { switch(MAIN.as_ptr(), OTHER.load(Ordering::Relaxed)) };
+        *slot = SEEN.load(Ordering::Relaxed);
+    }
+    drop(off);
+    ensure(seen == [34, 35, 36], "the context did not see its arguments, or lost its registers")
+}
+
+extern "C" fn resumed_context(first: usize, _: usize) -> ! {
+    SEEN.store(first, Ordering::Relaxed);
+    // SAFETY: the test waits at `MAIN`, interrupts off.
+    unsafe { switch(OTHER.as_ptr(), MAIN.load(Ordering::Relaxed)) };
+    x86::bug!("nothing switches back to this context")
+}
+
+extern "C" fn resume_frame(frame: usize, _: usize) -> ! {
+    // SAFETY: the test passes the address of a frame that it made up for `resumed_context`.
+    unsafe { interrupts::resume(frame as *const TrapFrame) }
+}
+
+fn resume() -> Result<(), &'static str> {
+    let first = memory::lock().kernel_stack(2 * PAGE).map_err(|_| "no stack")?;
+    let second = memory::lock().kernel_stack(2 * PAGE).map_err(|_| "no stack")?;
+    let frame = alloc::boxed::Box::new(TrapFrame {
+        rip: resumed_context as *const () as u64,
+        rdi: 77,
+        rsp: second.end() - 8,
+        rflags: 2,
+        cs: u64::from(x86::segments::CODE),
+        ss: u64::from(x86::segments::DATA),
+        ..TrapFrame::default()
+    });
+    // SAFETY: the stack was mapped just now, and is this context's alone.
+    let context = unsafe { prepare_stack(first.end() as usize, resume_frame, &raw const *frame as usize, 0) };
+    let off = cpu::InterruptsOff::enter();
+    // SAFETY: `context` was made above; interrupts are off.
+    unsafe { switch(MAIN.as_ptr(), context) };
+    drop(off);
+    ensure(SEEN.load(Ordering::Relaxed) == 77, "the frame's registers did not arrive")
+}
+
+fn registers() -> Result<(), &'static str> {
+    ensure(probe::registers_survive_a_breakpoint(), "a register changed")
+}
+
 fn breakpoint() -> Result<(), &'static str> {
     let before = traps::breakpoints();
     cpu::breakpoint();
@@ -123,4 +255,20 @@ fn serial_ring() -> Result<(), &'static str> {
     ensure(serial::send(line) == line.len(), "the ring refused a line")?;
     ensure(wait_until(|| serial::pending() == 0), "the ring did not drain")?;
     ensure(serial::interrupt_count() > before, "no interrupt came")
+}
+
+fn serial_receive() -> Result<(), &'static str> {
+    ensure(wait_until(|| serial::pending() == 0), "the ring did not drain")?;
+    serial::set_loopback(serial::Loopback::On);
+    let mut buffer = [0; 8];
+    // What the terminal sent before the test is not what is looked for.
+    while serial::receive(&mut buffer) > 0 {}
+    serial::send(b"echo");
+    let deadline = clock::now_ns() + 1_000_000_000;
+    let mut count = 0;
+    while count < 4 && clock::now_ns() < deadline {
+        count += serial::receive(buffer.get_mut(count..).unwrap_or_default());
+    }
+    serial::set_loopback(serial::Loopback::Off);
+    ensure(buffer.get(..count) == Some(b"echo"), "other bytes arrived")
 }

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use x86::interrupts::{BREAKPOINT, Handlers, PAGE_FAULT, TrapFrame};
+use crate::probe;
 use x86::{cpu, io_apic, serial};
 
 static TICKS: AtomicU64 = AtomicU64::new(0);
@@ -33,6 +34,9 @@ fn external(gsi: u8, _: &mut TrapFrame) {
 }
 
 fn exception(frame: &mut TrapFrame) {
+    if probe::recover(frame) {
+        return;
+    }
     match frame.vector {
         BREAKPOINT => {
             BREAKPOINTS.fetch_add(1, Ordering::Relaxed);

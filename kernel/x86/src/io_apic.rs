@@ -1,7 +1,7 @@
 //! The I/O APIC: which device interrupts whom.
 
 use crate::acpi::{Override, Platform};
-use crate::interrupts::{EXTERNAL, EXTERNAL_COUNT};
+use crate::interrupts::{APIC_ERROR, EXTERNAL, EXTERNAL_COUNT};
 use crate::lock::IrqMutex;
 use crate::{local_apic, pic};
 use arrayvec::ArrayVec;
@@ -56,8 +56,13 @@ pub unsafe fn install(platform: &Platform, map: impl Fn(u64) -> Option<VirtAddr>
         // SAFETY: reads the version register.
         let last = unsafe { registers.max_table_entry() };
         for line in 0..=last {
+            // What the firmware left there leads nowhere now: masked, and with a vector that is only acknowledged.
+            let mut entry = RedirectionTableEntry::default();
+            entry.set_vector(APIC_ERROR);
+            entry.set_mode(IrqMode::Fixed);
+            entry.set_flags(IrqFlags::MASKED);
             // SAFETY: `line` is within the table, by the chip's own word.
-            unsafe { registers.disable_irq(line) };
+            unsafe { registers.set_table_entry(line, entry) };
         }
         let chip = Chip { first: chip.first_interrupt, count: u32::from(last) + 1, registers };
         if CHIPS.lock().try_push(chip).is_err() {
@@ -102,7 +107,7 @@ pub fn route(gsi: u8, trigger: Trigger, polarity: Polarity) -> Result<(), NoSuch
 
 /// Lets a routed interrupt through.
 pub fn unmask(gsi: u8) -> Result<(), NoSuchInterrupt> {
-    // SAFETY: the line exists; unrouted lines never had a vector below 0x10, which the chip would refuse.
+    // SAFETY: the line exists, and its vector has a stub: that of `route`, or from `install` one that is only acknowledged.
     with_line(gsi, |chip, line| unsafe { chip.enable_irq(line) })
 }
 

@@ -6,6 +6,9 @@
 use crate::cpu::InterruptsOff;
 use core::ops::{Deref, DerefMut};
 
+/// No holder keeps a lock for this many tries.
+const PATIENCE: u32 = 1 << 26;
+
 /// A spin lock that is held with interrupts off. Hold it for a bounded, short time.
 pub struct IrqMutex<T>(spin::Mutex<T>);
 
@@ -23,10 +26,17 @@ impl<T> IrqMutex<T> {
         Self(spin::Mutex::new(value))
     }
 
-    /// Takes the lock, turning interrupts off first. Never call it while the same lock is held: it would spin forever.
+    /// Takes the lock, turning interrupts off first. To take it while holding it is a bug of the kernel, and ends it.
+    #[inline]
     pub fn lock(&self) -> IrqGuard<'_, T> {
         let off = InterruptsOff::enter();
-        IrqGuard { guard: self.0.lock(), _off: off }
+        for _ in 0..PATIENCE {
+            if let Some(guard) = self.0.try_lock() {
+                return IrqGuard { guard, _off: off };
+            }
+            core::hint::spin_loop();
+        }
+        crate::bug!("a lock was never given back");
     }
 
     /// Takes the lock if it is free. For panics, where the holder may be the code that panicked.

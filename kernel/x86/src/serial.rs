@@ -8,8 +8,8 @@
 
 use crate::lock::IrqMutex;
 use core::sync::atomic::{AtomicU64, Ordering};
-use uart_16550::backend::PioBackend;
-use uart_16550::spec::registers::IER;
+use uart_16550::backend::{Backend, PioBackend};
+use uart_16550::spec::registers::{IER, MCR, offsets};
 use uart_16550::{BaudRate, Config, Uart16550};
 
 /// The legacy interrupt line of COM1.
@@ -117,6 +117,26 @@ pub fn receive(buffer: &mut [u8]) -> usize {
         count += 1;
     }
     count
+}
+
+/// Whether what is sent goes out, or comes back as received (for tests).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loopback {
+    /// Out.
+    Off,
+    /// Back.
+    On,
+}
+
+/// Turns the device's loopback on or off, after what the ring holds has gone where it was meant to.
+pub fn set_loopback(loopback: Loopback) {
+    if let Some(line) = LINE.lock().as_mut() {
+        line.flush();
+        let mut control = line.uart.mcr();
+        control.set(MCR::LOOP_BACK, loopback == Loopback::On);
+        // SAFETY: the modem control register of the device that this module drives; the other bits stay as they are.
+        unsafe { line.uart.backend_mut().write(offsets::MCR as u8, control.bits()) };
+    }
 }
 
 /// How many bytes wait to be sent.
