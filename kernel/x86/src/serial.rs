@@ -144,6 +144,11 @@ pub fn pending() -> usize {
     LINE.lock().as_ref().map_or(0, |line| line.send.len)
 }
 
+/// How many received bytes wait to be taken.
+pub fn received() -> usize {
+    LINE.lock().as_ref().map_or(0, |line| line.receive.len)
+}
+
 /// How many interrupts the line has had since boot.
 pub fn interrupt_count() -> u64 {
     INTERRUPTS.load(Ordering::Relaxed)
