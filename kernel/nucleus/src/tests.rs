@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use paging::layout::{PAGE, REGIONS};
 use paging::{Cache, Protection};
 use x86::interrupts::{self, TrapFrame};
+use x86::lock::IrqMutex;
 use x86::switch::{prepare_stack, switch};
 use x86::{clock, cpu, ports, serial};
 use x86_64::VirtAddr;
@@ -31,6 +32,7 @@ static TESTS: &[Test] = &[
     ("a_new_context_runs_and_comes_back", context_switch),
     ("a_frame_resumes_from_anywhere", resume),
     ("an_interrupt_keeps_all_registers", registers),
+    ("the_timer_preempts_two_busy_contexts", preemption),
     ("timer_ticks", timer),
     ("clock_advances", clock_advances),
     ("serial_ring_drains_by_interrupt", serial_ring),
@@ -60,7 +62,7 @@ fn ensure(holds: bool, reason: &'static str) -> Result<(), &'static str> {
 }
 
 /// Waits for interrupts until something holds, for a second at most.
-fn wait_until(holds: impl Fn() -> bool) -> bool {
+fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
     let start = cpu::time_stamp();
     while !holds() {
         if cpu::time_stamp() - start > clock::time_stamp_frequency() {
@@ -224,6 +226,49 @@ fn resume() -> Result<(), &'static str> {
     unsafe { switch(MAIN.as_ptr(), context) };
     drop(off);
     ensure(SEEN.load(Ordering::Relaxed) == 77, "the frame's registers did not arrive")
+}
+
+static FRAMES: IrqMutex<[TrapFrame; 2]> = IrqMutex::new([EMPTY_FRAME; 2]);
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+static SPINS: AtomicUsize = AtomicUsize::new(0);
+const EMPTY_FRAME: TrapFrame = TrapFrame {
+    r15: 0, r14: 0, r13: 0, r12: 0, r11: 0, r10: 0, r9: 0, r8: 0, rdi: 0, rsi: 0, rbp: 0, rbx: 0, rdx: 0, rcx: 0, rax: 0,
+    vector: 0, error_code: 0, rip: 0, cs: x86::segments::CODE as u64, rflags: 1 << 9 | 2, rsp: 0, ss: x86::segments::DATA as u64,
+};
+
+/// What a scheduler does: puts the frame away and continues the other.
+fn swap_frames(frame: &mut TrapFrame) {
+    let mut frames = FRAMES.lock();
+    let next = RUNNING.fetch_xor(1, Ordering::Relaxed) ^ 1;
+    let [first, second] = &mut *frames;
+    let (save, load) = if next == 1 { (first, second) } else { (second, first) };
+    *save = *frame;
+    let load = *load;
+    drop(frames);
+    // SAFETY: the frame is that of the context which was preempted last, or the one that the test made up; no guard is held.
+    unsafe { interrupts::resume(&raw const load) }
+}
+
+extern "C" fn spin(_: usize, _: usize) -> ! {
+    loop {
+        SPINS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn preemption() -> Result<(), &'static str> {
+    let stack = memory::lock().kernel_stack(2 * PAGE).map_err(|_| "no stack")?;
+    let other = TrapFrame { rip: spin as *const () as u64, rsp: stack.end() - 8, ..EMPTY_FRAME };
+    *FRAMES.lock() = [EMPTY_FRAME, other];
+    traps::set_tick_hook(Some(swap_frames));
+    let (mut turns, mut last) = (0, 0);
+    let done = wait_until(|| {
+        let spins = SPINS.load(Ordering::Relaxed);
+        turns += usize::from(spins != last);
+        last = spins;
+        turns >= 10
+    });
+    traps::set_tick_hook(None);
+    ensure(done, "the two did not take turns")
 }
 
 fn registers() -> Result<(), &'static str> {

@@ -3,9 +3,11 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use x86::interrupts::{BREAKPOINT, Handlers, PAGE_FAULT, TrapFrame};
 use crate::probe;
+use x86::lock::IrqMutex;
 use x86::{cpu, io_apic, serial};
 
 static TICKS: AtomicU64 = AtomicU64::new(0);
+static HOOK: IrqMutex<Option<fn(&mut TrapFrame)>> = IrqMutex::new(None);
 static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
 
 /// Names the handlers.
@@ -23,8 +25,18 @@ pub fn breakpoints() -> u64 {
     BREAKPOINTS.load(Ordering::Relaxed)
 }
 
-fn timer(_: &mut TrapFrame) {
+/// Names who is called at each tick, after the count, or nobody.
+pub fn set_tick_hook(hook: Option<fn(&mut TrapFrame)>) {
+    *HOOK.lock() = hook;
+}
+
+fn timer(frame: &mut TrapFrame) {
     TICKS.fetch_add(1, Ordering::Relaxed);
+    // Copied out first: the hook may leave without returning, and must not take the lock with it.
+    let hook = *HOOK.lock();
+    if let Some(hook) = hook {
+        hook(frame);
+    }
 }
 
 fn external(gsi: u8, _: &mut TrapFrame) {
