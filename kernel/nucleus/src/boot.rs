@@ -26,7 +26,11 @@ pub struct BootResources {
 #[unsafe(no_mangle)]
 extern "C" fn kernel_start(boot_information: u32) -> ! {
     let resources = start(boot_information);
-    if resources.command_line.split_whitespace().any(|word| word == "test") {
+    if resources
+        .command_line
+        .split_whitespace()
+        .any(|word| word == "test")
+    {
         tests::run()
     }
     run(resources)
@@ -46,19 +50,39 @@ fn start(boot_information: u32) -> BootResources {
     let platform = find_interrupt_controllers(info);
     install_interrupt_controllers(&platform);
     clock::calibrate();
-    info!("{protections:?}, {} MiB free, clock at {} kHz", free_ranges.size() >> 20, clock::time_stamp_frequency() / 1000);
+    info!(
+        "{protections:?}, {} MiB free, clock at {} kHz",
+        free_ranges.size() >> 20,
+        clock::time_stamp_frequency() / 1000
+    );
     local_apic::start_timer(TICKS);
     route_serial_line();
     cpu::enable_interrupts();
-    BootResources { free_ranges, modules: info.module(), command_line: info.command_line() }
+    BootResources {
+        free_ranges,
+        modules: info.module(),
+        command_line: info.command_line(),
+    }
 }
 
 /// What the kernel is for, once there is something to run.
 fn run(resources: BootResources) -> ! {
-    let BootResources { free_ranges, modules, command_line } = resources;
-    info!("command line '{command_line}', {} free ranges, seconds since 1970: {}", free_ranges.iter().count(), clock::unix_seconds());
+    let BootResources {
+        free_ranges,
+        modules,
+        command_line,
+    } = resources;
+    info!(
+        "command line '{command_line}', {} free ranges, seconds since 1970: {}",
+        free_ranges.iter().count(),
+        clock::unix_seconds()
+    );
     match modules {
-        Some(module) => info!("boot module '{}' of {} bytes", module.name, module.bytes.len()),
+        Some(module) => info!(
+            "boot module '{}' of {} bytes",
+            module.name,
+            module.bytes.len()
+        ),
         None => info!("no boot module"),
     }
     loop {
@@ -76,7 +100,9 @@ fn install_interrupt_stacks() {
 }
 
 fn find_interrupt_controllers(info: &BootInfo) -> acpi::Platform {
-    let Some(root) = info.acpi_root() else { panic!("the boot loader found no ACPI tables") };
+    let Some(root) = info.acpi_root() else {
+        panic!("the boot loader found no ACPI tables")
+    };
     // SAFETY: the root is the firmware's, and `firmware` maps what the tables point to for good.
     match unsafe { acpi::read(root, &memory::firmware) } {
         Ok(platform) => platform,
@@ -91,7 +117,10 @@ fn install_interrupt_controllers(platform: &acpi::Platform) {
     unsafe { io_apic::install(platform, map) };
     // SAFETY: the MADT says that the registers of the local APIC stand there; this is the only driver.
     let Some(registers) = (unsafe { memory::device_page(platform.local_apic) }) else {
-        panic!("the local APIC at {:#x} cannot be mapped", platform.local_apic);
+        panic!(
+            "the local APIC at {:#x} cannot be mapped",
+            platform.local_apic
+        );
     };
     // SAFETY: mapped just now, writable and uncached, for good.
     if unsafe { local_apic::install(registers) }.is_err() {

@@ -4,7 +4,8 @@ use crate::boot_info::BootInfo;
 use crate::heap;
 use paging::layout::{KERNEL, PAGE};
 use paging::{
-    Cache, FrameReserve, ImageArena, MapError, Mapper, MemoryMap, PhysRange, Protection, RangeSet, Region, Regions,
+    Cache, FrameReserve, ImageArena, MapError, Mapper, MemoryMap, PhysRange, Protection, RangeSet,
+    Region, Regions,
 };
 use spin::Once;
 use x86::lock::{IrqGuard, IrqMutex};
@@ -30,7 +31,10 @@ pub struct Memory {
 /// Takes the memory over: digests the map, builds the kernel's page table, leaves the trampoline's, and starts the heap. Returns
 /// what is left for others.
 pub fn install(info: &BootInfo) -> RangeSet {
-    let image = PhysRange::new(address(&raw const __image_start), address(&raw const __image_end));
+    let image = PhysRange::new(
+        address(&raw const __image_start),
+        address(&raw const __image_end),
+    );
     let map = match MemoryMap::digest(info.areas(), info.taken().chain([image]), TRAMPOLINE_REACH) {
         Ok(map) => map,
         Err(error) => panic!("this machine's memory is of no use: {error:?}"),
@@ -52,8 +56,16 @@ pub fn install(info: &BootInfo) -> RangeSet {
     let heap = (PHYSMAP + tables_end) as *mut u8;
     // SAFETY: the rest of the reserve: mapped in the physmap, free, and nobody else's.
     unsafe { heap::install(heap, (map.reserve.end() - tables_end) as usize) };
-    let Ok(images) = ImageArena::new() else { x86::bug!("a new heap has room for one list") };
-    MEMORY.call_once(|| IrqMutex::new(Memory { mapper, regions: Regions::new(), images }));
+    let Ok(images) = ImageArena::new() else {
+        x86::bug!("a new heap has room for one list")
+    };
+    MEMORY.call_once(|| {
+        IrqMutex::new(Memory {
+            mapper,
+            regions: Regions::new(),
+            images,
+        })
+    });
     map.free
 }
 
@@ -72,10 +84,26 @@ fn build(map: &MemoryMap, frames: FrameReserve) -> Result<Mapper, MapError> {
         unsafe { mapper.map_physical(PhysAddr::new(range.start()), range.size(), Cache::Normal) }?;
     }
     let parts = [
-        (&raw const __text_start, &raw const __text_end, Protection::ReadExecute),
-        (&raw const __rodata_start, &raw const __rodata_end, Protection::ReadOnly),
-        (&raw const __data_start, &raw const __data_end, Protection::ReadWrite),
-        (&raw const __boot_stack_start, &raw const __boot_stack_end, Protection::ReadWrite),
+        (
+            &raw const __text_start,
+            &raw const __text_end,
+            Protection::ReadExecute,
+        ),
+        (
+            &raw const __rodata_start,
+            &raw const __rodata_end,
+            Protection::ReadOnly,
+        ),
+        (
+            &raw const __data_start,
+            &raw const __data_end,
+            Protection::ReadWrite,
+        ),
+        (
+            &raw const __boot_stack_start,
+            &raw const __boot_stack_end,
+            Protection::ReadWrite,
+        ),
     ];
     for (start, end, protection) in parts {
         let (start, end) = (address(start), address(end));
@@ -112,7 +140,10 @@ impl Memory {
             let frame = self.mapper.frames().allocate()?;
             let at = VirtAddr::new(region.start + page * PAGE);
             // SAFETY: the region and the frame were handed out just now, to nobody else.
-            unsafe { self.mapper.map(at, frame, PAGE, Protection::ReadWrite, Cache::Normal) }?;
+            unsafe {
+                self.mapper
+                    .map(at, frame, PAGE, Protection::ReadWrite, Cache::Normal)
+            }?;
         }
         Ok(region)
     }

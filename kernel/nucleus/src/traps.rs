@@ -1,8 +1,8 @@
 //! What the kernel does with interrupts and exceptions.
 
+use crate::probe;
 use core::sync::atomic::{AtomicU64, Ordering};
 use x86::interrupts::{BREAKPOINT, Handlers, PAGE_FAULT, TrapFrame};
-use crate::probe;
 use x86::lock::IrqMutex;
 use x86::{cpu, io_apic, serial};
 
@@ -12,7 +12,11 @@ static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
 
 /// Names the handlers.
 pub fn install() {
-    x86::interrupts::set_handlers(Handlers { timer, external, exception });
+    x86::interrupts::set_handlers(Handlers {
+        timer,
+        external,
+        exception,
+    });
 }
 
 /// Ticks of the timer since boot.
@@ -53,7 +57,14 @@ fn exception(frame: &mut TrapFrame) {
         BREAKPOINT => {
             BREAKPOINTS.fetch_add(1, Ordering::Relaxed);
         }
-        PAGE_FAULT => panic!("page fault at {:#x} (error {:#x}), {frame:x?}", cpu::fault_address(), frame.error_code),
-        vector => panic!("exception {vector} (error {:#x}), {frame:x?}", frame.error_code),
+        PAGE_FAULT => panic!(
+            "page fault at {:#x} (error {:#x}), {frame:x?}",
+            cpu::fault_address(),
+            frame.error_code
+        ),
+        vector => panic!(
+            "exception {vector} (error {:#x}), {frame:x?}",
+            frame.error_code
+        ),
     }
 }

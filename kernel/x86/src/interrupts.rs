@@ -162,8 +162,12 @@ pub unsafe fn resume(frame: *const TrapFrame) -> ! {
 extern "C" fn interrupt_trap(frame: &mut TrapFrame) {
     let vector = frame.vector as u8;
     let Some(handlers) = HANDLERS.get() else {
-        crate::bug!("vector {vector} (error {:#x}) at {:#x}, address {:#x}, before anyone handles it",
-            frame.error_code, frame.rip, crate::cpu::fault_address());
+        crate::bug!(
+            "vector {vector} (error {:#x}) at {:#x}, address {:#x}, before anyone handles it",
+            frame.error_code,
+            frame.rip,
+            crate::cpu::fault_address()
+        );
     };
     match vector {
         0..32 => (handlers.exception)(frame),

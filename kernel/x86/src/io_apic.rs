@@ -50,7 +50,9 @@ pub struct NoSuchInterrupt(pub u32);
 pub unsafe fn install(platform: &Platform, map: impl Fn(u64) -> Option<VirtAddr>) {
     pic::mask();
     for chip in &platform.io_apics {
-        let Some(registers) = map(chip.address) else { continue };
+        let Some(registers) = map(chip.address) else {
+            continue;
+        };
         // SAFETY: mapped, uncached and unused by others, as the caller promises.
         let mut registers = unsafe { IoApic::new(registers.as_u64()) };
         // SAFETY: reads the version register.
@@ -64,7 +66,11 @@ pub unsafe fn install(platform: &Platform, map: impl Fn(u64) -> Option<VirtAddr>
             // SAFETY: `line` is within the table, by the chip's own word.
             unsafe { registers.set_table_entry(line, entry) };
         }
-        let chip = Chip { first: chip.first_interrupt, count: u32::from(last) + 1, registers };
+        let chip = Chip {
+            first: chip.first_interrupt,
+            count: u32::from(last) + 1,
+            registers,
+        };
         if CHIPS.lock().try_push(chip).is_err() {
             return;
         }
@@ -128,7 +134,9 @@ pub(crate) fn hold_if_level(gsi: u8) {
 fn with_line<R>(gsi: u8, f: impl FnOnce(&mut IoApic, u8) -> R) -> Result<R, NoSuchInterrupt> {
     let gsi = u32::from(gsi);
     let mut chips = CHIPS.lock();
-    let chip = chips.iter_mut().find(|chip| gsi >= chip.first && gsi - chip.first < chip.count);
+    let chip = chips
+        .iter_mut()
+        .find(|chip| gsi >= chip.first && gsi - chip.first < chip.count);
     let chip = chip.ok_or(NoSuchInterrupt(gsi))?;
     // The table has at most 256 entries.
     Ok(f(&mut chip.registers, (gsi - chip.first) as u8))

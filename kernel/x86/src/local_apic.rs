@@ -29,7 +29,9 @@ pub unsafe fn install(registers: VirtAddr) -> Result<(), NoLocalApic> {
         .timer_initial(0)
         .set_xapic_base(registers.as_u64())
         .build();
-    let Ok(mut apic) = built else { return Err(NoLocalApic) };
+    let Ok(mut apic) = built else {
+        return Err(NoLocalApic);
+    };
     PerCpu::with_local_apic(|slot| {
         // SAFETY: the registers are mapped as the caller promises, the vectors have stubs, and the legacy controllers
         // are masked, so nothing arrives that is not expected.
@@ -57,7 +59,9 @@ unsafe fn mask_pins(registers: VirtAddr) {
             continue;
         }
         let address = (registers.as_u64() + offset) as *mut u32;
-        let Some(pointer) = core::ptr::NonNull::new(address) else { continue };
+        let Some(pointer) = core::ptr::NonNull::new(address) else {
+            continue;
+        };
         // SAFETY: an aligned register inside the page that the caller promises to be mapped for good.
         unsafe { VolatilePtr::new(pointer) }.write(MASKED);
     }

@@ -40,9 +40,17 @@ pub fn install() {
     // SAFETY: COM1's eight registers stand at this port on every PC, and this is the only driver of it.
     let uart = unsafe { Uart16550::new_port(PORT) };
     let Ok(mut uart) = uart else { return };
-    let config = Config { baud_rate: BaudRate::Baud115200, ..Config::DEFAULT };
+    let config = Config {
+        baud_rate: BaudRate::Baud115200,
+        ..Config::DEFAULT
+    };
     if uart.init(config).is_ok() {
-        *LINE.lock() = Some(Line { uart, send: Ring::new(), receive: Ring::new(), mode: Mode::Polled });
+        *LINE.lock() = Some(Line {
+            uart,
+            send: Ring::new(),
+            receive: Ring::new(),
+            mode: Mode::Polled,
+        });
     }
 }
 
@@ -58,14 +66,19 @@ pub fn enable_interrupts() {
 /// Queues as many of the bytes as fit and returns how many that was. Does not wait once interrupts are in use.
 pub fn send(bytes: &[u8]) -> usize {
     let mut line = LINE.lock();
-    let Some(line) = line.as_mut() else { return bytes.len() };
+    let Some(line) = line.as_mut() else {
+        return bytes.len();
+    };
     match line.mode {
         Mode::Polled => {
             line.uart.send_bytes_exact(bytes);
             bytes.len()
         }
         Mode::Interrupts => {
-            let taken = bytes.iter().take_while(|byte| line.send.push(**byte)).count();
+            let taken = bytes
+                .iter()
+                .take_while(|byte| line.send.push(**byte))
+                .count();
             line.pump();
             taken
         }
@@ -112,7 +125,10 @@ pub fn receive(buffer: &mut [u8]) -> usize {
         return line.uart.receive_bytes(buffer);
     }
     let mut count = 0;
-    for (slot, byte) in buffer.iter_mut().zip(core::iter::from_fn(|| line.receive.pop())) {
+    for (slot, byte) in buffer
+        .iter_mut()
+        .zip(core::iter::from_fn(|| line.receive.pop()))
+    {
         *slot = byte;
         count += 1;
     }
@@ -135,7 +151,11 @@ pub fn set_loopback(loopback: Loopback) {
         let mut control = line.uart.mcr();
         control.set(MCR::LOOP_BACK, loopback == Loopback::On);
         // SAFETY: the modem control register of the device that this module drives; the other bits stay as they are.
-        unsafe { line.uart.backend_mut().write(offsets::MCR as u8, control.bits()) };
+        unsafe {
+            line.uart
+                .backend_mut()
+                .write(offsets::MCR as u8, control.bits())
+        };
     }
 }
 
@@ -186,7 +206,10 @@ impl Line {
         if self.uart.ready_to_send().is_ok() {
             let mut chunk = [0; 16];
             let mut count = 0;
-            for (slot, byte) in chunk.iter_mut().zip(core::iter::from_fn(|| self.send.pop())) {
+            for (slot, byte) in chunk
+                .iter_mut()
+                .zip(core::iter::from_fn(|| self.send.pop()))
+            {
                 *slot = byte;
                 count += 1;
             }
@@ -217,7 +240,11 @@ struct Ring<const N: usize> {
 
 impl<const N: usize> Ring<N> {
     const fn new() -> Self {
-        Self { bytes: [0; N], start: 0, len: 0 }
+        Self {
+            bytes: [0; N],
+            start: 0,
+            len: 0,
+        }
     }
 
     /// Appends a byte; `false` if there is no room.
