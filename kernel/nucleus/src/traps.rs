@@ -1,0 +1,70 @@
+//! What the kernel does with interrupts and exceptions.
+
+use crate::probe;
+use core::sync::atomic::{AtomicU64, Ordering};
+use x86::interrupts::{BREAKPOINT, Handlers, PAGE_FAULT, TrapFrame};
+use x86::lock::IrqMutex;
+use x86::{cpu, io_apic, serial};
+
+static TICKS: AtomicU64 = AtomicU64::new(0);
+static HOOK: IrqMutex<Option<fn(&mut TrapFrame)>> = IrqMutex::new(None);
+static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
+
+/// Names the handlers.
+pub fn install() {
+    x86::interrupts::set_handlers(Handlers {
+        timer,
+        external,
+        exception,
+    });
+}
+
+/// Ticks of the timer since boot.
+pub fn ticks() -> u64 {
+    TICKS.load(Ordering::Relaxed)
+}
+
+/// Breakpoint exceptions since boot.
+pub fn breakpoints() -> u64 {
+    BREAKPOINTS.load(Ordering::Relaxed)
+}
+
+/// Names who is called at each tick, after the count, or nobody.
+pub fn set_tick_hook(hook: Option<fn(&mut TrapFrame)>) {
+    *HOOK.lock() = hook;
+}
+
+fn timer(frame: &mut TrapFrame) {
+    TICKS.fetch_add(1, Ordering::Relaxed);
+    // Copied out first: the hook may leave without returning, and must not take the lock with it.
+    let hook = *HOOK.lock();
+    if let Some(hook) = hook {
+        hook(frame);
+    }
+}
+
+fn external(gsi: u8, _: &mut TrapFrame) {
+    if gsi == io_apic::legacy(serial::IRQ).0 {
+        serial::on_interrupt();
+    }
+}
+
+fn exception(frame: &mut TrapFrame) {
+    if probe::recover(frame) {
+        return;
+    }
+    match frame.vector {
+        BREAKPOINT => {
+            BREAKPOINTS.fetch_add(1, Ordering::Relaxed);
+        }
+        PAGE_FAULT => panic!(
+            "page fault at {:#x} (error {:#x}), {frame:x?}",
+            cpu::fault_address(),
+            frame.error_code
+        ),
+        vector => panic!(
+            "exception {vector} (error {:#x}), {frame:x?}",
+            frame.error_code
+        ),
+    }
+}
