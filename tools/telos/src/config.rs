@@ -1,0 +1,76 @@
+//! The hand-written configuration: the boot set and the lists of what is allowed.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::failure::{Context, Result};
+use crate::project::{Project, read_text};
+
+/// One cell of the boot set; `cfg/boot.toml` says what each field means.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the file documents its fields")]
+pub struct Cell {
+    pub name: String,
+    pub path: String,
+    pub heap: u64,
+    pub stack: u64,
+    pub slots: u32,
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    #[serde(default)]
+    pub schema: u32,
+    #[serde(default)]
+    pub readable: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BootSet {
+    cell: Vec<Cell>,
+}
+
+/// What `cfg/dependencies.toml` allows; each value is the reason.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Allowed {
+    /// Crates from the registry that may be in a cell.
+    pub crates: BTreeMap<String, String>,
+    /// Own crates that may use `unsafe`.
+    #[serde(rename = "unsafe")]
+    pub may_use_unsafe: BTreeMap<String, String>,
+    /// Crates whose build script may run.
+    #[serde(rename = "build-scripts")]
+    pub build_scripts: BTreeMap<String, String>,
+}
+
+/// The cells of the boot archive, in boot order.
+///
+/// # Errors
+/// The file cannot be read or names a cell twice.
+pub fn boot_set(project: &Project) -> Result<Vec<Cell>> {
+    let path = project.cfg("boot.toml");
+    let set: BootSet = toml::from_str(&read_text(&path)?).context(path.display())?;
+    for (index, cell) in set.cell.iter().enumerate() {
+        if set.cell.iter().take(index).any(|other| other.name == cell.name) {
+            crate::fail!("{}: the cell {} is there twice", path.display(), cell.name);
+        }
+    }
+    Ok(set.cell)
+}
+
+/// What cells may depend on.
+///
+/// # Errors
+/// The file cannot be read, or an entry has no reason.
+pub fn allowed(project: &Project) -> Result<Allowed> {
+    let path = project.cfg("dependencies.toml");
+    let allowed: Allowed = toml::from_str(&read_text(&path)?).context(path.display())?;
+    for (name, reason) in allowed.crates.iter().chain(&allowed.may_use_unsafe).chain(&allowed.build_scripts) {
+        if reason.trim().is_empty() {
+            crate::fail!("{}: {name} has no reason", path.display());
+        }
+    }
+    Ok(allowed)
+}

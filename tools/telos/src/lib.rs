@@ -1,0 +1,24 @@
+//! Builds, signs, boots and tests TelOS: what stands behind the Makefile.
+//!
+//! A build goes [`scan`] (no `unsafe` in cells), [`workspace`] (generated wrappers), [`policy`] (this program as the
+//! compiler's wrapper), [`object_file`] (one object a cell), [`cells`] (manifest, signature, archive), [`kernel`]; then
+//! [`iso`] makes the boot image, and [`qemu`] runs it for [`run`] and [`test`].
+
+pub mod abi;
+pub mod cells;
+pub mod cli;
+pub mod config;
+pub mod failure;
+pub mod iso;
+pub mod kernel;
+pub mod object_file;
+pub mod policy;
+pub mod project;
+pub mod qemu;
+pub mod run;
+pub mod scan;
+pub mod scenarios;
+pub mod sign;
+pub mod test;
+pub mod toolchain;
+pub mod workspace;

@@ -1,0 +1,33 @@
+//! Scenario tests: what a person would see over the serial console.
+//!
+//! A scenario gets a machine's boot image and a folder of its own, and waits for output, never for time alone.
+
+mod boot;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::failure::Result;
+use crate::iso::Boot;
+
+/// How long one answer may take under software emulation.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a scenario works with.
+pub struct Stage {
+    /// The image without a command line.
+    pub boot: Boot,
+    /// An empty folder.
+    pub folder: PathBuf,
+}
+
+/// A scenario and its name.
+pub struct Scenario {
+    /// As `test NAME ... ok` says it.
+    pub name: &'static str,
+    /// The scenario.
+    pub run: fn(&Stage) -> Result<()>,
+}
+
+/// The scenarios of `test`, in order.
+pub const ALL: &[Scenario] = &[Scenario { name: "boot_to_prompt", run: boot::to_prompt }];
