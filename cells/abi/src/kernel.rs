@@ -168,10 +168,10 @@ pub enum Kind {
     Buf = 9,
     Image = 10,
     Scope = 11,
-    PciFunction = 12,
-    Irq = 13,
-    IoPort = 14,
-    DmaFrame = 15,
+    DmaFrame = 12,
+    PciFunction = 13,
+    Irq = 14,
+    IoPort = 15,
     Loader = 16,
     Scheduler = 17,
     Serial = 18,
@@ -225,14 +225,12 @@ pub enum Operation {
     Instantiate = 0x0800,
     /// Loader: Image token; words out: bytes of memory it needs, heap, stack, slots.
     ImageNeeds = 0x0801,
-    /// Loader: Notification token; signalled when an instance ends.
+    /// Loader: Notification token, bits; signalled when an instance ends.
     WatchInstances = 0x0802,
     /// Loader: index into the boot archive, address, capacity; answers the length, words out: the entry.
     ArchiveRead = 0x0803,
     /// VSpace: answers its state; words out: exit status, text base, text end, threads, image hash prefix.
     VSpaceInfo = 0x0900,
-    /// VSpace: Notification token, bits to signal when the instance ends.
-    VSpaceWatch = 0x0901,
     /// Scope: Reply token; the caller held in the reply becomes its beginner.
     ScopeAttach = 0x0a00,
     /// Scope: Settle token; keeps what hangs on it.

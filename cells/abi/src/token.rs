@@ -69,15 +69,20 @@ mod sealed {
 pub trait Object: sealed::Sealed {
     /// Its number.
     const KIND: Kind;
+    /// The rights that mean something for it; others are not kept.
+    const RIGHTS: u8;
 }
 
 macro_rules! objects {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => { $(
+    ($($(#[$doc:meta])* $name:ident $(: $rights:expr)?),* $(,)?) => { $(
         $(#[$doc])*
         #[derive(Debug)]
         pub enum $name {}
         impl sealed::Sealed for $name {}
-        impl Object for $name { const KIND: Kind = Kind::$name; }
+        impl Object for $name {
+            const KIND: Kind = Kind::$name;
+            const RIGHTS: u8 = 0 $(| $rights)?;
+        }
     )* };
 }
 
@@ -85,7 +90,7 @@ objects! {
     /// Memory without a type yet.
     Untyped,
     /// Memory to be mapped.
-    Frame,
+    Frame: bits::READ | bits::WRITE,
     /// A thread.
     Tcb,
     /// A table of capabilities.
@@ -93,31 +98,31 @@ objects! {
     /// The regions of one cell instance.
     VSpace,
     /// Where requests are sent and received.
-    Endpoint,
+    Endpoint: bits::CALL | bits::RECEIVE | bits::GRANT,
     /// A word of signals.
-    Notification,
+    Notification: bits::CALL | bits::RECEIVE,
     /// Holds one request until it is answered.
-    Reply,
+    Reply: bits::CALL | bits::GRANT,
     /// Memory that can be lent with a call.
-    Buf,
+    Buf: bits::READ | bits::WRITE,
     /// The signed bytes of a cell.
-    Image,
+    Image: bits::READ | bits::EXECUTE,
     /// An open transaction.
     Scope,
     /// One PCI function: its configuration space and BARs.
-    PciFunction,
+    PciFunction: bits::READ | bits::WRITE,
     /// One interrupt line.
     Irq,
     /// A range of ports.
-    IoPort,
+    IoPort: bits::READ | bits::WRITE,
     /// Contiguous memory whose physical address is told.
-    DmaFrame,
+    DmaFrame: bits::READ | bits::WRITE,
     /// Authority to make cell instances from images.
-    Loader,
+    Loader: bits::EXECUTE,
     /// Authority over priorities.
     Scheduler,
     /// The serial console.
-    Serial,
+    Serial: bits::READ | bits::WRITE,
     /// Authority to settle scopes.
     Settle,
     /// Authority to halt the machine.
@@ -203,9 +208,7 @@ impl<T: Object, R: Rights> Cap<T, R> {
 
     /// Gives the token up and keeps the numbers.
     pub const fn into_raw(self) -> RawCap {
-        let raw = self.raw;
-        core::mem::forget(self);
-        raw
+        self.raw
     }
 
     /// The same capability under fewer rights. The type narrows here; the kernel's table keeps what it had.

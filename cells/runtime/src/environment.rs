@@ -37,7 +37,7 @@ impl Environment {
     pub fn take<T: Object, R: Rights>(&mut self, slot: u32) -> Option<Cap<T, R>> {
         let info = objects::inspect_raw(self.cnode, slot)?;
         if info.kind != T::KIND as u8
-            || info.rights & R::BITS != R::BITS
+            || !objects::has_rights::<T, R>(info.rights)
             || !self.taken.insert(slot)
         {
             return None;

@@ -45,6 +45,12 @@ pub fn inspect(cnode: &Cap<CNode, All>, slot: u32) -> Option<SlotInfo> {
     inspect_raw(cnode.raw(), slot)
 }
 
+/// Whether a slot's rights cover what of `R` means something for a `T`.
+pub(crate) fn has_rights<T: Object, R: Rights>(rights: u8) -> bool {
+    let needed = R::BITS & T::RIGHTS;
+    rights & needed == needed
+}
+
 /// Types a capability that the kernel just put into a slot of the caller's own CNode.
 ///
 /// # Errors
@@ -60,7 +66,7 @@ pub(crate) fn adopt<T: Object, R: Rights>(
     if info.kind != T::KIND as u8 {
         return Err(KernelError::WrongKind);
     }
-    if info.rights & R::BITS != R::BITS {
+    if !has_rights::<T, R>(info.rights) {
         return Err(KernelError::MissingRight);
     }
     // SAFETY: the kernel reported kind and rights under this generation; the raw name came with one message or one
@@ -405,22 +411,13 @@ pub fn instance_info(vspace: &Cap<VSpace, All>) -> Result<(Instance, u64, u64)> 
     Ok((instance, words[1], words[2]))
 }
 
-/// Signals `bits` when the instance in a VSpace ends.
+/// Signals `bits` whenever the instance in some VSpace has ended.
 ///
 /// # Errors
 /// `InvalidCapability`.
-pub fn watch_instance(
-    vspace: &Cap<VSpace, All>,
-    notification: &Cap<Notification, All>,
-    bits: u64,
-) -> Result<()> {
+pub fn watch_instances(loader: &Cap<Loader, All>, notification: &Cap<Notification, All>, bits: u64) -> Result<()> {
     let notification = notification.raw();
-    invoke_with(
-        Operation::VSpaceWatch,
-        vspace.raw(),
-        &[notification.slot, notification.generation, bits],
-    )
-    .map(drop)
+    invoke_with(Operation::WatchInstances, loader.raw(), &[notification.slot, notification.generation, bits]).map(drop)
 }
 
 /// Maps a frame into a VSpace; answers the address.

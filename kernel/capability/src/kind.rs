@@ -55,11 +55,13 @@ pub enum ObjectKind {
     Serial = 18,
     /// Authority to settle scopes.
     Settle = 19,
+    /// Authority to stop the machine.
+    Machine = 20,
 }
 
 impl ObjectKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [ObjectKind; 19] = [
+    pub const ALL: [ObjectKind; 20] = [
         ObjectKind::Untyped,
         ObjectKind::Frame,
         ObjectKind::Tcb,
@@ -79,6 +81,7 @@ impl ObjectKind {
         ObjectKind::Scheduler,
         ObjectKind::Serial,
         ObjectKind::Settle,
+        ObjectKind::Machine,
     ];
 
     /// The kind with this number; `None` for 0 (an empty slot) and for numbers that are not given out.

@@ -32,7 +32,7 @@ impl Rights {
     /// | Frame, Buf, DmaFrame, PciFunction, IoPort, Serial | READ, WRITE |
     /// | Image | READ, EXECUTE |
     /// | Loader | EXECUTE |
-    /// | Untyped, CNode, Tcb, VSpace, Scope, Irq, Scheduler, Settle | none: to hold the capability is the whole authority, as in seL4 |
+    /// | Untyped, CNode, Tcb, VSpace, Scope, Irq, Scheduler, Settle, Machine | none: to hold the capability is the whole authority, as in seL4 |
     #[must_use]
     pub const fn of(kind: ObjectKind) -> Rights {
         match kind {
@@ -54,7 +54,8 @@ impl Rights {
             | ObjectKind::Scope
             | ObjectKind::Irq
             | ObjectKind::Scheduler
-            | ObjectKind::Settle => Rights::empty(),
+            | ObjectKind::Settle
+            | ObjectKind::Machine => Rights::empty(),
         }
     }
 }

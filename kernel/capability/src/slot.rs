@@ -59,6 +59,10 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// An empty slot, for a place outside of objects. It must not move once something was put there.
+    // SAFETY: a slot is made of `Cell`s of integers, and all-zero memory is an empty one.
+    pub const EMPTY: Slot = unsafe { core::mem::MaybeUninit::<Slot>::zeroed().assume_init() };
+
     /// The slot at an address.
     ///
     /// # Safety

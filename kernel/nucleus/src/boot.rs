@@ -1,7 +1,7 @@
 //! From the trampoline to a running kernel.
 
 use crate::boot_info::{BootInfo, Module};
-use crate::{log_line, memory, tests, traps};
+use crate::{log_line, memory, surface, tests, traps};
 use log::info;
 use paging::RangeSet;
 use x86::segments::Stack;
@@ -65,29 +65,20 @@ fn start(boot_information: u32) -> BootResources {
     }
 }
 
-/// What the kernel is for, once there is something to run.
+/// Starts the root task with all that is free, and becomes what runs when nothing else does.
 fn run(resources: BootResources) -> ! {
-    let BootResources {
-        free_ranges,
-        modules,
-        command_line,
-    } = resources;
-    info!(
-        "command line '{command_line}', {} free ranges, seconds since 1970: {}",
-        free_ranges.iter().count(),
-        clock::unix_seconds()
-    );
-    match modules {
-        Some(module) => info!(
-            "boot module '{}' of {} bytes",
-            module.name,
-            module.bytes.len()
-        ),
-        None => info!("no boot module"),
+    let BootResources { free_ranges, modules, command_line } = resources;
+    cpu::disable_interrupts();
+    objects::authority::install();
+    objects::instance::install(surface::linkage());
+    objects::scheduler::become_idle();
+    // SAFETY: the free ranges are what nobody uses, and the module stays where the loader put it.
+    let started = unsafe { objects::root::start(&free_ranges, modules.map(|module| module.bytes), command_line) };
+    if let Err(error) = started {
+        panic!("the root task cannot be started: {error:?}");
     }
-    loop {
-        cpu::wait_for_interrupt();
-    }
+    info!("root task started");
+    objects::scheduler::run()
 }
 
 fn install_interrupt_stacks() {

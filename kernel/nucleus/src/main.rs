@@ -23,6 +23,8 @@ mod panic;
 #[cfg(target_os = "none")]
 mod probe;
 #[cfg(target_os = "none")]
+mod surface;
+#[cfg(target_os = "none")]
 mod tests;
 #[cfg(target_os = "none")]
 mod traps;

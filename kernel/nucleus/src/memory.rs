@@ -7,26 +7,13 @@ use paging::{
     Cache, FrameReserve, ImageArena, MapError, Mapper, MemoryMap, PhysRange, Protection, RangeSet,
     Region, Regions,
 };
-use spin::Once;
-use x86::lock::{IrqGuard, IrqMutex};
 use x86_64::{PhysAddr, VirtAddr};
 
+pub use objects::memory::lock;
 pub use paging::layout::PHYSMAP;
 
 /// The trampoline's tables show this much of physical memory.
 const TRAMPOLINE_REACH: u64 = 4 << 30;
-
-static MEMORY: Once<IrqMutex<Memory>> = Once::new();
-
-/// The page table and the arenas of addresses. Lock order: after every lock of a kernel object, before the heap's and the serial line's.
-pub struct Memory {
-    /// The page table.
-    pub mapper: Mapper,
-    /// Addresses of stacks and heaps.
-    pub regions: Regions,
-    /// Addresses of cell images.
-    pub images: ImageArena,
-}
 
 /// Takes the memory over: digests the map, builds the kernel's page table, leaves the trampoline's, and starts the heap. Returns
 /// what is left for others.
@@ -59,23 +46,10 @@ pub fn install(info: &BootInfo) -> RangeSet {
     let Ok(images) = ImageArena::new() else {
         x86::bug!("a new heap has room for one list")
     };
-    MEMORY.call_once(|| {
-        IrqMutex::new(Memory {
-            mapper,
-            regions: Regions::new(),
-            images,
-        })
-    });
+    objects::memory::install(mapper, images);
     map.free
 }
 
-/// Locks the kernel's memory.
-pub fn lock() -> IrqGuard<'static, Memory> {
-    match MEMORY.get() {
-        Some(memory) => memory.lock(),
-        None => x86::bug!("memory is used before it is installed"),
-    }
-}
 
 fn build(map: &MemoryMap, frames: FrameReserve) -> Result<Mapper, MapError> {
     let mut mapper = Mapper::new(frames)?;
@@ -132,22 +106,6 @@ unsafe extern "C" {
     static __boot_stack_end: u8;
 }
 
-impl Memory {
-    /// A new stack for the kernel's own use, from the reserve, with an unmapped page on each side.
-    pub fn kernel_stack(&mut self, size: u64) -> Result<Region, MapError> {
-        let region = self.regions.reserve(size).map_err(|_| MapError::BadRange)?;
-        for page in 0..size / PAGE {
-            let frame = self.mapper.frames().allocate()?;
-            let at = VirtAddr::new(region.start + page * PAGE);
-            // SAFETY: the region and the frame were handed out just now, to nobody else.
-            unsafe {
-                self.mapper
-                    .map(at, frame, PAGE, Protection::ReadWrite, Cache::Normal)
-            }?;
-        }
-        Ok(region)
-    }
-}
 
 /// The page below the boot stack.
 pub fn boot_stack_guard() -> u64 {

@@ -4,7 +4,7 @@ use crate::probe;
 use core::sync::atomic::{AtomicU64, Ordering};
 use x86::interrupts::{BREAKPOINT, Handlers, PAGE_FAULT, TrapFrame};
 use x86::lock::IrqMutex;
-use x86::{cpu, io_apic, serial};
+use x86::cpu;
 
 static TICKS: AtomicU64 = AtomicU64::new(0);
 static HOOK: IrqMutex<Option<fn(&mut TrapFrame)>> = IrqMutex::new(None);
@@ -41,18 +41,19 @@ fn timer(frame: &mut TrapFrame) {
     if let Some(hook) = hook {
         hook(frame);
     }
+    objects::scheduler::on_tick(frame);
 }
 
-fn external(gsi: u8, _: &mut TrapFrame) {
-    if gsi == io_apic::legacy(serial::IRQ).0 {
-        serial::on_interrupt();
-    }
+fn external(gsi: u8, frame: &mut TrapFrame) {
+    objects::devices::on_interrupt(gsi);
+    objects::scheduler::leave_interrupt(frame);
 }
 
 fn exception(frame: &mut TrapFrame) {
     if probe::recover(frame) {
         return;
     }
+    objects::fault::on_exception(frame);
     match frame.vector {
         BREAKPOINT => {
             BREAKPOINTS.fetch_add(1, Ordering::Relaxed);

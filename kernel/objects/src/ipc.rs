@@ -312,7 +312,7 @@ fn answer<'a>(me: &Tcb, raw: RawCap, answer: Answer, second: u64) -> Result<(&'a
 }
 
 /// Ends the lease of the Buf that was lent with a request.
-fn finish_lease(reply: &Reply) {
+pub(crate) fn finish_lease(reply: &Reply) {
     if !reply.pin.is_empty() {
         // The slot is filled, and pins alone are put there: this cannot fail.
         let unpinned = authority::with(|context| capability::unpin(context, &reply.pin));

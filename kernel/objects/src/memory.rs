@@ -124,3 +124,20 @@ pub(crate) fn map_device(physical: u64, bytes: u64) -> Result<Region, Failure> {
     unsafe { memory.mapper.map(at, physical, bytes, Protection::ReadWrite, Cache::Uncached) }?;
     Ok(Region { start: region.start, bytes })
 }
+
+impl Memory {
+    /// A new stack for the kernel's own use, from the reserve, with an unmapped page on each side.
+    pub fn kernel_stack(&mut self, size: u64) -> Result<paging::Region, paging::MapError> {
+        let region = self.regions.reserve(size).map_err(|_| paging::MapError::BadRange)?;
+        for page in 0..size / paging::layout::PAGE {
+            let frame = self.mapper.frames().allocate()?;
+            let at = VirtAddr::new(region.start + page * paging::layout::PAGE);
+            // SAFETY: the region and the frame were handed out just now, to nobody else.
+            unsafe {
+                self.mapper
+                    .map(at, frame, paging::layout::PAGE, Protection::ReadWrite, Cache::Normal)
+            }?;
+        }
+        Ok(region)
+    }
+}

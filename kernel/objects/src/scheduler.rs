@@ -43,6 +43,18 @@ pub fn current<'a>() -> &'a Tcb {
     unsafe { &*CPU.get().current.get() }
 }
 
+/// The thread that runs; `None` before the first does.
+pub(crate) fn try_current<'a>() -> Option<&'a Tcb> {
+    // SAFETY: as for `current`.
+    unsafe { CPU.get().current.get().as_ref() }
+}
+
+/// The lowest stack pointer with which the current thread may enter a kernel function.
+#[inline(always)]
+pub fn stack_limit() -> usize {
+    current().stack_limit.get()
+}
+
 fn idle<'a>() -> &'a Tcb {
     &CPU.get().idle
 }

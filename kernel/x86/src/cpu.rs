@@ -105,6 +105,15 @@ impl Drop for InterruptsOff {
     }
 }
 
+/// The stack pointer.
+#[inline(always)]
+pub fn stack_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
+}
+
 /// Turns interrupts on. Handlers and tables must be in place: before `interrupts::set_handlers` an interrupt is a bug.
 pub fn enable_interrupts() {
     interrupts::enable();

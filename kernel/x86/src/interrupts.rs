@@ -143,6 +143,7 @@ fn fill(stack: impl Fn(u8) -> u64) {
 
 unsafe extern "C" {
     static interrupt_stubs: u8;
+    static interrupt_restore: u8;
     fn interrupt_resume(frame: *const TrapFrame) -> !;
 }
 
@@ -155,6 +156,12 @@ unsafe extern "C" {
 pub unsafe fn resume(frame: *const TrapFrame) -> ! {
     // SAFETY: the routine turns interrupts off, then reads the frame and iretqs; the caller vouches for the frame.
     unsafe { interrupt_resume(frame) }
+}
+
+/// The address that continues a frame on top of the stack: with it in front of the frame, the address of the pair is a context
+/// for [`switch`](crate::switch::switch).
+pub fn continuation() -> usize {
+    &raw const interrupt_restore as usize
 }
 
 /// Called by the stubs.
@@ -226,6 +233,7 @@ global_asm!(
     "cld",
     "mov rdi, rsp",
     "call interrupt_trap",
+    ".global interrupt_restore",
     "interrupt_restore:",
     "pop r15",
     "pop r14",
