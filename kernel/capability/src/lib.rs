@@ -47,7 +47,7 @@
 //! ```compile_fail,E0451
 //! let forged = capability::Slot { generation: core::cell::Cell::new(1), ..unreachable!() };
 //! ```
-//! ```compile_fail,E0599
+//! ```compile_fail,E0277
 //! fn double(slot: &capability::Slot) -> capability::Slot { capability::Slot::clone(slot) }
 //! ```
 //! ```compile_fail,E0507
