@@ -1,11 +1,13 @@
 //! Objects that stand or fall together: those made under a transaction's Scope, or for a request's Reply.
 //!
-//! An anchor is the sentinel of a ring of slots, embedded in the object that it belongs to. It is either settled (the objects
-//! stay, and nothing remembers that they hung together) or revoked (they go, with everything derived from them). Copies do not
-//! hang: they are derived from what hangs. A move takes the new slot into the ring in place of the old one.
+//! An anchor is the sentinel of a ring of slots, embedded in the object that it belongs to. It is
+//! either settled (the objects stay, and nothing remembers that they hung together) or revoked (they
+//! go, with everything derived from them). Copies do not hang: they are derived from what hangs. A move
+//! takes the new slot into the ring in place of the old one.
 //!
-//! An object that is destroyed while slots hang on its anchor ([`Hooks::contents`](crate::Hooks::contents)) was neither answered nor settled: they are
-//! condemned, and [`reap_step`](crate::reap_step) revokes them.
+//! An object that is destroyed while slots hang on its anchor
+//! ([`Hooks::contents`](crate::Hooks::contents)) was neither answered nor settled: they are condemned,
+//! and [`reap_step`](crate::reap_step) revokes them.
 
 use core::ptr;
 
@@ -14,7 +16,8 @@ use crate::remove::remove;
 use crate::revoke::{reap_one, revoke_one};
 use crate::{Context, Error, Hooks, Progress, Slot};
 
-/// The head of a list of hanging slots: 16 bytes, zero when new. It cannot be created by value, so it cannot move while linked.
+/// The head of a list of hanging slots: 16 bytes, zero when new. It cannot be created by value, so it
+/// cannot move while linked.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Anchor {
@@ -25,8 +28,10 @@ impl Anchor {
     /// The anchor at an address.
     ///
     /// # Safety
-    /// `address` is 8-aligned, its provenance is exposed, and the 16 bytes there are zeroes or an anchor, and changed by this crate alone, for as long as
-    /// the reference lives or a slot hangs there. If the anchor is part of an object, then `Hooks::contents` reports it.
+    /// `address` is 8-aligned, its provenance is exposed, and the 16 bytes there are zeroes or an
+    /// anchor, and changed by this crate alone, for as long as
+    /// the reference lives or a slot hangs there. If the anchor is part of an object, then
+    /// `Hooks::contents` reports it.
     #[must_use]
     pub unsafe fn at<'a>(address: usize) -> &'a Anchor {
         // SAFETY: the caller's promise; an anchor is two `Cell`s of integers, for which zeroes are valid.
@@ -65,14 +70,15 @@ pub fn hang<H: Hooks>(
     Ok(())
 }
 
-/// Lets go of all that hangs here, and keeps the objects. Constant time: the anchor leaves the ring, which stays
-/// behind without a head and without a meaning.
+/// Lets go of all that hangs here, and keeps the objects. Constant time: the anchor leaves the ring,
+/// which stays behind without a head and without a meaning.
 pub fn settle<H: Hooks>(_context: &mut Context<'_, H>, anchor: &Anchor) {
     anchor.ring.remove();
 }
 
-/// Revokes and deletes all that hangs here, in steps. `Done` or `More`: a pin below a hanging Buf survives it, as a child of
-/// what the Buf was derived from, and is no concern of the anchor's any more. `budget` is at least 1.
+/// Revokes and deletes all that hangs here, in steps. `Done` or `More`: a pin below a hanging Buf
+/// survives it, as a child of what the Buf was derived from, and is no concern of the anchor's any
+/// more. `budget` is at least 1.
 pub fn revoke_all_step<H: Hooks>(
     context: &mut Context<'_, H>,
     anchor: &Anchor,

@@ -1,12 +1,14 @@
 //! A table of capabilities: the header in slot 0, slots, and behind them the tombstone.
 //!
-//! The tombstone is a slot for the CNode itself. When the last capability to it goes and there are capabilities in it, its place in
-//! the tree passes to the tombstone, which keeps the untyped below from being reset while the CNode is emptied in
-//! steps. It lies in the memory that it protects, so CNodes that hold each other, or themselves, need no special case
-//! (seL4 keeps the zombie in the slot of the last capability instead, and has to swap it out of such knots).
+//! The tombstone is a slot for the CNode itself. When the last capability to it goes and there are
+//! capabilities in it, its place in the tree passes to the tombstone, which keeps the untyped below
+//! from being reset while the CNode is emptied in steps. It lies in the memory that it protects, so
+//! CNodes that hold each other, or themselves, need no special case (seL4 keeps the zombie in the slot
+//! of the last capability instead, and has to swap it out of such knots).
 //!
-//! Free slots: those below the high-water mark are in a ring, those above are simply empty. So a new CNode needs
-//! nothing but zeroes, and a free slot is found in constant time, but for slots filled ahead of the mark, each of which is passed once.
+//! Free slots: those below the high-water mark are in a ring, those above are simply empty. So a new
+//! CNode needs nothing but zeroes, and a free slot is found in constant time, but for slots filled
+//! ahead of the mark, each of which is passed once.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -68,8 +70,9 @@ impl<'a> CNode<'a> {
     /// The CNode at an address.
     ///
     /// # Safety
-    /// At `address`, whose provenance is exposed for the whole object, there is a CNode made by a retype. Neither the value nor a slot obtained from it is used after an operation
-    /// that destroyed the CNode.
+    /// At `address`, whose provenance is exposed for the whole object, there is a CNode made by a
+    /// retype. Neither the value nor a slot obtained from it is used after an operation that destroyed
+    /// the CNode.
     #[must_use]
     pub unsafe fn at(address: usize) -> Self {
         let header = ptr::with_exposed_provenance_mut(address);
@@ -96,8 +99,8 @@ impl<'a> CNode<'a> {
         Ok(unsafe { CNode::at(slot.object() as usize) })
     }
 
-    /// The capability at `index`, if it is still the one for which `generation` was given out. The hot path: two
-    /// comparisons and a multiplication by 96.
+    /// The capability at `index`, if it is still the one for which `generation` was given out. The hot
+    /// path: two comparisons and a multiplication by 96.
     ///
     /// # Errors
     /// `OutOfRange` for a wrong index, `Stale` for an empty slot or one that was filled again.
@@ -177,7 +180,8 @@ impl<'a> CNode<'a> {
             .cast::<Slot>()
             .wrapping_add(index as usize);
         // SAFETY: callers have compared the index with the number of slots, or name the tombstone, for which
-        // `ObjectKind::object_bits` leaves room; a CNode's memory was zeroed when it was made, and zeroes are an empty slot.
+        // `ObjectKind::object_bits` leaves room; a CNode's memory was zeroed when it was made, and
+        // zeroes are an empty slot.
         unsafe { &*slot }
     }
 
@@ -211,8 +215,8 @@ impl Slot {
     /// The CNode in which this slot lies.
     fn home(&self) -> Option<CNode<'_>> {
         let index = self.index.get() as usize;
-        // SAFETY: the index is set by `CNode::slot` alone, to this slot's distance from the header; the CNode's memory is
-        // a CNode while anyone has a reference to a slot in it.
+        // SAFETY: the index is set by `CNode::slot` alone, to this slot's distance from the header; the
+        // CNode's memory is a CNode while anyone has a reference to a slot in it.
         (index != 0).then(|| unsafe { CNode::at(self.address() - index * SLOT_BYTES) })
     }
 

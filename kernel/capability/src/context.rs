@@ -10,26 +10,31 @@ pub const ZERO_CHUNK: u64 = 4096;
 /// What lies inside an object and has to go with it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Contents<'a> {
-    /// Embedded slots. Pins among them are unpinned, capabilities deleted, all at once: so they are few, and
-    /// the kernel puts no capability to an object there that itself embeds slots (CNodes excepted, which are emptied in steps).
+    /// Embedded slots. Pins among them are unpinned, capabilities deleted, all at once: so they are
+    /// few, and the kernel puts no capability to an object there that itself embeds slots (CNodes
+    /// excepted, which are emptied in steps).
     pub slots: &'a [Slot],
     /// The embedded anchor. What still hangs there is condemned.
     pub anchor: Option<&'a Anchor>,
 }
 
-/// What the kernel does when capabilities and objects come and go. Called in the middle of an operation: it must not
-/// call back into this crate (it has no context to do so), nor run another thread.
+/// What the kernel does when capabilities and objects come and go. Called in the middle of an
+/// operation: it must not call back into this crate (it has no context to do so), nor run another
+/// thread.
 ///
 /// # Safety
-/// `zero` makes the bytes zero, and `contents` reports every slot and anchor inside of an object, and nothing else.
+/// `zero` makes the bytes zero, and `contents` reports every slot and anchor inside of an object, and
+/// nothing else.
 pub unsafe trait Hooks {
-    /// An object was made: its memory is zero but for the [`ObjectHeader`], or untouched if it is untyped or a device's.
+    /// An object was made: its memory is zero but for the [`ObjectHeader`], or untouched if it is
+    /// untyped or a device's.
     fn created(&mut self, kind: ObjectKind, address: usize, size_bits: u8);
 
     /// A capability is about to go: a mapped frame has to be unmapped. The slot still shows what it held.
     fn cap_removed(&mut self, slot: &Slot);
 
-    /// The last capability to an object with a header is gone: its queues have to be emptied. The memory stays intact until the operation ends.
+    /// The last capability to an object with a header is gone: its queues have to be emptied. The
+    /// memory stays intact until the operation ends.
     fn destroyed(&mut self, kind: ObjectKind, address: usize, size_bits: u8);
 
     /// Zeroes ordinary memory, at most [`ZERO_CHUNK`] bytes. Interrupts may be served between two calls.
@@ -73,7 +78,8 @@ pub(crate) struct Fill {
 }
 
 impl<'k, H: Hooks> Context<'k, H> {
-    /// A context for a kernel without any capability yet. `condemned` is an anchor of the kernel's own, used for nothing else.
+    /// A context for a kernel without any capability yet. `condemned` is an anchor of the kernel's own,
+    /// used for nothing else.
     pub fn new(hooks: H, condemned: &'k Anchor) -> Self {
         Context {
             hooks,
@@ -84,7 +90,8 @@ impl<'k, H: Hooks> Context<'k, H> {
         }
     }
 
-    /// Whether [`reap_step`](crate::reap_step) has work: objects whose last capability is gone wait to be emptied.
+    /// Whether [`reap_step`](crate::reap_step) has work: objects whose last capability is gone wait to
+    /// be emptied.
     #[must_use]
     pub fn has_pending(&self) -> bool {
         self.dying != 0 || !self.condemned.is_empty()

@@ -1,8 +1,9 @@
 //! Capabilities from capabilities.
 //!
-//! Where a derived capability stands decides who can take it back. A capability is *original* when it came from a retype or from
-//! a badge; what is copied from an original is its child, what is copied from a copy is the copy's sibling. So there is one level of
-//! copies below each original, and badging adds a level. Copies of an Untyped alone nest: each is an original.
+//! Where a derived capability stands decides who can take it back. A capability is *original* when it
+//! came from a retype or from a badge; what is copied from an original is its child, what is copied
+//! from a copy is the copy's sibling. So there is one level of copies below each original, and badging
+//! adds a level. Copies of an Untyped alone nest: each is an original.
 
 use crate::context::Fill;
 use crate::slot::Flags;
@@ -10,11 +11,12 @@ use crate::{Context, Error, Hooks, ObjectKind, Rights, Slot};
 
 /// Copies a capability, with those of its rights that are also in `rights`.
 ///
-/// A copy of memory is not mapped. A copy of an Untyped stands for all its memory, which the source then no longer
-/// hands out until the copy is gone.
+/// A copy of memory is not mapped. A copy of an Untyped stands for all its memory, which the source
+/// then no longer hands out until the copy is gone.
 ///
 /// # Errors
-/// `DeleteFirst` (destination filled), `FailedLookup` (source empty), `IllegalOperation` (a kind that cannot be copied, or a pin),
+/// `DeleteFirst` (destination filled), `FailedLookup` (source empty), `IllegalOperation` (a kind that
+/// cannot be copied, or a pin),
 /// `RevokeFirst` (an Untyped out of which something was made).
 pub fn copy<H: Hooks>(
     context: &mut Context<'_, H>,
@@ -43,11 +45,13 @@ pub fn copy<H: Hooks>(
     Ok(())
 }
 
-/// Copies the capability to an endpoint or a notification and gives the copy a badge, once and for all; or that of a
-/// scheduler, with a lower maximum. Badge 0 is no badge: it gives a plain copy of an endpoint or a notification.
+/// Copies the capability to an endpoint or a notification and gives the copy a badge, once and for all;
+/// or that of a scheduler, with a lower maximum. Badge 0 is no badge: it gives a plain copy of an
+/// endpoint or a notification.
 ///
 /// # Errors
-/// As [`copy`]; `IllegalOperation` also for other kinds and for a capability that has a badge already; `RangeError` for a maximum above the scheduler's.
+/// As [`copy`]; `IllegalOperation` also for other kinds and for a capability that has a badge already;
+/// `RangeError` for a maximum above the scheduler's.
 pub fn mint<H: Hooks>(
     context: &mut Context<'_, H>,
     source: &Slot,
@@ -82,11 +86,12 @@ pub fn mint<H: Hooks>(
     Ok(())
 }
 
-/// Moves a capability, with everything that belongs to it: its descendants, its anchor, its power to revoke, its
-/// mapping. Its generation is a new one, so what the old place was known by is stale.
+/// Moves a capability, with everything that belongs to it: its descendants, its anchor, its power to
+/// revoke, its mapping. Its generation is a new one, so what the old place was known by is stale.
 ///
 /// # Errors
-/// `DeleteFirst` (destination filled, be it by the source itself), `FailedLookup` (source empty), `IllegalOperation` (a pin).
+/// `DeleteFirst` (destination filled, be it by the source itself), `FailedLookup` (source empty),
+/// `IllegalOperation` (a pin).
 pub fn move_<H: Hooks>(
     context: &mut Context<'_, H>,
     source: &Slot,

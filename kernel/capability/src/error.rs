@@ -1,4 +1,5 @@
-//! What an operation can answer: the errors, all of them the caller's to mend, and the progress of a resumable one.
+//! What an operation can answer: the errors, all of them the caller's to mend, and the progress of a
+//! resumable one.
 
 /// Why an operation was refused. Nothing was changed: every operation checks first and acts afterwards.
 ///

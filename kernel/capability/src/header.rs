@@ -24,7 +24,8 @@ impl ObjectHeader {
     /// The header of the object at an address.
     ///
     /// # Safety
-    /// At `address` there is exposed, 16-aligned memory that holds an object with a header, or zeroes, for as long as the reference lives.
+    /// At `address` there is exposed, 16-aligned memory that holds an object with a header, or zeroes,
+    /// for as long as the reference lives.
     #[must_use]
     pub unsafe fn at<'a>(address: usize) -> &'a ObjectHeader {
         // SAFETY: the caller's promise; a header is made of `Cell`s of integers, for which zeroes are valid.

@@ -1,4 +1,5 @@
-//! The closed set of object kinds: which take memory, how much of it, and what may be done with their capabilities.
+//! The closed set of object kinds: which take memory, how much of it, and what may be done with their
+//! capabilities.
 
 use crate::{Error, SLOT_BYTES};
 
@@ -115,8 +116,8 @@ impl ObjectKind {
         matches!(self, ObjectKind::Untyped | ObjectKind::Frame)
     }
 
-    /// Whether the object begins with an [`ObjectHeader`](crate::ObjectHeader), and dies with its last capability.
-    /// Plain memory has none: it lives as long as the derivation tree says.
+    /// Whether the object begins with an [`ObjectHeader`](crate::ObjectHeader), and dies with its last
+    /// capability. Plain memory has none: it lives as long as the derivation tree says.
     #[must_use]
     pub const fn has_header(self) -> bool {
         self.is_retypable() && !self.is_memory() && !matches!(self, ObjectKind::Untyped)
@@ -131,7 +132,8 @@ impl ObjectKind {
         )
     }
 
-    /// Whether a capability may be copied. A Reply answers once; the kernel's singletons have one holder, and are moved.
+    /// Whether a capability may be copied. A Reply answers once; the kernel's singletons have one
+    /// holder, and are moved.
     #[must_use]
     pub const fn is_copyable(self) -> bool {
         !matches!(
@@ -142,9 +144,10 @@ impl ObjectKind {
 
     /// The bits of memory of one object, given the `size_bits` argument of a retype (position 1).
     ///
-    /// For a CNode the argument counts slots: slot 0 is the header, and behind the last slot there is room for the
-    /// tombstone (see the `cnode` module), so 2^n slots of 96 bytes take 2^(n+7) bytes, and never less than 2^9. Fixed kinds ignore the
-    /// argument, except that no argument may reach the width of a word.
+    /// For a CNode the argument counts slots: slot 0 is the header, and behind the last slot there is
+    /// room for the tombstone (see the `cnode` module), so 2^n slots of 96 bytes take 2^(n+7) bytes,
+    /// and never less than 2^9. Fixed kinds ignore the argument, except that no argument may reach the
+    /// width of a word.
     ///
     /// # Errors
     /// `InvalidArgument(0)` for a kind that is not made of memory, `InvalidArgument(1)` for one too small,

@@ -1,14 +1,16 @@
 //! Kernel objects and the authority over them.
 //!
-//! Every kernel object is made by [`retype()`] out of untyped memory and lives inside it; every use of an object
-//! goes through a capability in a [`Slot`]. This crate keeps the slots, the derivation tree between them, the
-//! watermarks of untyped memory and the number of capabilities to each object. What an object *does* (the queue of
-//! an endpoint, the registers of a thread) belongs to other crates, which hear of births and deaths through [`Hooks`].
+//! Every kernel object is made by [`retype()`] out of untyped memory and lives inside it; every use of
+//! an object goes through a capability in a [`Slot`]. This crate keeps the slots, the derivation tree
+//! between them, the watermarks of untyped memory and the number of capabilities to each object. What
+//! an object *does* (the queue of an endpoint, the registers of a thread) belongs to other crates,
+//! which hear of births and deaths through [`Hooks`].
 //!
 //! The rules are seL4's (reference manual, chapters 2, 3 and 10) except where a module says otherwise:
 //!
-//! - Memory is handed out once, upwards, and comes back only when the last capability derived from the untyped is
-//!   gone ([`retype()`]). It is zeroed when an object is made, not when the untyped is reset.
+//! - Memory is handed out once, upwards, and comes back only when the last capability derived from the
+//!   untyped is gone ([`retype()`]). It is zeroed when an object is made, not when the untyped is
+//!   reset.
 //! - A derived capability never has more rights than its source ([`copy`], [`mint`]).
 //! - [`revoke_step`] removes everything derived from a capability; [`delete`] removes one capability, and the
 //!   object with the last of them.
@@ -24,16 +26,37 @@
 //!
 //! # Concurrency contract
 //!
-//! The kernel runs these functions on one processor with interrupts off. Exclusive access to all slots and object
-//! headers is stood for by `&mut` [`Context`]: there is one context, and every function that changes anything takes it.
-//! Slots themselves are [`Cell`](core::cell::Cell)s, so a `&Slot` may live while they change, and none crosses a thread.
+//! The kernel runs these functions on one processor with interrupts off. Exclusive access to all slots
+//! and object headers is stood for by `&mut` [`Context`]: there is one context, and every function that
+//! changes anything takes it. Slots themselves are [`Cell`](core::cell::Cell)s, so a `&Slot` may live
+//! while they change, and none crosses a thread.
 //!
 //! # Validity contract
 //!
-//! Links are plain addresses of kernel memory that is mapped for as long as the kernel runs. Whoever creates a
-//! reference from an address ([`Slot::at`], [`Anchor::at`], [`CNode::at`], [`CNode::of`]) promises that it is not used
-//! any more after the memory became part of another object: in practice, that nothing obtained from a
+//! Links are plain addresses of kernel memory that is mapped for as long as the kernel runs. Whoever
+//! creates a reference from an address ([`Slot::at`], [`Anchor::at`], [`CNode::at`], [`CNode::of`])
+//! promises that it is not used any more after the memory became part of another object: in practice,
+//! that nothing obtained from a
 //! `CNode` is kept from one kernel entry, or one step, to the next. Between steps a slot is looked up again.
+//!
+//! # What does not compile
+//!
+//! A capability is not made by writing a slot down, nor doubled by copying one, nor is an anchor moved
+//! away from what hangs on it:
+//!
+//! ```compile_fail,E0451
+//! let forged = capability::Slot { generation: core::cell::Cell::new(1), ..unreachable!() };
+//! ```
+//! ```compile_fail,E0277
+//! fn double(slot: &capability::Slot) -> capability::Slot { capability::Slot::clone(slot) }
+//! ```
+//! ```compile_fail,E0507
+//! fn displace(anchor: &capability::Anchor) -> capability::Anchor { *anchor }
+//! ```
+//! ```compile_fail,E0277
+//! fn shared<T: Sync>() {}
+//! shared::<capability::Slot>();
+//! ```
 #![no_std]
 
 mod anchor;

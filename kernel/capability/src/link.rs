@@ -1,12 +1,14 @@
 //! The one list of this crate: an intrusive ring of plain addresses.
 //!
-//! Children hang in a ring through a sentinel in their parent, free slots through one in their CNode, what is made under an
-//! [`Anchor`](crate::Anchor) through the anchor. A ring needs no pointer to its head: a member leaves, gives its
-//! place to another, or is replaced by a whole ring, in constant time and without knowing whose ring it is.
+//! Children hang in a ring through a sentinel in their parent, free slots through one in their CNode,
+//! what is made under an [`Anchor`](crate::Anchor) through the anchor. A ring needs no pointer to its
+//! head: a member leaves, gives its place to another, or is replaced by a whole ring, in constant time
+//! and without knowing whose ring it is.
 //!
-//! Invariant: a link is either all zero (zeroed memory: a sentinel without members, a member of nothing) or part of a ring
-//! in which `next` and `prev` agree. Every link in a ring lies in memory that is still a slot, a CNode header or an anchor:
-//! slots leave their rings when they are emptied, and objects are emptied before they are destroyed.
+//! Invariant: a link is either all zero (zeroed memory: a sentinel without members, a member of
+//! nothing) or part of a ring in which `next` and `prev` agree. Every link in a ring lies in memory
+//! that is still a slot, a CNode header or an anchor: slots leave their rings when they are emptied,
+//! and objects are emptied before they are destroyed.
 
 use core::cell::Cell;
 use core::ptr;
@@ -27,8 +29,9 @@ impl Link {
 
     /// The link at an address that was read from a ring.
     fn at<'a>(address: usize) -> &'a Link {
-        // SAFETY: private, and called only with addresses read from a ring's own fields. By the module's invariant such
-        // an address is that of a live link, which `address` exposed when it was stored; links are made of
+        // SAFETY: private, and called only with addresses read from a ring's own fields. By the
+        // module's invariant such an address is that of a live link, which `address` exposed when it
+        // was stored; links are made of
         // `Cell`s, so shared references to them may overlap.
         unsafe { &*ptr::with_exposed_provenance(address) }
     }
@@ -97,7 +100,8 @@ impl Link {
         }
     }
 
-    /// Moves all members of the ring of the sentinel `other` in front of this link, in order. `other` is empty then.
+    /// Moves all members of the ring of the sentinel `other` in front of this link, in order. `other`
+    /// is empty then.
     pub(crate) fn splice_before(&self, other: &Link) {
         if other.is_alone() {
             return;

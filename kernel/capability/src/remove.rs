@@ -1,8 +1,9 @@
 //! The end of one capability, and of the object with its last.
 //!
-//! A capability leaves its rings in constant time: its children take its place among its siblings, so they become
-//! its parent's. If it was the last to an object, then the object is *doomed* (destroyed before the operation ends) or, for a CNode that still
-//! holds capabilities, *dying* (emptied step by step, see [`reap_step`](crate::reap_step)). Both are lists, so nothing here recurses.
+//! A capability leaves its rings in constant time: its children take its place among its siblings, so
+//! they become its parent's. If it was the last to an object, then the object is *doomed* (destroyed
+//! before the operation ends) or, for a CNode that still holds capabilities, *dying* (emptied step by
+//! step, see [`reap_step`](crate::reap_step)). Both are lists, so nothing here recurses.
 
 use crate::header::ObjectHeader;
 use crate::revoke::reap_step;
@@ -11,8 +12,9 @@ use crate::{CNode, Context, Error, Hooks, ObjectKind, Progress, Slot};
 
 /// Deletes one capability, whatever was derived from it, and then empties what died with it, within the budget.
 ///
-/// The slot is empty at once and what was derived from it belongs to its parent. If the answer is `More`, then [`reap_step`]
-/// does the rest. An empty slot is nothing to complain about. `budget` is at least 1.
+/// The slot is empty at once and what was derived from it belongs to its parent. If the answer is
+/// `More`, then [`reap_step`] does the rest. An empty slot is nothing to complain about. `budget` is at
+/// least 1.
 ///
 /// # Errors
 /// `IllegalOperation` for a pin: see [`unpin`](crate::unpin).
@@ -63,8 +65,8 @@ struct CNodeToBury<'a>(CNode<'a>);
 
 impl<'a> CNodeToBury<'a> {
     fn of(slot: &'a Slot) -> Option<Self> {
-        // SAFETY: the CNode is destroyed by `finish` alone, after it went through the list of dying objects; `detach`
-        // and its caller use it before.
+        // SAFETY: the CNode is destroyed by `finish` alone, after it went through the list of dying
+        // objects; `detach` and its caller use it before.
         let node = unsafe { CNode::of(slot) }.ok()?;
         (!node.header().is_unused()).then_some(CNodeToBury(node))
     }

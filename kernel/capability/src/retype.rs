@@ -1,12 +1,15 @@
 //! Objects out of untyped memory.
 //!
-//! An untyped has a watermark. Objects are placed at the watermark, aligned up to their size, and the watermark moves behind them.
-//! It never goes down while anything derived from the untyped exists, and begins at 0 again when nothing does.
+//! An untyped has a watermark. Objects are placed at the watermark, aligned up to their size, and the
+//! watermark moves behind them. It never goes down while anything derived from the untyped exists, and
+//! begins at 0 again when nothing does.
 //!
-//! Deviation from seL4: memory is zeroed when an object is made, exactly its bytes, and not when the watermark is reset. The memory server
-//! splits and merges large untypeds as a buddy allocator does; with zeroing at reset, each merge would clear megabytes that
-//! nobody had used. The reset is then constant time, and needs no preemption; what is made pays for its own bytes, in chunks
-//! of [`ZERO_CHUNK`](crate::ZERO_CHUNK), between which [`Hooks::zero`] may serve interrupts. No object is ever seen that is not zeroed.
+//! Deviation from seL4: memory is zeroed when an object is made, exactly its bytes, and not when the
+//! watermark is reset. The memory server splits and merges large untypeds as a buddy allocator does;
+//! with zeroing at reset, each merge would clear megabytes that nobody had used. The reset is then
+//! constant time, and needs no preemption; what is made pays for its own bytes, in chunks of
+//! [`ZERO_CHUNK`](crate::ZERO_CHUNK), between which [`Hooks::zero`] may serve interrupts. No object is
+//! ever seen that is not zeroed.
 
 use crate::cnode::{CNode, CNodeHeader};
 use crate::context::Fill;
@@ -28,14 +31,17 @@ struct Plan {
     is_device: bool,
 }
 
-/// Makes `count` objects out of the untyped in `source`, with capabilities in the slots of `destination` from `first` on, all of
-/// them or none. The new capabilities are children of the untyped and hang on `anchor`, if there is one.
+/// Makes `count` objects out of the untyped in `source`, with capabilities in the slots of
+/// `destination` from `first` on, all of them or none. The new capabilities are children of the untyped
+/// and hang on `anchor`, if there is one.
 ///
 /// Positions of arguments: kind 0, `size_bits` 1.
 ///
 /// # Errors
-/// In this order: `InvalidCapability` (`source` is no Untyped), those of [`ObjectKind::object_bits`], `FailedLookup` (the destination is dying),
-/// `RangeError` (first slot, count, window), `DeleteFirst` (a slot of the window is filled), `InvalidArgument(0)` (a kind that device memory
+/// In this order: `InvalidCapability` (`source` is no Untyped), those of [`ObjectKind::object_bits`],
+/// `FailedLookup` (the destination is dying),
+/// `RangeError` (first slot, count, window), `DeleteFirst` (a slot of the window is filled),
+/// `InvalidArgument(0)` (a kind that device memory
 /// cannot become), `NotEnoughMemory`.
 #[expect(
     clippy::too_many_arguments,
@@ -63,7 +69,8 @@ pub fn retype<H: Hooks>(
     Ok(())
 }
 
-/// Makes one object, with its capability in a given slot: how the kernel makes the first CNode, and fills embedded slots.
+/// Makes one object, with its capability in a given slot: how the kernel makes the first CNode, and
+/// fills embedded slots.
 ///
 /// # Errors
 /// As [`retype`], without those of the window.
@@ -117,8 +124,9 @@ fn check_window(destination: CNode<'_>, first: u32, count: u32) -> Result<(), Er
     Ok(())
 }
 
-/// Places the objects. The fit is tested on the free bytes before alignment, which is enough: the size of the untyped is a
-/// multiple of the object's, so `count` objects that fit in size also fit when aligned.
+/// Places the objects. The fit is tested on the free bytes before alignment, which is enough: the size
+/// of the untyped is a multiple of the object's, so `count` objects that fit in size also fit when
+/// aligned.
 fn plan(
     source: &Slot,
     kind: ObjectKind,
@@ -173,8 +181,8 @@ fn make<H: Hooks>(
 ) {
     let object = source.object() + plan.first + (u64::from(number) << plan.object_bits);
     if plan.kind.has_header() {
-        // SAFETY: the memory is the untyped's, exposed by whoever granted it, behind its watermark and so of no other object,
-        // aligned to the object's size, and zeroed by `zero`.
+        // SAFETY: the memory is the untyped's, exposed by whoever granted it, behind its watermark and
+        // so of no other object, aligned to the object's size, and zeroed by `zero`.
         let header = unsafe { ObjectHeader::at(object as usize) };
         header.initialise(plan.kind, plan.size_bits);
     }

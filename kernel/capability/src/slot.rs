@@ -1,10 +1,12 @@
 //! A capability, in the place that holds it.
 //!
-//! A slot lies in a CNode or is embedded in another object (a pin in a Reply, the roots in a TCB). It never changes its
-//! address; capabilities are moved from slot to slot. All-zero memory is an empty slot.
+//! A slot lies in a CNode or is embedded in another object (a pin in a Reply, the roots in a TCB). It
+//! never changes its address; capabilities are moved from slot to slot. All-zero memory is an empty
+//! slot.
 //!
-//! The tree: `children` is the sentinel of the ring of the slots derived from this one, `siblings` the slot's membership
-//! in its parent's ring. Slots without a parent (made at boot, or orphaned by the deletion of such a one) are in rings without a sentinel.
+//! The tree: `children` is the sentinel of the ring of the slots derived from this one, `siblings` the
+//! slot's membership in its parent's ring. Slots without a parent (made at boot, or orphaned by the
+//! deletion of such a one) are in rings without a sentinel.
 
 use core::cell::Cell;
 use core::mem::{offset_of, size_of};
@@ -66,13 +68,15 @@ impl Slot {
     /// The slot at an address.
     ///
     /// # Safety
-    /// `address` is 8-aligned, its provenance is exposed, and the `SLOT_BYTES` there are zeroed memory or a slot. They are nothing else, and are changed by
-    /// this crate alone, for as long as the reference or a capability in the slot lives. An embedded slot is reported by
-    /// [`Hooks::contents`](crate::Hooks::contents), or emptied by the kernel, before its memory is used otherwise.
+    /// `address` is 8-aligned, its provenance is exposed, and the `SLOT_BYTES` there are zeroed memory
+    /// or a slot. They are nothing else, and are changed by
+    /// this crate alone, for as long as the reference or a capability in the slot lives. An embedded
+    /// slot is reported by [`Hooks::contents`](crate::Hooks::contents), or emptied by the kernel,
+    /// before its memory is used otherwise.
     #[must_use]
     pub unsafe fn at<'a>(address: usize) -> &'a Slot {
-        // SAFETY: aligned, exposed and a slot, as the caller promises; slots are made of `Cell`s of integers, for which zeroes are
-        // valid and shared references may overlap.
+        // SAFETY: aligned, exposed and a slot, as the caller promises; slots are made of `Cell`s of
+        // integers, for which zeroes are valid and shared references may overlap.
         unsafe { &*ptr::with_exposed_provenance(address) }
     }
 
@@ -174,8 +178,8 @@ impl Slot {
         !self.children.is_alone()
     }
 
-    /// A word of the kernel's own, for example the VSpace in which a frame is mapped. It moves with the capability, is
-    /// 0 in a new one, and means nothing to this crate.
+    /// A word of the kernel's own, for example the VSpace in which a frame is mapped. It moves with the
+    /// capability, is 0 in a new one, and means nothing to this crate.
     #[must_use]
     pub fn payload(&self) -> u64 {
         self.payload.get()
@@ -195,8 +199,8 @@ impl Slot {
         if !self.kind()?.has_header() {
             return None;
         }
-        // SAFETY: only a retype fills slots with kinds that have a header, after writing the header at the address that
-        // the slot holds, and the object lives while a slot holds it.
+        // SAFETY: only a retype fills slots with kinds that have a header, after writing the header at
+        // the address that the slot holds, and the object lives while a slot holds it.
         Some(unsafe { ObjectHeader::at(self.object.get() as usize) })
     }
 
@@ -207,13 +211,15 @@ impl Slot {
 
     /// The slot whose `siblings` link is at `address`, the address of a member of a ring of children.
     pub(crate) fn of_sibling<'a>(address: usize) -> &'a Slot {
-        // SAFETY: rings of children hold the `siblings` links of filled slots only, sentinels apart, which callers exclude.
+        // SAFETY: rings of children hold the `siblings` links of filled slots only, sentinels apart,
+        // which callers exclude.
         unsafe { Slot::at(address - offset_of!(Slot, siblings)) }
     }
 
     /// The slot whose `hang` link is at `address`, the address of a member of an anchor's ring.
     pub(crate) fn of_hang<'a>(address: usize) -> &'a Slot {
-        // SAFETY: rings of anchors hold the `hang` links of filled slots only, the anchor apart, which callers exclude.
+        // SAFETY: rings of anchors hold the `hang` links of filled slots only, the anchor apart, which
+        // callers exclude.
         unsafe { Slot::at(address - offset_of!(Slot, hang)) }
     }
 }

@@ -38,8 +38,9 @@ pub fn untyped_status<H: Hooks>(
     })
 }
 
-/// The slots derived from `slot`, one level down, the youngest first. CNodes that are being emptied are among them (they
-/// have no rights and cannot be looked up), and so are pins. As many as there are: who prints them bounds them, by `take`.
+/// The slots derived from `slot`, one level down, the youngest first. CNodes that are being emptied are
+/// among them (they have no rights and cannot be looked up), and so are pins. As many as there are: who
+/// prints them bounds them, by `take`.
 pub fn children<'a, H: Hooks>(_context: &'a Context<'_, H>, slot: &'a Slot) -> Children<'a> {
     Children {
         parent: slot,
@@ -75,11 +76,12 @@ pub(crate) fn watermark(slot: &Slot) -> u64 {
 /// Fills a slot with untyped memory that no object lies in yet. At boot only.
 ///
 /// # Errors
-/// `DeleteFirst` (slot filled), `RangeError` (size outside of 2^4 to 2^47), `InvalidArgument(0)` (address 0, or not aligned to the size).
+/// `DeleteFirst` (slot filled), `RangeError` (size outside of 2^4 to 2^47), `InvalidArgument(0)`
+/// (address 0, or not aligned to the size).
 ///
 /// # Safety
-/// For as long as the kernel runs, the memory is reached through this capability alone; it is mapped at `address`,
-/// with its provenance exposed, unless `is_device`.
+/// For as long as the kernel runs, the memory is reached through this capability alone; it is mapped at
+/// `address`, with its provenance exposed, unless `is_device`.
 pub unsafe fn grant_untyped<H: Hooks>(
     context: &mut Context<'_, H>,
     slot: &Slot,
@@ -129,7 +131,8 @@ pub enum Memory {
     Device,
 }
 
-/// Fills a slot with authority that is made of no memory: a device's, or one of the kernel's singletons. At boot, and when a device is found.
+/// Fills a slot with authority that is made of no memory: a device's, or one of the kernel's
+/// singletons. At boot, and when a device is found.
 ///
 /// `object` and `badge` are what [`ObjectKind`] says of the kind.
 ///

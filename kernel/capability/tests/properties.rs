@@ -1,4 +1,5 @@
-//! Random sequences of operations, against the model; and what must hold after each of them whatever the model says.
+//! Random sequences of operations, against the model; and what must hold after each of them whatever
+//! the model says.
 
 #[path = "support/model.rs"]
 mod model;
@@ -145,7 +146,7 @@ impl Run {
     /// A place, more often a filled one if `source`.
     fn source(&self, number: usize) -> Place {
         let filled: Vec<_> = self.model.caps.keys().copied().collect();
-        if number % 16 == 0 || filled.is_empty() {
+        if number.is_multiple_of(16) || filled.is_empty() {
             return self.destination(number);
         }
         filled[number % filled.len()]
@@ -286,8 +287,9 @@ impl Run {
         }
     }
 
-    /// A revocation in the middle of which the slot itself goes ends there, and where depends on the order: only the
-    /// invariants are checked then, by leaving it out here and having `rule_28` in the other tests.
+    /// A revocation in the middle of which the slot itself goes ends there, and where depends on the
+    /// order: only the invariants are checked then, by leaving it out here and having `rule_28` in the
+    /// other tests.
     fn revoke(&mut self, place: Place, budget: u32) {
         let mut after = self.model.clone();
         after.revoke(place);

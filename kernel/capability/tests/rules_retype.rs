@@ -54,6 +54,10 @@ fn rule_04_window_ends_with_the_cnode() {
         world.make(Endpoint, 0, 14, 4),
         Err(Error::RangeError { min: 1, max: 2 })
     );
+    assert_eq!(
+        world.make(Endpoint, 0, 14, 3),
+        Err(Error::RangeError { min: 1, max: 2 })
+    );
     let bad_slot = Err(Error::RangeError { min: 1, max: 15 });
     assert_eq!(world.make(Endpoint, 0, 16, 1), bad_slot);
     assert_eq!(world.make(Endpoint, 0, 0, 1), bad_slot);
@@ -70,10 +74,8 @@ fn rule_05_destination_is_a_cnode() {
     let endpoint = world.endpoint(1);
     for slot in [endpoint, world.slot(2)] {
         // SAFETY: it is none, as is asserted.
-        assert_eq!(
-            unsafe { capability::CNode::of(slot) }.err(),
-            Some(Error::FailedLookup)
-        );
+        let node = unsafe { capability::CNode::of(slot) };
+        assert_eq!(node.err(), Some(Error::FailedLookup));
     }
     assert_eq!(
         world.make_from(1, Endpoint, 0, 3),
@@ -315,4 +317,18 @@ fn vacant_finds_every_free_slot_once() {
     assert_eq!(world.node.used(), 15);
     world.delete(7);
     assert_eq!(world.node.vacant().map(Slot::index), Ok(7));
+}
+
+#[test]
+fn vacant_passes_what_was_filled_ahead_of_it() {
+    let mut world = World::new(3, 16);
+    world.endpoint(5);
+    world.copy(5, 2).unwrap();
+    let mut seen = vec![];
+    while let Ok(slot) = world.node.vacant() {
+        seen.push(slot.index());
+        let source = world.slot(5);
+        copy(&mut world.context, source, slot, Rights::all()).unwrap();
+    }
+    assert_eq!(seen, [1, 3, 4, 6, 7]);
 }

@@ -270,7 +270,8 @@ impl World {
 
 /// The CNode that a slot names.
 pub fn node(slot: &Slot) -> CNode<'static> {
-    // SAFETY: tests do not use it once it was destroyed; where they do on purpose, its memory is still there, and not made anything else.
+    // SAFETY: tests do not use it once it was destroyed; where they do on purpose, its memory is still
+    // there, and not made anything else.
     unsafe { CNode::of(slot) }.unwrap()
 }
 

@@ -1,4 +1,5 @@
-//! The authority layer as it would be written without regard to time: a map from slots to capabilities, and recursion.
+//! The authority layer as it would be written without regard to time: a map from slots to capabilities,
+//! and recursion.
 
 use std::collections::{BTreeMap, BTreeSet};
 
