@@ -290,8 +290,8 @@ fn untyped_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     let slot = object(raw, ObjectKind::Untyped, Rights::empty())?;
     let status = authority::with(|context| capability::untyped_status(context, slot))?;
     words[0] = slot.object_bytes();
-    words[1] = status.children;
-    Ok(status.free)
+    words[1] = u64::from(!status.is_whole);
+    Ok(status.bytes_free)
 }
 
 fn rights(word: u64) -> Rights {

@@ -27,7 +27,7 @@ const CNODE_BITS: u32 = 10;
 const VSPACE_BITS: u32 = 12;
 const PRIORITY: u8 = 40;
 /// The smallest boot untyped that is worth a slot, as a power of two.
-const SMALLEST: u8 = 16;
+const SMALLEST: u32 = 16;
 
 struct Boot {
     archive: Option<Archive<'static>>,
@@ -144,7 +144,7 @@ unsafe fn grant_first(free: &RangeSet, slot: &Slot) -> Result<(), RootError> {
     let address = physmap(own.base);
     // SAFETY: free memory in the physmap, given to this one slot.
     authority::with(|context| unsafe {
-        capability::grant_untyped(context, slot, address, own.bits, Memory::Ordinary)
+        capability::grant_untyped(context, slot, address, own.bits as u8, Memory::Ordinary)
     })?;
     Ok(())
 }
@@ -189,7 +189,7 @@ unsafe fn endow(
         let slot = cnode.slot(index)?;
         // SAFETY: free memory in the physmap, given to this one slot.
         authority::with(|context| unsafe {
-            capability::grant_untyped(context, slot, address, block.bits, Memory::Ordinary)
+            capability::grant_untyped(context, slot, address, block.bits as u8, Memory::Ordinary)
         })?;
         index += 1;
     }
