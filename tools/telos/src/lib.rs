@@ -5,6 +5,7 @@
 //! [`iso`] makes the boot image, and [`qemu`] runs it for [`run`] and [`test`].
 
 pub mod abi;
+pub mod accelerator;
 pub mod cells;
 pub mod cli;
 pub mod config;

@@ -1,1 +1,7 @@
-//! Tests.
+//! Tests: hand-made objects, one broken rule at a time.
+
+mod archive;
+mod damage;
+mod load;
+mod maker;
+mod refusals;

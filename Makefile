@@ -1,0 +1,32 @@
+# A thin front: the work is done by tools/telos. `make` alone lists the commands.
+#
+# Variables: STATE=FILE is the state file (telos_state.fs), TIMEOUT=SECONDS gives up, ARGS="..." goes to the command.
+
+export STATE TIMEOUT
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+TELOS := cargo run --quiet --package telos --
+COMMANDS := build run fresh test test-reboot bench iso gdb fmt lint doc
+
+.PHONY: help setup $(COMMANDS)
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make setup        install what is missing"
+	@echo "make build        build kernel, cells, boot archive and ISO"
+	@echo "make run          boot; a script on standard input is typed line by line"
+	@echo "make fresh        boot with a new state file; the old one is kept as STATE.old"
+	@echo "make test         host tests, in-kernel tests, a boot under UEFI, scenario tests"
+	@echo "make test-reboot  the test that spans a reboot; with STATE= only its second half"
+	@echo "make bench        count instructions in the emulator"
+	@echo "make iso          build build/telos.iso"
+	@echo "make gdb          boot halted, with gdb attached"
+	@echo "make fmt lint doc format, check, document"
+	@echo
+	@echo "STATE=FILE state file (telos_state.fs)  TIMEOUT=SECONDS give up  ARGS=... more arguments"
+
+setup:
+	@bash tools/setup.sh
+
+$(COMMANDS):
+	@$(TELOS) $@ $(ARGS)
