@@ -54,9 +54,7 @@ impl Terminal {
     }
 
     fn text(&self) -> String {
-        let text: String = self.row.iter().flatten().collect();
-        // An erased character leaves a blank behind the end.
-        text
+        self.row.iter().flatten().collect()
     }
 }
 
