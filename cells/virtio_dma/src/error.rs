@@ -34,6 +34,8 @@ pub enum Error {
     ReadOnly,
     /// The device does not accept the features that it was asked for.
     FeaturesRefused,
+    /// The device takes less than a sector at a time.
+    SegmentTooSmall,
     /// The device has failed and asks to be reset.
     NeedsReset,
     /// The device returned a descriptor chain that it was not given.
@@ -81,6 +83,7 @@ impl fmt::Display for Error {
             ),
             Self::ReadOnly => write!(f, "the device is read-only"),
             Self::FeaturesRefused => write!(f, "the device refused its own features"),
+            Self::SegmentTooSmall => write!(f, "the device takes less than a sector at a time"),
             Self::NeedsReset => write!(f, "the device has failed and needs a reset"),
             Self::UnknownCompletion(chain) => {
                 write!(

@@ -45,6 +45,10 @@ pub(crate) struct Device {
     pub(crate) accepted: u64,
     pub(crate) kind: DeviceType,
     pub(crate) refuse_features: bool,
+    /// Whether it does not come out of reset.
+    pub(crate) stuck: bool,
+    /// Whether it was told that the driver gave up.
+    pub(crate) gave_up: bool,
     pub(crate) status: DeviceStatus,
     pub(crate) configuration: [u8; 12],
     pub(crate) disk: Vec<u8>,
@@ -67,6 +71,8 @@ impl Device {
             accepted: 0,
             kind: DeviceType::Block,
             refuse_features: false,
+            stuck: false,
+            gave_up: false,
             status: DeviceStatus::empty(),
             configuration,
             disk: vec![0; sectors as usize * 512],
@@ -186,7 +192,11 @@ impl Transport for Registers {
     }
     fn set_status(&mut self, status: DeviceStatus) {
         let mut device = self.0.borrow_mut();
+        if device.stuck {
+            return;
+        }
         device.status = status;
+        device.gave_up |= status.contains(DeviceStatus::FAILED);
         if device.refuse_features {
             device.status.remove(DeviceStatus::FEATURES_OK);
         }

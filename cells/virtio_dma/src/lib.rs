@@ -8,6 +8,7 @@
 //! * [`region`] is a piece of that memory with checked copies;
 //! * [`memory`] lays the slots out in it;
 //! * [`windows`] are the mapped BARs; [`bars`] answers their sizes; [`configuration`] joins both to the kernel;
+//! * [`registers`] resets the device at the end;
 //! * [`negotiate`] brings the device up to the agreed features; [`queue`] submits requests and collects completions.
 //!
 //! What is trusted: the device itself. Nothing stands between it and memory without an IOMMU; this crate keeps *safe
@@ -27,6 +28,7 @@ mod pages;
 mod pool;
 mod queue;
 mod region;
+mod registers;
 mod request;
 #[cfg(test)]
 mod tests;

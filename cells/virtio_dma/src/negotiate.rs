@@ -3,6 +3,7 @@
 use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
 
 use crate::error::Error;
+use crate::queue::SECTOR;
 
 /// Feature bits: 5.2.3 for the block device's own, 6 for the rest.
 const SIZE_MAX: u64 = 1 << 1;
@@ -42,7 +43,7 @@ pub(crate) fn reset(transport: &mut impl Transport) -> Result<(), Error> {
 /// Agrees on features with a device that was reset. Its queue may be set up next, then [`finish`] starts it.
 ///
 /// # Errors
-/// `NotBlock`, `NoVersion1`, `NoFlush`, `ReadOnly`, `FeaturesRefused`. The device is told that the driver gave up.
+/// `NotBlock`, `NoVersion1`, `NoFlush`, `ReadOnly`, `FeaturesRefused`, `SegmentTooSmall`. The device is told that the driver gave up.
 pub(crate) fn agree(transport: &mut impl Transport) -> Result<Geometry, Error> {
     transport.set_status(DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER);
     agree_or_refuse(transport).inspect_err(|_| {
@@ -80,6 +81,9 @@ fn agree_or_refuse(transport: &mut impl Transport) -> Result<Geometry, Error> {
         0 => usize::MAX,
         _ => transport.read_config_space::<u32>(SEGMENT_MAX)? as usize,
     };
+    if largest < SECTOR {
+        return Err(Error::SegmentTooSmall);
+    }
     Ok(Geometry { sectors, largest })
 }
 

@@ -22,12 +22,13 @@ use crate::error::Error;
 use crate::memory::{MAX_SLOTS, Memory};
 use crate::negotiate::{self, Geometry};
 use crate::pool::{self, PoolHal};
+use crate::registers::Registers;
 use crate::request::{Operation, Status};
 
 /// Bytes of data that a slot holds.
 pub const SLOT_BYTES: usize = 32 * 1024;
 /// Bytes of a sector.
-const SECTOR: usize = 512;
+pub(crate) const SECTOR: usize = 512;
 
 /// Descriptors of the queue. QEMU offers 128 at least.
 const DESCRIPTORS: usize = 64;
@@ -47,7 +48,7 @@ pub struct Slot(pub usize);
 pub struct BlockQueue<T: Transport = PciTransport> {
     // Dropped in this order. The transport resets the device, which then touches memory no more; what follows gives
     // its pages back to the pool.
-    transport: T,
+    transport: Registers<T>,
     queue: VirtQueue<PoolHal, DESCRIPTORS>,
     memory: Memory,
     /// Which slots are in flight.
@@ -73,9 +74,10 @@ impl BlockQueue {
         enable_registers(&function)?;
         let configuration = Configuration::map(&function, vspace)?;
         let mut root = PciRoot::new(configuration);
-        let mut transport = PciTransport::new::<PoolHal, _>(&mut root, FUNCTION)?;
+        let transport = PciTransport::new::<PoolHal, _>(&mut root, FUNCTION)?;
+        let mut transport = Registers::new(transport);
         // Before anything else: an earlier instance of the driver may have left the device at work in this frame.
-        negotiate::reset(&mut transport)?;
+        negotiate::reset(&mut *transport)?;
         enable_dma(&function)?;
         let (address, physical, length) = dma_map(&frame, vspace)?;
         // SAFETY: the kernel just mapped this range, contiguous, for this cell; the frame's token is kept below or
@@ -89,12 +91,15 @@ impl BlockQueue {
 
 impl<T: Transport> BlockQueue<T> {
     /// A queue over a transport whose device was reset; the pool is registered.
-    pub(crate) fn with_transport(mut transport: T, most_slots: usize) -> Result<Self, Error> {
-        let geometry = negotiate::agree(&mut transport)?;
+    pub(crate) fn with_transport(
+        mut transport: Registers<T>,
+        most_slots: usize,
+    ) -> Result<Self, Error> {
+        let geometry = negotiate::agree(&mut *transport)?;
         // Neither indirect descriptors, which come from the heap and not from the pool, nor event indices.
-        let queue = VirtQueue::new(&mut transport, QUEUE, false, false)?;
+        let queue = VirtQueue::new(&mut *transport, QUEUE, false, false)?;
         let memory = Memory::take(most_slots.min(DESCRIPTORS / CHAIN))?;
-        negotiate::finish(&mut transport);
+        negotiate::finish(&mut *transport);
         let in_flight = vec![false; memory.slots()];
         Ok(BlockQueue {
             transport,
@@ -118,7 +123,7 @@ impl<T: Transport> BlockQueue<T> {
         self.memory.slots()
     }
 
-    /// The most bytes of data in one request, in whole sectors; 0 from a device that takes less than a sector.
+    /// The most bytes of data in one request, in whole sectors: one at least.
     pub fn request_bytes(&self) -> usize {
         SLOT_BYTES.min(self.geometry.largest) / SECTOR * SECTOR
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use virtio_drivers::transport::{DeviceStatus, DeviceType};
 
 use crate::fake::{Device, Registers, register_pool};
+use crate::registers;
 use crate::{BlockQueue, Error, SLOT_BYTES, Slot, Status};
 
 const GOOD: u64 = 1 << 32 | 1 << 9;
@@ -14,7 +15,8 @@ type Pair = (Rc<RefCell<Device>>, BlockQueue<Registers>);
 
 fn bring_up(device: Rc<RefCell<Device>>) -> Result<Pair, Error> {
     register_pool();
-    let queue = BlockQueue::with_transport(Registers(device.clone()), 8)?;
+    let queue =
+        BlockQueue::with_transport(registers::Registers::new(Registers(device.clone())), 8)?;
     Ok((device, queue))
 }
 
@@ -38,8 +40,8 @@ fn a_device_that_would_not_do_is_refused_in_words() {
         let device = Device::new(GOOD, 8, 0);
         change(&mut device.borrow_mut());
         let refused = bring_up(device.clone()).expect_err("refused");
-        assert!(device.borrow().status.contains(DeviceStatus::FAILED));
-        assert!(!device.borrow().status.contains(DeviceStatus::DRIVER_OK));
+        assert!(device.borrow().gave_up);
+        assert_eq!(device.borrow().status, DeviceStatus::empty(), "left reset");
         refused
     };
     assert_eq!(refusal(&|device| device.features = 1 << 32), Error::NoFlush);
@@ -63,10 +65,27 @@ fn a_device_that_would_not_do_is_refused_in_words() {
 }
 
 #[test]
+fn the_end_of_a_queue_resets_the_device() {
+    let (device, queue) = good();
+    drop(queue);
+    assert_eq!(device.borrow().status, DeviceStatus::empty());
+    let (device, queue) = good();
+    device.borrow_mut().stuck = true;
+    drop(queue);
+    assert_ne!(
+        device.borrow().status,
+        DeviceStatus::empty(),
+        "and it ended"
+    );
+}
+
+#[test]
 fn the_largest_segment_bounds_a_request() {
     let (device, queue) = bring_up(Device::new(GOOD | 1 << 1, 8, 5000)).expect("a device");
     assert_eq!(device.borrow().accepted, GOOD | 1 << 1);
     assert_eq!(queue.request_bytes(), 4608);
+    let refused = bring_up(Device::new(GOOD | 1 << 1, 8, 511)).expect_err("refused");
+    assert_eq!(refused, Error::SegmentTooSmall);
 }
 
 #[test]
