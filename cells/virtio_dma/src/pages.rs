@@ -55,6 +55,15 @@ mod tests {
     use super::Pages;
     use proptest::prelude::*;
 
+    #[test]
+    fn what_is_not_all_taken_is_not_freed_in_part() {
+        let mut pages = Pages::new(4);
+        assert_eq!(pages.take(2), Some(0));
+        assert!(!pages.free(1..3));
+        assert!(!pages.free(1..5));
+        assert_eq!(pages.take(2), Some(2), "page 1 is still taken");
+    }
+
     proptest! {
         #[test]
         fn runs_lie_inside_and_never_overlap(steps in proptest::collection::vec((0usize..9, any::<prop::sample::Index>(), any::<bool>()), 1..200)) {

@@ -232,3 +232,15 @@ fn a_device_that_breaks_the_rules_is_found_out() {
     device.borrow_mut().status |= DeviceStatus::DEVICE_NEEDS_RESET;
     assert_eq!(queue.acknowledge(), Err(Error::NeedsReset));
 }
+
+#[test]
+fn a_chain_that_comes_back_twice_is_found_out() {
+    let (device, mut queue) = good();
+    queue.submit_flush(Slot(0)).expect("room");
+    queue.announce();
+    device.borrow_mut().take();
+    device.borrow_mut().finish(0, 0);
+    device.borrow_mut().give_back(0);
+    assert_eq!(queue.poll_completed(), Ok(Some((Slot(0), Status::Done))));
+    assert_eq!(queue.poll_completed(), Err(Error::UnknownCompletion(0)));
+}
