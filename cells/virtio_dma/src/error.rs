@@ -20,7 +20,7 @@ pub enum Error {
     NoMemory,
     /// The DMA frame is not made of whole pages.
     Misaligned,
-    /// A BAR's length is no power of two.
+    /// A BAR's length is no power of two, or less than a page.
     OddBar(u8),
     /// The device is a virtio device of another kind.
     NotBlock,
@@ -73,7 +73,10 @@ impl fmt::Display for Error {
             Self::AlreadyStarted => write!(f, "the DMA memory of this cell is in use already"),
             Self::NoMemory => write!(f, "the DMA frame is too small"),
             Self::Misaligned => write!(f, "the DMA frame is not made of whole pages"),
-            Self::OddBar(bar) => write!(f, "the length of BAR {bar} is no power of two"),
+            Self::OddBar(bar) => write!(
+                f,
+                "the length of BAR {bar} is no power of two, or less than a page"
+            ),
             Self::NotBlock => write!(f, "the device is no block device"),
             Self::NoReset => write!(f, "the device did not come out of reset"),
             Self::NoVersion1 => write!(f, "the device is older than virtio 1.0"),
