@@ -223,12 +223,14 @@ pub enum Operation {
     ImageRead = 0x0701,
     /// Loader: Image token, VSpace token, Frame token; relocates the cell into the frame.
     Instantiate = 0x0800,
-    /// Loader: Image token; words out: bytes of memory it needs, heap, stack, slots.
+    /// Loader: Image token; words out: bytes of memory it needs, heap, stack, slots, build, hash (4 words).
     ImageNeeds = 0x0801,
     /// Loader: Notification token, bits; signalled when an instance ends.
     WatchInstances = 0x0802,
-    /// Loader: index into the boot archive, address, capacity; answers the length, words out: the entry.
+    /// Loader: index into the boot archive, address, capacity; answers the length, words out: the name (4 words).
     ArchiveRead = 0x0803,
+    /// Loader: Image token, address, capacity; answers the length of `name version`, as much of it as fits.
+    ImageName = 0x0804,
     /// VSpace: answers its state; words out: exit status, text base, text end, threads, image hash prefix.
     VSpaceInfo = 0x0900,
     /// Scope: Reply token; the caller held in the reply becomes its beginner.

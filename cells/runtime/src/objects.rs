@@ -460,6 +460,10 @@ pub struct ImageNeeds {
     pub stack: u64,
     /// Slots of its CNode.
     pub slots: u64,
+    /// Its build number.
+    pub build: u64,
+    /// SHA-256 of the signed file.
+    pub hash: [u8; 32],
 }
 
 /// What the image of an object asks for.
@@ -501,14 +505,43 @@ pub fn instantiate(
     invoke_with(Operation::Instantiate, loader.raw(), &given).map(drop)
 }
 
-/// Copies an entry of the boot archive; answers its bytes in all, which may be more than fit. `None` behind the last.
-pub fn archive_read(loader: &Cap<Loader, All>, index: u64, into: &mut [u8]) -> Option<u64> {
-    let given = [
-        index,
-        into.as_mut_ptr().expose_provenance() as u64,
-        into.len() as u64,
-    ];
-    invoke_with(Operation::ArchiveRead, loader.raw(), &given).ok()
+/// An entry of the boot archive.
+#[derive(Clone, Copy, Debug)]
+pub struct ArchiveEntry {
+    /// Bytes of the signed image.
+    pub length: u64,
+    name: [u8; 32],
+}
+
+impl ArchiveEntry {
+    /// The cell's name.
+    pub fn name(&self) -> &str {
+        let length = self.name.iter().position(|byte| *byte == 0).unwrap_or(self.name.len());
+        self.name.get(..length).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("?")
+    }
+}
+
+/// Copies as much of an entry of the boot archive as fits. `None` behind the last.
+pub fn archive_read(loader: &Cap<Loader, All>, index: u64, into: &mut [u8]) -> Option<ArchiveEntry> {
+    let mut words = words(&[index, into.as_mut_ptr().expose_provenance() as u64, into.len() as u64]);
+    let length = invoke(Operation::ArchiveRead, loader.raw(), &mut words).ok()?;
+    let mut name = [0; 32];
+    for (part, word) in name.chunks_exact_mut(8).zip(words) {
+        part.copy_from_slice(&word.to_le_bytes());
+    }
+    Some(ArchiveEntry { length, name })
+}
+
+/// Writes `name version` of an image into a buffer; answers the part of it that fitted.
+///
+/// # Errors
+/// `IllegalOperation` where the image is not filled.
+pub fn image_name<'a>(loader: &Cap<Loader, All>, image: &Cap<Image, All>, into: &'a mut [u8]) -> Result<&'a str> {
+    let image = image.raw();
+    let given = [image.slot, image.generation, into.as_mut_ptr().expose_provenance() as u64, into.len() as u64];
+    let length = invoke_with(Operation::ImageName, loader.raw(), &given)? as usize;
+    let text = into.get(..length.min(into.len())).unwrap_or(&[]);
+    Ok(core::str::from_utf8(text).unwrap_or("?"))
 }
 
 /// Makes a scope the transaction of the thread whose request a reply object holds.

@@ -137,6 +137,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const IMAGE_NEEDS: u32 = Operation::ImageNeeds as u32;
     const WATCH_INSTANCES: u32 = Operation::WatchInstances as u32;
     const ARCHIVE_READ: u32 = Operation::ArchiveRead as u32;
+    const IMAGE_NAME: u32 = Operation::ImageName as u32;
     const VSPACE_INFO: u32 = Operation::VSpaceInfo as u32;
     const SCOPE_ATTACH: u32 = Operation::ScopeAttach as u32;
     const SCOPE_SETTLE: u32 = Operation::ScopeSettle as u32;
@@ -192,7 +193,21 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
             object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
             let entry = root::archive_entry(words[0]).ok_or(KernelError::OutOfRange)?;
             // SAFETY: as above.
-            read_part(entry, 0, unsafe { room(words[1], words[2]) })
+            let length = read_part(entry.bytes, 0, unsafe { room(words[1], words[2]) })?;
+            put_bytes(words, entry.name.as_bytes());
+            Ok(length)
+        }
+        IMAGE_NAME => {
+            object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
+            let verified = image(token(words, 0))?.verified()?;
+            let manifest = verified.manifest();
+            // SAFETY: as above.
+            let into = unsafe { room(words[2], words[3]) };
+            let text = manifest.name.bytes().chain([b' ']).chain(manifest.version.bytes());
+            for (slot, byte) in into.iter_mut().zip(text) {
+                *slot = byte;
+            }
+            Ok((manifest.name.len() + 1 + manifest.version.len()) as u64)
         }
         VSPACE_INFO => vspace_info(raw, words),
         SCOPE_ATTACH => attach(raw, words),
@@ -499,7 +514,22 @@ fn image_needs(raw: RawCap, words: &mut Words) -> Result<u64> {
     words[1] = heap;
     words[2] = stack;
     words[3] = slots;
+    words[4] = verified.manifest().build;
+    if let Some(rest) = words.get_mut(5..9) {
+        put_bytes(rest, verified.hash());
+    }
     Ok(0)
+}
+
+/// Bytes as words, little-endian; what is not there is zero.
+fn put_bytes(words: &mut [u64], bytes: &[u8]) {
+    for (index, word) in words.iter_mut().enumerate() {
+        let mut part = [0; 8];
+        for (slot, byte) in part.iter_mut().zip(bytes.iter().skip(8 * index)) {
+            *slot = *byte;
+        }
+        *word = u64::from_le_bytes(part);
+    }
 }
 
 fn vspace_info(raw: RawCap, words: &mut Words) -> Result<u64> {

@@ -36,9 +36,9 @@ struct Boot {
 
 static BOOT: Exclusive<Boot> = Exclusive::new(Boot { archive: None, command_line: "" });
 
-/// Signed bytes of an entry of the boot archive.
-pub(crate) fn archive_entry(index: u64) -> Option<&'static [u8]> {
-    BOOT.get().archive.as_ref()?.iter().nth(usize::try_from(index).ok()?).map(|entry| entry.bytes)
+/// An entry of the boot archive.
+pub(crate) fn archive_entry(index: u64) -> Option<image::ArchiveImage<'static>> {
+    BOOT.get().archive.as_ref()?.iter().nth(usize::try_from(index).ok()?)
 }
 
 pub(crate) fn command_line() -> &'static str {
