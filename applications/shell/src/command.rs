@@ -145,12 +145,7 @@ pub const COMMANDS: &[Entry] = &[
         help: "Shows how long the machine has run, and the time.",
         parse: |words| alone(words, Command::Uptime),
     },
-    Entry {
-        name: "clear",
-        arguments: "",
-        help: "Clears the screen.",
-        parse: |words| alone(words, Command::Clear),
-    },
+    Entry { name: "clear", arguments: "", help: "Clears the screen.", parse: |words| alone(words, Command::Clear) },
 ];
 
 fn alone(words: &[&str], command: Command) -> Option<Command> {
@@ -204,20 +199,12 @@ impl fmt::Display for Mistake {
             Mistake::Unknown(name) => {
                 let meant = nearest(name, COMMANDS.iter().map(|entry| entry.name));
                 let (name, meant) = (Plain(name), meant.unwrap_or("help"));
-                write!(
-                    f,
-                    "there is no command `{name}`; did you mean `{meant}`? `help` lists all"
-                )
+                write!(f, "there is no command `{name}`; did you mean `{meant}`? `help` lists all")
             }
             Mistake::Usage(entry) => {
-                let Entry {
-                    name, arguments, ..
-                } = entry;
+                let Entry { name, arguments, .. } = entry;
                 let space = if arguments.is_empty() { "" } else { " " };
-                write!(
-                    f,
-                    "{name}: these are not its arguments; type `{name}{space}{arguments}`"
-                )
+                write!(f, "{name}: these are not its arguments; type `{name}{space}{arguments}`")
             }
             Mistake::Unclosed => f.write_str("a quotation mark is open; close it with `\"`"),
         }
@@ -242,10 +229,7 @@ mod tests {
             ("help spawn", Command::Help(Some("spawn".into()))),
             ("inspect", Command::Inspect(None)),
             ("inspect 12", Command::Inspect(Some(12))),
-            (
-                "inspect 0xffffffffffffffff",
-                Command::Inspect(Some(u64::MAX)),
-            ),
+            ("inspect 0xffffffffffffffff", Command::Inspect(Some(u64::MAX))),
             ("txlog", Command::Transactions(10)),
             ("txlog 3", Command::Transactions(3)),
             ("spawn test_proc", spawn("test_proc", Until::Started)),
@@ -273,12 +257,7 @@ mod tests {
         ] {
             let text = parse(line).expect_err(line).to_string();
             let name = line.split(' ').next().expect("a word");
-            assert!(
-                text.starts_with(&format!(
-                    "{name}: these are not its arguments; type `{name}"
-                )),
-                "{text}"
-            );
+            assert!(text.starts_with(&format!("{name}: these are not its arguments; type `{name}")), "{text}");
         }
         let text = parse("spawn").expect_err("no image").to_string();
         assert!(text.ends_with("type `spawn [-w] IMAGE`"), "{text}");

@@ -49,27 +49,21 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Failure::NoServer(server) => write!(
-                f,
-                "this shell holds no capability for {server}; grant one where the shell is started"
-            ),
-            Failure::NoMachine => f.write_str(
-                "this shell holds no capability for the machine; grant one, or stop it from outside",
-            ),
-            Failure::Call(server, CallError::Kernel(error, detail)) => {
-                kernel(f, server, error, detail)
+            Failure::NoServer(server) => {
+                write!(f, "this shell holds no capability for {server}; grant one where the shell is started")
             }
-            Failure::Call(server, CallError::Server(code, detail)) => {
-                refused(f, server, code, detail)
+            Failure::NoMachine => {
+                f.write_str("this shell holds no capability for the machine; grant one, or stop it from outside")
             }
+            Failure::Call(server, CallError::Kernel(error, detail)) => kernel(f, server, error, detail),
+            Failure::Call(server, CallError::Server(code, detail)) => refused(f, server, code, detail),
             Failure::Call(server, CallError::Malformed) | Failure::BadReply(server) => write!(
                 f,
                 "{server} answered in another form than this shell knows; replace one of the two by a version that fits"
             ),
-            Failure::TooLong(bytes) => write!(
-                f,
-                "the record has {bytes} bytes, more than this shell reads; read the state file with telosfs"
-            ),
+            Failure::TooLong(bytes) => {
+                write!(f, "the record has {bytes} bytes, more than this shell reads; read the state file with telosfs")
+            }
             Failure::Kernel(error) => write!(
                 f,
                 "the kernel refused this shell: {error:?}; restart the shell, and report it if that does not help"
@@ -78,12 +72,7 @@ impl fmt::Display for Failure {
     }
 }
 
-fn kernel(
-    f: &mut fmt::Formatter<'_>,
-    server: Server,
-    error: KernelError,
-    detail: u64,
-) -> fmt::Result {
+fn kernel(f: &mut fmt::Formatter<'_>, server: Server, error: KernelError, detail: u64) -> fmt::Result {
     match error {
         KernelError::ServerDied => write!(
             f,
@@ -94,14 +83,10 @@ fn kernel(
             f,
             "{server} does not serve this request in the form that this shell sends ({error:?}); replace one of the two by a version that fits"
         ),
-        KernelError::EndpointGone | KernelError::InvalidCapability => write!(
-            f,
-            "{server} is gone, or was taken from this shell ({error:?}); start the shell again with it"
-        ),
-        _ => write!(
-            f,
-            "the kernel refused the call of {server}: {error:?} ({detail}); report it"
-        ),
+        KernelError::EndpointGone | KernelError::InvalidCapability => {
+            write!(f, "{server} is gone, or was taken from this shell ({error:?}); start the shell again with it")
+        }
+        _ => write!(f, "the kernel refused the call of {server}: {error:?} ({detail}); report it"),
     }
 }
 
@@ -123,21 +108,17 @@ fn by_persistence(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Re
             write!(f, "there is no object {oid}; `inspect` shows the root, whence all are reached")
         }
         persistence::NO_TRANSACTION => f.write_str("no transaction is open; begin one"),
-        persistence::NOT_THE_BEGINNER => {
-            f.write_str("the transaction was begun elsewhere; commit it there")
-        }
+        persistence::NOT_THE_BEGINNER => f.write_str("the transaction was begun elsewhere; commit it there"),
         persistence::BAD_RECORD => {
             write!(f, "the record is malformed, or refers to {oid}, which does not exist; mend it")
         }
         persistence::BUFFER_TOO_SMALL => {
             write!(f, "the record has {detail} bytes and does not fit; lend a larger buffer")
         }
-        persistence::STORE_FULL => {
-            f.write_str("the state file is full; pack it, or give it a larger device")
+        persistence::STORE_FULL => f.write_str("the state file is full; pack it, or give it a larger device"),
+        persistence::STORE_STOPPED => {
+            f.write_str("the device failed and the store has stopped; read the log, mend the device, and start again")
         }
-        persistence::STORE_STOPPED => f.write_str(
-            "the device failed and the store has stopped; read the log, mend the device, and start again",
-        ),
         persistence::MUST_ABORT => f.write_str("a commit failed; abort the transaction first"),
         _ => unknown(f, Server::Persistence, code, detail),
     }
@@ -149,32 +130,23 @@ fn by_memory(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result 
             f,
             "the largest free block has {detail} bytes, which is too little; end a process that you can spare"
         ),
-        memory::QUOTA_EXCEEDED => write!(
-            f,
-            "only {detail} bytes are left of this shell's quota; give it a larger one"
-        ),
+        memory::QUOTA_EXCEEDED => write!(f, "only {detail} bytes are left of this shell's quota; give it a larger one"),
         memory::BAD_SIZE => f.write_str("there are no blocks of this size; ask for another"),
-        memory::NOT_ALLOCATED => {
-            f.write_str("the memory is not this shell's; it may be free already")
-        }
+        memory::NOT_ALLOCATED => f.write_str("the memory is not this shell's; it may be free already"),
         _ => unknown(f, Server::Memory, code, detail),
     }
 }
 
 fn by_process(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result {
     match code {
-        process::BAD_IMAGE => {
-            f.write_str("there is no such image; store it first, with `make push`")
+        process::BAD_IMAGE => f.write_str("there is no such image; store it first, with `make push`"),
+        process::IMAGE_REFUSED => {
+            f.write_str("the image does not verify; build and sign it for this kernel, and store it again")
         }
-        process::IMAGE_REFUSED => f.write_str(
-            "the image does not verify; build and sign it for this kernel, and store it again",
-        ),
-        process::BAD_CAPABILITIES => f.write_str(
-            "its list of capabilities is malformed, or asks for what cannot be granted; mend the list",
-        ),
-        process::OUT_OF_MEMORY => {
-            f.write_str("there is not enough memory for it; `mem` shows what there is")
+        process::BAD_CAPABILITIES => {
+            f.write_str("its list of capabilities is malformed, or asks for what cannot be granted; mend the list")
         }
+        process::OUT_OF_MEMORY => f.write_str("there is not enough memory for it; `mem` shows what there is"),
         process::STORE_FAILED => {
             f.write_str("the store refused: ")?;
             by_persistence(f, u32::try_from(detail).unwrap_or(u32::MAX), 0)
@@ -186,10 +158,7 @@ fn by_process(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result
 }
 
 fn unknown(f: &mut fmt::Formatter<'_>, server: Server, code: u32, detail: u64) -> fmt::Result {
-    write!(
-        f,
-        "{server} refused with code {code} ({detail}), which this shell does not know; look in its interface"
-    )
+    write!(f, "{server} refused with code {code} ({detail}), which this shell does not know; look in its interface")
 }
 
 #[cfg(test)]
@@ -199,12 +168,13 @@ mod tests {
     #[test]
     fn each_failure_says_why_and_what_to_do() {
         let servers = [Server::Persistence, Server::Memory, Server::Process];
-        let errors = (0..30u32)
-            .map(|code| CallError::Server(code, 7))
-            .chain((1..=20).filter_map(|code| {
-                KernelError::from_status(1 << 63 | code).map(|error| CallError::Kernel(error, 7))
-            }))
-            .chain([CallError::Malformed]);
+        let errors =
+            (0..30u32)
+                .map(|code| CallError::Server(code, 7))
+                .chain((1..=20).filter_map(|code| {
+                    KernelError::from_status(1 << 63 | code).map(|error| CallError::Kernel(error, 7))
+                }))
+                .chain([CallError::Malformed]);
         for error in errors {
             for server in servers {
                 let text = Failure::Call(server, error).to_string();
@@ -218,9 +188,6 @@ mod tests {
         let full = u64::from(persistence::STORE_FULL);
         let error = CallError::Server(process::STORE_FAILED, full);
         let text = Failure::Call(Server::Process, error).to_string();
-        assert!(
-            text.starts_with("the store refused: the state file is full"),
-            "{text}"
-        );
+        assert!(text.starts_with("the store refused: the state file is full"), "{text}");
     }
 }

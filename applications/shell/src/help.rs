@@ -38,10 +38,7 @@ mod tests {
         let text = all();
         assert_eq!(text.lines().count(), COMMANDS.len());
         for (line, entry) in text.lines().zip(COMMANDS) {
-            assert!(
-                line.starts_with(entry.name) && line.ends_with(entry.help),
-                "{line}"
-            );
+            assert!(line.starts_with(entry.name) && line.ends_with(entry.help), "{line}");
         }
     }
 

@@ -22,12 +22,7 @@ pub fn show(servers: &Servers) -> Result<String, Failure> {
 }
 
 fn format(statistics: &Statistics) -> String {
-    let Statistics {
-        total,
-        free,
-        largest,
-        allocations,
-    } = statistics;
+    let Statistics { total, free, largest, allocations } = statistics;
     let used = total.saturating_sub(*free);
     format!(
         "total        {total:>14} bytes\n\
@@ -44,16 +39,8 @@ mod tests {
 
     #[test]
     fn numbers_stand_under_each_other() {
-        let text = format(&Statistics {
-            total: 1 << 30,
-            free: 4096,
-            largest: 4096,
-            allocations: 12,
-        });
-        assert!(
-            text.contains("used             1073737728 bytes\n"),
-            "{text}"
-        );
+        let text = format(&Statistics { total: 1 << 30, free: 4096, largest: 4096, allocations: 12 });
+        assert!(text.contains("used             1073737728 bytes\n"), "{text}");
         assert!(text.ends_with("allocations              12\n"), "{text}");
     }
 }

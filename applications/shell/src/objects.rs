@@ -7,9 +7,7 @@ use core::fmt::Write;
 
 use abi::CallError;
 use abi::interfaces::memory::{AllocateObject, Free};
-use abi::interfaces::persistence::{
-    Abort, BUFFER_TOO_SMALL, BeginTransaction, GetObject, NO_TRANSACTION, Root,
-};
+use abi::interfaces::persistence::{Abort, BUFFER_TOO_SMALL, BeginTransaction, GetObject, NO_TRANSACTION, Root};
 use abi::kernel::{BODY_MAX, Kind};
 use runtime::{Buf, Call, abi};
 
@@ -38,11 +36,7 @@ struct Lent {
 ///
 /// # Errors
 /// Those of the calls; [`Failure::TooLong`].
-pub fn inspect(
-    servers: &Servers,
-    records: &mut Records,
-    oid: Option<u64>,
-) -> Result<String, Failure> {
+pub fn inspect(servers: &Servers, records: &mut Records, oid: Option<u64>) -> Result<String, Failure> {
     let endpoint = servers.endpoint(Server::Persistence)?;
     let oid = match oid {
         Some(oid) => oid,
@@ -51,21 +45,14 @@ pub fn inspect(
     let record = match records.read(servers, oid) {
         // Reading takes a snapshot, which a transaction has; this one changes nothing.
         Err(Failure::Call(Server::Persistence, CallError::Server(NO_TRANSACTION, _))) => {
-            Call::new(endpoint, BeginTransaction {})
-                .words()
-                .map_err(by_store)?;
+            Call::new(endpoint, BeginTransaction {}).words().map_err(by_store)?;
             let record = records.read(servers, oid);
             Call::new(endpoint, Abort {}).words().map_err(by_store)?;
             record
         }
         read => read,
     }?;
-    Ok(format!(
-        "object {}: {} bytes\n{}",
-        Oid(oid),
-        record.len(),
-        render(&record)
-    ))
+    Ok(format!("object {}: {} bytes\n{}", Oid(oid), record.len(), render(&record)))
 }
 
 fn by_store(error: CallError) -> Failure {
@@ -87,11 +74,7 @@ impl Records {
             Err(error) => return Err(by_store(error)),
         };
         let buf = self.buf(servers, long)?;
-        let length = Call::new(endpoint, GetObject { oid })
-            .lend(buf)
-            .send()
-            .map_err(by_store)?
-            .value;
+        let length = Call::new(endpoint, GetObject { oid }).lend(buf).send().map_err(by_store)?.value;
         usize::try_from(length)
             .ok()
             .and_then(|length| buf.bytes().get(..length))
@@ -101,9 +84,7 @@ impl Records {
 
     /// Memory to lend, of so many bytes at least.
     fn buf(&mut self, servers: &Servers, bytes: u64) -> Result<&mut Buf, Failure> {
-        let fitting = self
-            .lent
-            .take_if(|lent| (lent.buf.bytes().len() as u64) < bytes);
+        let fitting = self.lent.take_if(|lent| (lent.buf.bytes().len() as u64) < bytes);
         if let Some(Lent { allocation, .. }) = fitting {
             give_back(servers, allocation)?;
         }
@@ -122,22 +103,12 @@ fn allocate(servers: &Servers, bytes: u64) -> Result<Lent, Failure> {
     if size_bits > MAX_RECORD_BITS {
         return Err(too_long);
     }
-    let wish = AllocateObject {
-        kind: Kind::Buf as u64,
-        size_bits: size_bits.into(),
-    };
-    let answered = Call::new(servers.endpoint(Server::Memory)?, wish)
-        .send()
-        .map_err(by_memory)?;
+    let wish = AllocateObject { kind: Kind::Buf as u64, size_bits: size_bits.into() };
+    let answered = Call::new(servers.endpoint(Server::Memory)?, wish).send().map_err(by_memory)?;
     let granted = answered.granted.ok_or(Failure::BadReply(Server::Memory))?;
-    let mapped = granted
-        .claim(&servers.cnode)
-        .and_then(|cap| Buf::map(cap, &servers.vspace));
+    let mapped = granted.claim(&servers.cnode).and_then(|cap| Buf::map(cap, &servers.vspace));
     match mapped {
-        Ok(buf) => Ok(Lent {
-            buf,
-            allocation: answered.value,
-        }),
+        Ok(buf) => Ok(Lent { buf, allocation: answered.value }),
         Err(error) => {
             give_back(servers, answered.value)?;
             Err(Failure::Kernel(error))
@@ -147,12 +118,8 @@ fn allocate(servers: &Servers, bytes: u64) -> Result<Lent, Failure> {
 
 /// The memory server takes the Buf back with the memory, so that it need not travel.
 fn give_back(servers: &Servers, allocation: u64) -> Result<(), Failure> {
-    let request = Free {
-        capability: allocation,
-    };
-    Call::new(servers.endpoint(Server::Memory)?, request)
-        .words()
-        .map_err(by_memory)
+    let request = Free { capability: allocation };
+    Call::new(servers.endpoint(Server::Memory)?, request).words().map_err(by_memory)
 }
 
 /// A record as rows of 16 bytes: offset, hexadecimal, and the ASCII among it.

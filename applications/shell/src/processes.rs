@@ -51,10 +51,7 @@ pub fn list(servers: &Servers, table: Table) -> Result<String, Failure> {
 pub fn spawn(servers: &Servers, image: &str, until: Until) -> Result<String, Failure> {
     let endpoint = servers.endpoint(Server::Process)?;
     let failed = |error| Failure::Call(Server::Process, error);
-    let started = Call::new(endpoint, Spawn {})
-        .bytes(image.as_bytes())
-        .send()
-        .map_err(failed)?;
+    let started = Call::new(endpoint, Spawn {}).bytes(image.as_bytes()).send().map_err(failed)?;
     let process = started.value;
     let name = Plain(image);
     if until == Until::Started {
@@ -63,22 +60,14 @@ pub fn spawn(servers: &Servers, image: &str, until: Until) -> Result<String, Fai
     // Said at once: the process may run for long.
     let line = format!("started {name} as {}\n", Oid(process));
     servers.console.write(line.as_bytes());
-    let status = Call::new(endpoint, Wait { process })
-        .words()
-        .map_err(failed)?;
+    let status = Call::new(endpoint, Wait { process }).words().map_err(failed)?;
     Ok(format!("{name} ended with status {status}\n"))
 }
 
 fn heading(table: Table) -> String {
     match table {
         Table::Processes => row(&[("OID", 20), ("STATE", 14), ("VERSION", 10), ("NAME", 0)]),
-        Table::Cells => row(&[
-            ("NAME", 18),
-            ("VERSION", 10),
-            ("HASH", 18),
-            ("TEXT", 36),
-            ("STATE", 0),
-        ]),
+        Table::Cells => row(&[("NAME", 18), ("VERSION", 10), ("HASH", 18), ("TEXT", 36), ("STATE", 0)]),
     }
 }
 
@@ -101,33 +90,19 @@ fn line(table: Table, process: &ProcessSummary<'_>) -> String {
     match table {
         Table::Processes => {
             let oid = Oid(process.oid).to_string();
-            row(&[
-                (&oid, 20),
-                (&state, 14),
-                (process.version, 10),
-                (process.name, 0),
-            ])
+            row(&[(&oid, 20), (&state, 14), (process.version, 10), (process.name, 0)])
         }
         Table::Cells => {
             let hash = format!("{:016x}", process.hash);
             let range = format!("{:016x}-{:016x}", process.text, process.text_end);
-            row(&[
-                (process.name, 18),
-                (process.version, 10),
-                (&hash, 18),
-                (&range, 36),
-                (&state, 0),
-            ])
+            row(&[(process.name, 18), (process.version, 10), (&hash, 18), (&range, 36), (&state, 0)])
         }
     }
 }
 
 /// One line of columns, each with a space behind it at least.
 fn row(columns: &[(&str, usize)]) -> String {
-    let columns: Vec<String> = columns
-        .iter()
-        .map(|(text, width)| column(text, width.saturating_sub(1)))
-        .collect();
+    let columns: Vec<String> = columns.iter().map(|(text, width)| column(text, width.saturating_sub(1))).collect();
     let mut line = columns.join(" ");
     line.truncate(line.trim_end().len());
     line.push('\n');
@@ -158,10 +133,7 @@ mod tests {
     #[test]
     fn a_process_is_a_line() {
         let mut text = heading(Table::Processes);
-        let given = [
-            summary("shell", State::Running),
-            summary("test_proc", State::Exited(3)),
-        ];
+        let given = [summary("shell", State::Running), summary("test_proc", State::Exited(3))];
         assert_eq!(append(&mut text, Table::Processes, &body(&given)), Ok(2));
         let expected = "\
 OID                 STATE         VERSION   NAME

@@ -42,11 +42,7 @@ enum Next {
 impl Session {
     /// A session that has not begun.
     pub fn new(servers: Servers) -> Self {
-        Session {
-            servers,
-            editor: LineEditor::new(PROMPT),
-            records: Records::default(),
-        }
+        Session { servers, editor: LineEditor::new(PROMPT), records: Records::default() }
     }
 
     /// Reads and carries out commands until the input ends. Answers the shell's status.
@@ -124,10 +120,7 @@ impl Session {
             Command::Spawn { image, until } => processes::spawn(servers, &image, until),
             Command::Halt => machine::halt(servers),
             Command::Shutdown => machine::shutdown(servers),
-            Command::Uptime => Ok(machine::uptime(
-                runtime::clock(Clock::Monotonic),
-                runtime::clock(Clock::Wall),
-            )),
+            Command::Uptime => Ok(machine::uptime(runtime::clock(Clock::Monotonic), runtime::clock(Clock::Wall))),
             Command::Clear => Ok(CLEAR_SCREEN.to_string()),
         }
     }
@@ -145,16 +138,10 @@ impl Session {
 
 /// What may stand at the cursor: the name of a command, where one is expected.
 fn candidates(before: &str) -> Vec<String> {
-    let last = before
-        .rsplit(char::is_whitespace)
-        .next()
-        .unwrap_or_default();
+    let last = before.rsplit(char::is_whitespace).next().unwrap_or_default();
     let preceding = before.strip_suffix(last).unwrap_or_default().trim();
     match preceding {
-        "" | "help" => COMMANDS
-            .iter()
-            .map(|entry| entry.name.to_string())
-            .collect(),
+        "" | "help" => COMMANDS.iter().map(|entry| entry.name.to_string()).collect(),
         _ => Vec::new(),
     }
 }

@@ -84,16 +84,11 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let era = days / 146_097;
     let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     (year, month, day)
 }
@@ -105,10 +100,7 @@ mod tests {
     #[test]
     fn durations() {
         assert_eq!(Duration(0).to_string(), "00:00:00");
-        assert_eq!(
-            Duration((2 * 86_400 + 3 * 3600 + 4 * 60 + 5) * NANOSECONDS + 6).to_string(),
-            "2 d 03:04:05"
-        );
+        assert_eq!(Duration((2 * 86_400 + 3 * 3600 + 4 * 60 + 5) * NANOSECONDS + 6).to_string(), "2 d 03:04:05");
         assert!(!Duration(u64::MAX).to_string().is_empty());
     }
 
@@ -116,18 +108,9 @@ mod tests {
     fn dates() {
         assert_eq!(Date(0).to_string(), "1970-01-01 00:00:00 UTC");
         // `date -u -d @951827696` and so on.
-        assert_eq!(
-            Date(951_827_696 * NANOSECONDS).to_string(),
-            "2000-02-29 12:34:56 UTC"
-        );
-        assert_eq!(
-            Date(4_107_542_399 * NANOSECONDS).to_string(),
-            "2100-02-28 23:59:59 UTC"
-        );
-        assert_eq!(
-            Date(4_107_542_400 * NANOSECONDS).to_string(),
-            "2100-03-01 00:00:00 UTC"
-        );
+        assert_eq!(Date(951_827_696 * NANOSECONDS).to_string(), "2000-02-29 12:34:56 UTC");
+        assert_eq!(Date(4_107_542_399 * NANOSECONDS).to_string(), "2100-02-28 23:59:59 UTC");
+        assert_eq!(Date(4_107_542_400 * NANOSECONDS).to_string(), "2100-03-01 00:00:00 UTC");
         assert!(!Date(u64::MAX).to_string().is_empty());
     }
 

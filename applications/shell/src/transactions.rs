@@ -80,12 +80,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn body(tids: &[u64]) -> Vec<u8> {
-        let summary = |tid: &u64| TransactionSummary {
-            tid: *tid,
-            objects: 2,
-            user: "shell",
-            description: "set state",
-        };
+        let summary = |tid: &u64| TransactionSummary { tid: *tid, objects: 2, user: "shell", description: "set state" };
         let transactions: Vec<_> = tids.iter().map(summary).collect();
         postcard::to_allocvec(&transactions).expect("it is encodable")
     }
@@ -99,13 +94,7 @@ mod tests {
         listing.append(&body(&[7, 6])).expect("well-formed");
         assert_eq!(listing.before, None);
         assert_eq!(listing.text.lines().count(), 4);
-        assert!(
-            listing
-                .text
-                .ends_with("7           2        shell       set state\n"),
-            "{}",
-            listing.text
-        );
+        assert!(listing.text.ends_with("7           2        shell       set state\n"), "{}", listing.text);
     }
 
     #[test]

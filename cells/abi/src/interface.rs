@@ -154,22 +154,8 @@ mod tests {
     #[test]
     fn arguments_stand_in_the_plan_s_registers() {
         assert_eq!(persistence::GetObject { oid: 9 }.words(), [9, 0, 0]);
-        assert_eq!(
-            memory::AllocateUntyped {
-                size: 4096,
-                alignment: 64
-            }
-            .words(),
-            [4096, 64, 0]
-        );
-        assert_eq!(
-            process::CreateProcess {
-                image: 5,
-                capabilities: 6
-            }
-            .words(),
-            [5, 6, 0]
-        );
+        assert_eq!(memory::AllocateUntyped { size: 4096, alignment: 64 }.words(), [4096, 64, 0]);
+        assert_eq!(process::CreateProcess { image: 5, capabilities: 6 }.words(), [5, 6, 0]);
     }
 
     #[test]
@@ -180,10 +166,7 @@ mod tests {
 
     #[test]
     fn signatures_differ() {
-        let mut hashes: Vec<u64> = persistence::Persistence::LABELS
-            .iter()
-            .map(|(_, hash)| *hash)
-            .collect();
+        let mut hashes: Vec<u64> = persistence::Persistence::LABELS.iter().map(|(_, hash)| *hash).collect();
         hashes.sort_unstable();
         hashes.dedup();
         assert_eq!(hashes.len(), persistence::Persistence::LABELS.len());

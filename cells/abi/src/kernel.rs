@@ -282,13 +282,7 @@ pub enum Clock {
 #[cfg(target_os = "none")]
 unsafe extern "C" {
     /// Calls an endpoint with three words and waits for the reply.
-    pub fn telos_k_call(
-        first: u64,
-        second: u64,
-        third: u64,
-        target: u64,
-        generation: u64,
-    ) -> Answer;
+    pub fn telos_k_call(first: u64, second: u64, third: u64, target: u64, generation: u64) -> Answer;
     /// Calls an endpoint with a body, a Buf, a capability or a timeout.
     pub fn telos_k_exchange(
         first: u64,
@@ -320,12 +314,7 @@ unsafe extern "C" {
     /// Waits for a notification and takes its bits.
     pub fn telos_k_wait(slot: u64, generation: u64, timeout: u64) -> Answer;
     /// Works on a kernel object; `words` holds arguments and, after it, results.
-    pub fn telos_k_invoke(
-        operation: u64,
-        slot: u64,
-        generation: u64,
-        words: *mut [u64; WORDS],
-    ) -> Answer;
+    pub fn telos_k_invoke(operation: u64, slot: u64, generation: u64, words: *mut [u64; WORDS]) -> Answer;
     /// Gives the processor to the next thread of the same priority.
     pub fn telos_k_yield();
     /// Sleeps for so many nanoseconds.

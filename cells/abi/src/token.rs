@@ -49,10 +49,7 @@ pub struct RawCap {
 
 impl RawCap {
     /// Names nothing.
-    pub const EMPTY: RawCap = RawCap {
-        slot: 0,
-        generation: 0,
-    };
+    pub const EMPTY: RawCap = RawCap { slot: 0, generation: 0 };
 
     /// Whether it names nothing.
     pub const fn is_empty(self) -> bool {
@@ -195,10 +192,7 @@ impl<T: Object, R: Rights> Cap<T, R> {
     /// The slot must have been reported by the kernel as holding a `T` with at least the rights `R` under this
     /// generation, and no other token may exist for it.
     pub const unsafe fn adopt(raw: RawCap) -> Self {
-        Cap {
-            raw,
-            marker: PhantomData,
-        }
+        Cap { raw, marker: PhantomData }
     }
 
     /// The numbers, for the kernel. They give no authority to code that cannot call it unsafely.
@@ -213,10 +207,7 @@ impl<T: Object, R: Rights> Cap<T, R> {
 
     /// The same capability under fewer rights. The type narrows here; the kernel's table keeps what it had.
     pub fn narrow<N: Within<R>>(self) -> Cap<T, N> {
-        Cap {
-            raw: self.into_raw(),
-            marker: PhantomData,
-        }
+        Cap { raw: self.into_raw(), marker: PhantomData }
     }
 }
 

@@ -46,10 +46,7 @@ impl Buddy {
         if size_bits > MAX_BITS {
             return None;
         }
-        let end = self
-            .roots
-            .last_key_value()
-            .map_or(0, |(base, bits)| base + (1 << bits));
+        let end = self.roots.last_key_value().map_or(0, |(base, bits)| base + (1 << bits));
         let base = end.checked_next_multiple_of(1 << size_bits)?;
         base.checked_add(1 << size_bits)?;
         let root = Block { size_bits, base };
@@ -87,10 +84,7 @@ impl Buddy {
     pub fn undo(&mut self, allocation: Allocation, made: usize) -> Result<Vec<Step>, NotAllocated> {
         let Allocation { block, splits } = allocation;
         let imagined = splits.get(made..).unwrap_or(&[]);
-        let stands = self.given.contains(&block)
-            && imagined
-                .iter()
-                .all(|split| self.free.contains(&split.halves[1]));
+        let stands = self.given.contains(&block) && imagined.iter().all(|split| self.free.contains(&split.halves[1]));
         if !stands {
             return Err(NotAllocated);
         }
@@ -127,10 +121,7 @@ impl Buddy {
     }
 
     fn root_bits(&self, block: Block) -> u8 {
-        self.roots
-            .range(..=block.base)
-            .next_back()
-            .map_or(block.size_bits, |(_, bits)| *bits)
+        self.roots.range(..=block.base).next_back().map_or(block.size_bits, |(_, bits)| *bits)
     }
 
     /// Whether a block is given out.

@@ -26,18 +26,12 @@ impl Block {
 
     /// The block of the same size with which it makes up a whole.
     pub(crate) const fn buddy(self) -> Block {
-        Block {
-            size_bits: self.size_bits,
-            base: self.base ^ self.size(),
-        }
+        Block { size_bits: self.size_bits, base: self.base ^ self.size() }
     }
 
     /// The whole of which it is one half.
     pub(crate) const fn whole(self) -> Block {
-        Block {
-            size_bits: self.size_bits + 1,
-            base: self.base & !self.size(),
-        }
+        Block { size_bits: self.size_bits + 1, base: self.base & !self.size() }
     }
 }
 
@@ -54,13 +48,7 @@ impl Step {
     /// The step at a block of at least two bytes.
     pub(crate) const fn at(whole: Block) -> Step {
         let size_bits = whole.size_bits - 1;
-        let lower = Block {
-            size_bits,
-            base: whole.base,
-        };
-        Step {
-            whole,
-            halves: [lower, lower.buddy()],
-        }
+        let lower = Block { size_bits, base: whole.base };
+        Step { whole, halves: [lower, lower.buddy()] }
     }
 }

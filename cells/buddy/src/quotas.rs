@@ -31,10 +31,7 @@ pub struct Quotas {
 impl Quotas {
     /// Accounts that begin empty, with a limit for clients that have none of their own.
     pub fn new(default_limit: u64) -> Self {
-        Quotas {
-            default_limit,
-            accounts: BTreeMap::new(),
-        }
+        Quotas { default_limit, accounts: BTreeMap::new() }
     }
 
     /// Sets the limit of clients that have none of their own. What they hold already stays theirs.

@@ -47,10 +47,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 
 fn check(buddy: &Buddy, kernel: &Kernel, roots: &[Block]) {
     let mut blocks: Vec<Block> = buddy.free_blocks().chain(buddy.given_blocks()).collect();
-    assert_eq!(
-        blocks.iter().copied().collect::<BTreeSet<_>>(),
-        kernel.leaves
-    );
+    assert_eq!(blocks.iter().copied().collect::<BTreeSet<_>>(), kernel.leaves);
     blocks.sort_by_key(|block| block.base);
     for pair in blocks.windows(2) {
         assert!(pair[0].end() <= pair[1].base, "overlap: {pair:?}");

@@ -55,8 +55,6 @@ pub fn main(mut environment: Environment) -> u64 {
         panic!("the endpoint refuses the labels of this server: {error:?}");
     }
     // As many as the CNode has slots for; the server itself insists on one.
-    let replies = (0..MOST_HELD)
-        .map_while(|_| objects::retype(&scratch, 0, &cnode).ok())
-        .collect();
+    let replies = (0..MOST_HELD).map_while(|_| objects::retype(&scratch, 0, &cnode).ok()).collect();
     server::run(Server::new(endpoint, replies), &serial)
 }

@@ -21,9 +21,7 @@ struct Message<W> {
 
 impl<W> Default for Output<W> {
     fn default() -> Self {
-        Output {
-            queue: VecDeque::new(),
-        }
+        Output { queue: VecDeque::new() }
     }
 }
 
@@ -36,21 +34,14 @@ impl<W> Output<W> {
     /// Enters a message of which the device has taken the first `sent` bytes. Only the first in the queue can have
     /// begun: `sent` is 0 while others wait.
     pub fn push(&mut self, bytes: Vec<u8>, sent: usize, writer: W) {
-        self.queue.push_back(Message {
-            bytes,
-            sent,
-            writer,
-        });
+        self.queue.push_back(Message { bytes, sent, writer });
     }
 
     /// Feeds the device until it takes nothing more. Answers the writers whose message is through, in order.
     pub fn pump(&mut self, mut device: impl FnMut(&[u8]) -> usize) -> Vec<W> {
         let mut through = Vec::new();
         while let Some(message) = self.queue.front_mut() {
-            message.sent += feed(
-                message.bytes.get(message.sent..).unwrap_or(&[]),
-                &mut device,
-            );
+            message.sent += feed(message.bytes.get(message.sent..).unwrap_or(&[]), &mut device);
             if message.sent < message.bytes.len() {
                 break;
             }

@@ -107,10 +107,7 @@ fn write(serial: &Cap<Serial, All>, bytes: &[u8]) -> usize {
 
 fn read<'a>(serial: &Cap<Serial, All>, into: &'a mut [u8]) -> &'a [u8] {
     match objects::serial_read(serial, into) {
-        Ok(length) => usize::try_from(length)
-            .ok()
-            .and_then(|length| into.get(..length))
-            .unwrap_or(&[]),
+        Ok(length) => usize::try_from(length).ok().and_then(|length| into.get(..length)).unwrap_or(&[]),
         Err(error) => panic!("the serial console is lost: {error:?}"),
     }
 }

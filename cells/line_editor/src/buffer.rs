@@ -167,9 +167,6 @@ mod tests {
         assert_eq!((buffer.delete_before(), buffer.delete_at()), (None, None));
         buffer.set("ä");
         buffer.to_start();
-        assert_eq!(
-            (buffer.delete_before(), buffer.delete_at()),
-            (None, Some('ä'))
-        );
+        assert_eq!((buffer.delete_before(), buffer.delete_at()), (None, Some('ä')));
     }
 }

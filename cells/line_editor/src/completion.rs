@@ -16,17 +16,13 @@ pub enum Completion {
 
 /// The word that stands before the cursor.
 pub fn last_word(before: &str) -> &str {
-    before
-        .rsplit(char::is_whitespace)
-        .next()
-        .unwrap_or_default()
+    before.rsplit(char::is_whitespace).next().unwrap_or_default()
 }
 
 /// Decides, by the candidates for the whole last word. Those that do not continue it, or would control the terminal,
 /// are none.
 pub fn complete(word: &str, mut candidates: Vec<String>) -> Completion {
-    candidates
-        .retain(|candidate| candidate.starts_with(word) && !candidate.contains(char::is_control));
+    candidates.retain(|candidate| candidate.starts_with(word) && !candidate.contains(char::is_control));
     candidates.sort_unstable();
     candidates.dedup();
     let rest = |text: &str| text.get(word.len()..).unwrap_or_default().to_string();
@@ -49,10 +45,7 @@ pub fn complete(word: &str, mut candidates: Vec<String>) -> Completion {
 }
 
 fn common_prefix<'a>(first: &'a str, second: &str) -> &'a str {
-    let same = first
-        .char_indices()
-        .zip(second.chars())
-        .find(|((_, left), right)| left != right);
+    let same = first.char_indices().zip(second.chars()).find(|((_, left), right)| left != right);
     let end = match same {
         Some(((index, _), _)) => index,
         None => first.len().min(second.len()),
@@ -65,34 +58,22 @@ mod tests {
     use super::*;
 
     fn decide(word: &str, candidates: &[&str]) -> Completion {
-        complete(
-            word,
-            candidates.iter().map(|text| text.to_string()).collect(),
-        )
+        complete(word, candidates.iter().map(|text| text.to_string()).collect())
     }
 
     #[test]
     fn the_only_candidate_is_completed() {
         let rest = Completion::Insert("lp ".to_string());
         assert_eq!(decide("he", &["help", "halt"]), rest);
-        assert_eq!(
-            decide("help", &["help"]),
-            Completion::Insert(" ".to_string())
-        );
+        assert_eq!(decide("help", &["help"]), Completion::Insert(" ".to_string()));
     }
 
     #[test]
     fn several_are_completed_as_far_as_they_agree() {
-        assert_eq!(
-            decide("s", &["spät", "späh"]),
-            Completion::Insert("pä".to_string())
-        );
+        assert_eq!(decide("s", &["spät", "späh"]), Completion::Insert("pä".to_string()));
         let choices = Completion::Choices(vec!["spawn".to_string(), "spin".to_string()]);
         assert_eq!(decide("sp", &["spin", "spawn", "spin"]), choices);
-        assert_eq!(
-            decide("sp", &["sp", "spin"]),
-            Completion::Choices(vec!["sp".to_string(), "spin".to_string()])
-        );
+        assert_eq!(decide("sp", &["sp", "spin"]), Completion::Choices(vec!["sp".to_string(), "spin".to_string()]));
     }
 
     #[test]

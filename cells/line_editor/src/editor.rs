@@ -52,12 +52,7 @@ impl LineEditor {
 
     /// Takes one byte of what was typed. What the terminal is to be sent is appended to `out`. At a tab, `candidates` is
     /// asked with the text before the cursor for all whole words that may stand in the place of its last one.
-    pub fn feed(
-        &mut self,
-        byte: u8,
-        candidates: impl FnOnce(&str) -> Vec<String>,
-        out: &mut Vec<u8>,
-    ) -> Option<Event> {
+    pub fn feed(&mut self, byte: u8, candidates: impl FnOnce(&str) -> Vec<String>, out: &mut Vec<u8>) -> Option<Event> {
         let key = self.keys.feed(byte)?;
         match key {
             Key::Enter => return Some(self.enter(out)),

@@ -75,10 +75,7 @@ impl Decoder {
             State::Return => self.ground(byte),
             State::Escape => {
                 self.state = match byte {
-                    b'[' => State::Sequence {
-                        number: 0,
-                        ended: false,
-                    },
+                    b'[' => State::Sequence { number: 0, ended: false },
                     b'O' => State::Application,
                     _ if byte < 0x20 || byte == 0x7f => return self.ground(byte),
                     _ => State::Ground,
@@ -134,11 +131,7 @@ impl Decoder {
             _ => return,
         };
         let bytes = [byte, 0, 0, 0];
-        self.state = State::Utf8 {
-            bytes,
-            have: 1,
-            want,
-        };
+        self.state = State::Utf8 { bytes, have: 1, want };
     }
 
     fn continued(&mut self, byte: u8, mut bytes: [u8; 4], have: u8, want: u8) -> Option<Key> {
@@ -198,10 +191,7 @@ mod tests {
 
     fn keys(bytes: &[u8]) -> Vec<Key> {
         let mut decoder = Decoder::default();
-        bytes
-            .iter()
-            .filter_map(|byte| decoder.feed(*byte))
-            .collect()
+        bytes.iter().filter_map(|byte| decoder.feed(*byte)).collect()
     }
 
     #[test]
@@ -216,22 +206,13 @@ mod tests {
     fn sequences_of_cursor_keys() {
         assert_eq!(keys(b"\x1b[A\x1bOB"), [Key::Earlier, Key::Later]);
         assert_eq!(keys(b"\x1b[1;5C"), [Key::Right]);
-        assert_eq!(
-            keys(b"\x1b[3~\x1b[1~\x1b[8~"),
-            [Key::DeleteAt, Key::Start, Key::End]
-        );
+        assert_eq!(keys(b"\x1b[3~\x1b[1~\x1b[8~"), [Key::DeleteAt, Key::Start, Key::End]);
         assert_eq!(keys(b"\x1b[99999999999999~\x1b[?25h\x1bx"), []);
     }
 
     #[test]
     fn a_sequence_that_is_cut_short_swallows_no_line_end() {
-        for cut in [
-            &b"\x1b\r"[..],
-            b"\x1b[\r",
-            b"\x1b[12;\r",
-            b"\x1bO\r",
-            b"\xe2\x82\r",
-        ] {
+        for cut in [&b"\x1b\r"[..], b"\x1b[\r", b"\x1b[12;\r", b"\x1bO\r", b"\xe2\x82\r"] {
             assert_eq!(keys(cut), [Key::Enter], "{cut:?}");
         }
     }
@@ -246,13 +227,7 @@ mod tests {
     #[test]
     fn what_is_no_utf_8_is_dropped() {
         // A lone continuation, an overlong form, a surrogate, a number beyond Unicode, a C1 control character.
-        for bad in [
-            &b"\x80"[..],
-            b"\xc0\xaf",
-            b"\xed\xa0\x80",
-            b"\xf4\x90\x80\x80",
-            b"\xc2\x9b",
-        ] {
+        for bad in [&b"\x80"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc2\x9b"] {
             assert_eq!(keys(bad), [], "{bad:?}");
         }
         assert_eq!(keys(b"\xe2\x82z"), [Key::Character('z')]);

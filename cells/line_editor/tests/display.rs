@@ -39,10 +39,7 @@ impl Terminal {
                     other => panic!("the terminal does not know {other:?}"),
                 },
                 character => {
-                    assert!(
-                        !character.is_control(),
-                        "{character:?} reached the terminal"
-                    );
+                    assert!(!character.is_control(), "{character:?} reached the terminal");
                     let end = self.column + width(character);
                     self.row.resize(self.row.len().max(end), None);
                     self.row[self.column] = Some(character);
@@ -66,11 +63,8 @@ struct Session {
 
 impl Session {
     fn new() -> Self {
-        let mut session = Session {
-            editor: LineEditor::new(PROMPT),
-            terminal: Terminal::default(),
-            events: Vec::new(),
-        };
+        let mut session =
+            Session { editor: LineEditor::new(PROMPT), terminal: Terminal::default(), events: Vec::new() };
         session.begin();
         session
     }
@@ -87,10 +81,7 @@ impl Session {
         let event = self.editor.feed(byte, words, &mut out);
         self.terminal.show(&out);
         if let Some(event) = event {
-            assert_eq!(
-                (self.terminal.text().as_str(), self.terminal.column),
-                ("", 0)
-            );
+            assert_eq!((self.terminal.text().as_str(), self.terminal.column), ("", 0));
             self.events.push(event);
             self.begin();
         }
@@ -100,10 +91,7 @@ impl Session {
     fn check(&self) {
         let expected = format!("{PROMPT}{}", self.editor.text());
         assert_eq!(self.terminal.text().trim_end(), expected.trim_end());
-        assert_eq!(
-            self.terminal.column,
-            columns(PROMPT) + columns(self.editor.before_cursor())
-        );
+        assert_eq!(self.terminal.column, columns(PROMPT) + columns(self.editor.before_cursor()));
     }
 
     fn type_in(&mut self, bytes: &[u8]) -> &mut Self {
@@ -126,14 +114,9 @@ fn a_line_typed_and_mended() {
 #[test]
 fn cursor_keys_move_and_letters_go_in_between() {
     let mut session = Session::new();
-    session
-        .type_in("漢ab".as_bytes())
-        .type_in(b"\x1b[D\x1b[Dx\x01y\x05z\x06\r");
+    session.type_in("漢ab".as_bytes()).type_in(b"\x1b[D\x1b[Dx\x01y\x05z\x06\r");
     assert_eq!(session.events, [line("y漢xabz")]);
-    assert_eq!(
-        session.terminal.bells, 1,
-        "there is nothing to the right of the end"
-    );
+    assert_eq!(session.terminal.bells, 1, "there is nothing to the right of the end");
 }
 
 #[test]
@@ -186,10 +169,7 @@ fn the_screen_is_cleared_but_not_the_line() {
 fn beyond_the_longest_line_the_bell_rings() {
     let mut session = Session::new();
     session.type_in(&[b'x'; 1030]);
-    assert_eq!(
-        (session.editor.text().len(), session.terminal.bells),
-        (1024, 6)
-    );
+    assert_eq!((session.editor.text().len(), session.terminal.bells), (1024, 6));
     session.type_in(b"\r");
     assert_eq!(session.events, [line(&"x".repeat(1024))]);
 }

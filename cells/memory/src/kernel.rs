@@ -24,11 +24,7 @@ impl Kernel for Untypeds {
     type Untyped = Cap<Untyped, All>;
     type Error = KernelError;
 
-    fn split(
-        &mut self,
-        whole: &Self::Untyped,
-        half_bits: u8,
-    ) -> Result<[Self::Untyped; 2], KernelError> {
+    fn split(&mut self, whole: &Self::Untyped, half_bits: u8) -> Result<[Self::Untyped; 2], KernelError> {
         let lower = objects::retype(whole, half_bits, &self.cnode)?;
         match objects::retype(whole, half_bits, &self.cnode) {
             Ok(upper) => Ok([lower, upper]),

@@ -64,11 +64,6 @@ pub fn main(mut environment: Environment) -> u64 {
         slot += 1;
     }
     let statistics = policy.statistics();
-    say!(
-        console,
-        "manages {} bytes in {} blocks",
-        statistics.total,
-        slot - FIRST_MANAGED
-    );
+    say!(console, "manages {} bytes in {} blocks", statistics.total, slot - FIRST_MANAGED);
     server::run(Server::new(endpoint, replies), policy, &console)
 }

@@ -56,13 +56,7 @@ pub struct Policy<K: Kernel> {
 impl<K: Kernel> Policy<K> {
     /// A policy over no memory yet.
     pub fn new(kernel: K) -> Self {
-        Policy {
-            pool: Pool::new(kernel),
-            quotas: Quotas::new(0),
-            held: BTreeMap::new(),
-            next: 1,
-            in_use: Vec::new(),
-        }
+        Policy { pool: Pool::new(kernel), quotas: Quotas::new(0), held: BTreeMap::new(), next: 1, in_use: Vec::new() }
     }
 
     /// Takes an untyped into its care: at once where it is whole, otherwise at the [`Self::sweep`] that finds it so.
@@ -88,17 +82,9 @@ impl<K: Kernel> Policy<K> {
     ///
     /// # Errors
     /// `OutOfMemory`, also where the kernel has no slot for a split; `QuotaExceeded`. Nothing was charged then.
-    pub fn allocate(
-        &mut self,
-        client: u64,
-        size_bits: u8,
-    ) -> Result<AllocationId, Refusal<K::Error>> {
+    pub fn allocate(&mut self, client: u64, size_bits: u8) -> Result<AllocationId, Refusal<K::Error>> {
         let bytes = 1u64.checked_shl(size_bits.into()).unwrap_or(u64::MAX);
-        self.quotas
-            .charge(client, bytes)
-            .map_err(|exceeded| Refusal::QuotaExceeded {
-                left: exceeded.left,
-            })?;
+        self.quotas.charge(client, bytes).map_err(|exceeded| Refusal::QuotaExceeded { left: exceeded.left })?;
         let block = match self.pool.allocate(size_bits) {
             Ok(block) => block,
             Err(NoBlock::TooLarge | NoBlock::Refused(_)) => {
@@ -139,11 +125,7 @@ impl<K: Kernel> Policy<K> {
     /// Takes back what has been lost by its holders, and takes over what was in use when it was entrusted. Answers
     /// the allocations that ended.
     pub fn sweep(&mut self) -> Vec<(AllocationId, Held)> {
-        let all: Vec<(AllocationId, Block)> = self
-            .held
-            .iter()
-            .map(|(id, held)| (*id, held.block))
-            .collect();
+        let all: Vec<(AllocationId, Block)> = self.held.iter().map(|(id, held)| (*id, held.block)).collect();
         let mut ended = Vec::new();
         for (id, block) in all {
             if self.pool.is_whole(block)

@@ -18,11 +18,7 @@ pub trait Kernel {
     ///
     /// # Errors
     /// The kernel's; then nothing was made.
-    fn split(
-        &mut self,
-        whole: &Self::Untyped,
-        half_bits: u8,
-    ) -> Result<[Self::Untyped; 2], Self::Error>;
+    fn split(&mut self, whole: &Self::Untyped, half_bits: u8) -> Result<[Self::Untyped; 2], Self::Error>;
 
     /// Deletes a capability out of which nothing is made.
     fn delete(&mut self, untyped: Self::Untyped);
@@ -60,11 +56,7 @@ pub struct Pool<K: Kernel> {
 impl<K: Kernel> Pool<K> {
     /// A pool without memory.
     pub fn new(kernel: K) -> Self {
-        Pool {
-            kernel,
-            buddy: Buddy::new(),
-            untypeds: BTreeMap::new(),
-        }
+        Pool { kernel, buddy: Buddy::new(), untypeds: BTreeMap::new() }
     }
 
     /// Adds a whole untyped. It comes back where its size is none that the allocator takes.
@@ -104,12 +96,8 @@ impl<K: Kernel> Pool<K> {
         let Some(Step { whole, halves }) = allocation.splits.get(index) else {
             runtime::bug!("an allocation has no split {index}")
         };
-        let Some(untyped) = self.untypeds.get(whole) else {
-            runtime::bug!("block {whole:?} has no untyped")
-        };
-        let made = self
-            .kernel
-            .split(untyped, whole.size_bits.saturating_sub(1))?;
+        let Some(untyped) = self.untypeds.get(whole) else { runtime::bug!("block {whole:?} has no untyped") };
+        let made = self.kernel.split(untyped, whole.size_bits.saturating_sub(1))?;
         self.untypeds.extend(halves.iter().copied().zip(made));
         Ok(())
     }
@@ -128,9 +116,7 @@ impl<K: Kernel> Pool<K> {
     /// # Errors
     /// The kernel's, while a part of it is lent; then the block stays given out.
     pub fn free(&mut self, block: Block) -> Result<(), K::Error> {
-        let Some(untyped) = self.untypeds.get(&block) else {
-            runtime::bug!("block {block:?} has no untyped")
-        };
+        let Some(untyped) = self.untypeds.get(&block) else { runtime::bug!("block {block:?} has no untyped") };
         self.kernel.revoke(untyped)?;
         match self.buddy.free(block) {
             Ok(merges) => self.merge(&merges),

@@ -1,8 +1,7 @@
 //! The messages of the memory server.
 
 use abi::interfaces::memory::{
-    self, AllocateObject, AllocateUntyped, BAD_SIZE, Free, Memory, NOT_ALLOCATED, OUT_OF_MEMORY,
-    QUOTA_EXCEEDED,
+    self, AllocateObject, AllocateUntyped, BAD_SIZE, Free, Memory, NOT_ALLOCATED, OUT_OF_MEMORY, QUOTA_EXCEEDED,
 };
 use abi::kernel::{Kind, SlotInfo};
 use abi::token::{All, Cap, Untyped};
@@ -60,18 +59,11 @@ fn serve(mut request: Request<'_>, policy: &mut Policy<Untypeds>, console: &Cons
     }
 }
 
-fn allocate_untyped(
-    request: Request<'_>,
-    wish: AllocateUntyped,
-    policy: &mut Policy<Untypeds>,
-    console: &Console,
-) {
+fn allocate_untyped(request: Request<'_>, wish: AllocateUntyped, policy: &mut Policy<Untypeds>, console: &Console) {
     let Some(bits) = sizes::untyped_bits(wish.size, wish.alignment) else {
         return request.refuse(BAD_SIZE, 1 << sizes::MAX_BITS);
     };
-    let made = hand_out(&request, bits, policy, |untyped, cnode| {
-        objects::duplicate::<_, _, All>(untyped, cnode, 0)
-    });
+    let made = hand_out(&request, bits, policy, |untyped, cnode| objects::duplicate::<_, _, All>(untyped, cnode, 0));
     let (id, copy) = match made {
         Ok(made) => made,
         Err(refusal) => return refuse(request, refusal),
@@ -82,12 +74,7 @@ fn allocate_untyped(
     take_back_undelivered(policy, id, slot, generation);
 }
 
-fn allocate_object(
-    request: Request<'_>,
-    wish: AllocateObject,
-    policy: &mut Policy<Untypeds>,
-    console: &Console,
-) {
+fn allocate_object(request: Request<'_>, wish: AllocateObject, policy: &mut Policy<Untypeds>, console: &Console) {
     let Some(kind) = sizes::kind_of(wish.kind).filter(|kind| *kind != Kind::Untyped) else {
         return request.refuse(BAD_KIND, wish.kind);
     };
@@ -95,9 +82,7 @@ fn allocate_object(
     let Some(bits) = sizes::object_bits(kind, size_bits) else {
         return request.refuse(BAD_SIZE, 1 << sizes::MAX_BITS);
     };
-    let made = hand_out(&request, bits, policy, |untyped, cnode| {
-        objects::retype_any(untyped, kind, size_bits, cnode)
-    });
+    let made = hand_out(&request, bits, policy, |untyped, cnode| objects::retype_any(untyped, kind, size_bits, cnode));
     let (id, object) = match made {
         Ok(made) => made,
         Err(refusal) => return refuse(request, refusal),
@@ -105,10 +90,7 @@ fn allocate_object(
     served(&request, bits, console);
     let place = object.inspect(&policy.kernel().cnode);
     request.ok_grant_any(id, object);
-    if let Some(SlotInfo {
-        slot, generation, ..
-    }) = place
-    {
+    if let Some(SlotInfo { slot, generation, .. }) = place {
         take_back_undelivered(policy, id, slot, generation);
     }
 }
@@ -121,9 +103,7 @@ fn hand_out<T>(
     make: impl FnOnce(&Cap<Untyped>, &Cap<CNode, All>) -> Result<T, KernelError>,
 ) -> Result<(AllocationId, T), Refusal<KernelError>> {
     let id = policy.allocate(request.badge(), bits)?;
-    let Some(untyped) = policy.untyped(id) else {
-        runtime::bug!("a new allocation has no untyped")
-    };
+    let Some(untyped) = policy.untyped(id) else { runtime::bug!("a new allocation has no untyped") };
     match make(untyped, &policy.kernel().cnode) {
         Ok(made) => Ok((id, made)),
         Err(error) => {
@@ -139,12 +119,7 @@ fn served(request: &Request<'_>, bits: u8, console: &Console) {
 }
 
 /// A client that gave up meanwhile, or has no free slot, never gets the capability: it is still where it was made.
-fn take_back_undelivered(
-    policy: &mut Policy<Untypeds>,
-    id: AllocationId,
-    slot: u32,
-    generation: u64,
-) {
+fn take_back_undelivered(policy: &mut Policy<Untypeds>, id: AllocationId, slot: u32, generation: u64) {
     let left = objects::inspect(&policy.kernel().cnode, slot);
     if left.is_some_and(|info| info.generation == generation) {
         // Nothing of it can be lent, so that this does not fail; the next sweep would find it otherwise.

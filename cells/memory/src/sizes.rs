@@ -64,9 +64,7 @@ pub fn kind_of(number: u64) -> Option<Kind> {
         Kind::Scope,
         Kind::DmaFrame,
     ];
-    MADE_OF_MEMORY
-        .into_iter()
-        .find(|kind| *kind as u64 == number)
+    MADE_OF_MEMORY.into_iter().find(|kind| *kind as u64 == number)
 }
 
 #[cfg(test)]

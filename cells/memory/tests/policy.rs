@@ -43,10 +43,7 @@ impl Kernel for Model {
     }
 
     fn delete(&mut self, untyped: u32) {
-        assert!(
-            self.is_whole(&untyped),
-            "delete of an untyped that is in use"
-        );
+        assert!(self.is_whole(&untyped), "delete of an untyped that is in use");
         self.bits.remove(&untyped).expect("it exists");
         self.children.values_mut().for_each(|children| {
             children.remove(&untyped);
@@ -62,10 +59,7 @@ impl Kernel for Model {
     }
 
     fn is_whole(&mut self, untyped: &u32) -> bool {
-        let split = self
-            .children
-            .get(untyped)
-            .is_some_and(|children| !children.is_empty());
+        let split = self.children.get(untyped).is_some_and(|children| !children.is_empty());
         !split && !self.handed_out.contains(untyped)
     }
 
@@ -105,22 +99,12 @@ fn a_client_frees_its_own_and_nobody_else_s() {
 fn by_default_a_client_may_hold_half() {
     let mut policy = policy(&[15, 15]);
     hand_out(&mut policy, 3, 14);
-    assert_eq!(
-        policy.allocate(3, 15),
-        Err(Refusal::QuotaExceeded { left: 1 << 14 })
-    );
+    assert_eq!(policy.allocate(3, 15), Err(Refusal::QuotaExceeded { left: 1 << 14 }));
     hand_out(&mut policy, 3, 14);
-    assert_eq!(
-        policy.allocate(3, 7),
-        Err(Refusal::QuotaExceeded { left: 0 })
-    );
+    assert_eq!(policy.allocate(3, 7), Err(Refusal::QuotaExceeded { left: 0 }));
     hand_out(&mut policy, 4, 15);
     let nothing = Err(Refusal::OutOfMemory { largest: 0 });
-    assert_eq!(
-        policy.allocate(0, 7),
-        nothing,
-        "no quota, but no memory either"
-    );
+    assert_eq!(policy.allocate(0, 7), nothing, "no quota, but no memory either");
 }
 
 #[test]
@@ -143,10 +127,7 @@ fn what_is_lent_stays_held_until_it_is_not() {
     let untyped = *policy.untyped(id).expect("it is held");
     policy.kernel_mut().pinned.insert(untyped);
     assert_eq!(policy.free(3, id), Err(Refusal::Kernel("lent")));
-    assert_eq!(
-        policy.allocate(3, 15),
-        Err(Refusal::QuotaExceeded { left: 0 })
-    );
+    assert_eq!(policy.allocate(3, 15), Err(Refusal::QuotaExceeded { left: 0 }));
     policy.kernel_mut().pinned.clear();
     assert!(policy.free(3, id).is_ok());
 }

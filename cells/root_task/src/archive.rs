@@ -26,7 +26,8 @@ pub fn read(loader: &Cap<Loader, All>, index: u64) -> Option<Entry> {
 
 /// The entry of a name.
 pub fn find(loader: &Cap<Loader, All>, name: &str) -> Option<Entry> {
-    (0..).map_while(|index| objects::archive_read(loader, index, &mut []).map(|entry| (index, entry)))
+    (0..)
+        .map_while(|index| objects::archive_read(loader, index, &mut []).map(|entry| (index, entry)))
         .find(|(_, entry)| entry.name() == name)
         .and_then(|(index, _)| read(loader, index))
 }

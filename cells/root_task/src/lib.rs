@@ -9,45 +9,42 @@ extern crate alloc;
 
 mod archive;
 mod boot_memory;
+mod pci;
 mod services;
 
-use abi::token::{All, Cap, IoPort, Loader, Machine, Scheduler, Serial, Settle};
 use abi::slots::FIRST_GRANTED;
-use runtime::{Environment, say};
+use abi::token::{All, Cap, Loader, Machine, Scheduler, Settle};
+use runtime::{Console, Environment, say};
 
 use boot_memory::BootMemory;
 
-/// Everything that the kernel handed over.
+/// Everything that the kernel handed over and that is not given away at once.
 struct Authority {
     memory: BootMemory,
     loader: Cap<Loader, All>,
     scheduler: Cap<Scheduler, All>,
     settle: Cap<Settle, All>,
-    serial: Cap<Serial, All>,
     machine: Cap<Machine, All>,
-    ports: Cap<IoPort, All>,
-}
-
-impl Authority {
-    fn new(environment: &mut Environment) -> Self {
-        let cnode = environment.cnode();
-        Authority {
-            loader: environment.need(FIRST_GRANTED, "the loader"),
-            scheduler: environment.need(FIRST_GRANTED + 1, "the scheduler"),
-            settle: environment.need(FIRST_GRANTED + 2, "the authority over scopes"),
-            serial: environment.need(FIRST_GRANTED + 3, "the serial line"),
-            machine: environment.need(FIRST_GRANTED + 4, "the machine"),
-            ports: environment.need(FIRST_GRANTED + 5, "the ports"),
-            memory: BootMemory::new(environment, cnode),
-        }
-    }
 }
 
 /// The entry of the cell.
 pub fn main(mut environment: Environment) -> u64 {
-    let mut authority = Authority::new(&mut environment);
-    let console = services::console(&mut authority);
-    let say = runtime::Console::new(Some(console), "root_task");
-    say!(say, "console started");
+    let cnode = environment.cnode();
+    let mut authority = Authority {
+        loader: environment.need(FIRST_GRANTED, "the loader"),
+        scheduler: environment.need(FIRST_GRANTED + 1, "the scheduler"),
+        settle: environment.need(FIRST_GRANTED + 2, "the authority over scopes"),
+        machine: environment.need(FIRST_GRANTED + 4, "the machine"),
+        memory: BootMemory::new(&mut environment, cnode),
+    };
+    let serial = environment.need(FIRST_GRANTED + 3, "the serial line");
+    let console = services::console(&mut authority, serial);
+    let say = Console::new(Some(console.client(&authority, 0)), "root_task");
+    say!(say, "console started at its endpoint");
+    let Some(block) = services::block(&mut authority, &mut environment, &console) else {
+        say!(say, "no virtio block device: give the machine a disk (-drive id=p_disk,...)");
+        return 1;
+    };
+    let _ = block;
     0
 }

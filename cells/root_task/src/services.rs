@@ -1,11 +1,17 @@
 //! The services that the root task starts from the boot archive, before there is a graph.
 
 use abi::slots::{CONSOLE, ENDPOINT, FIRST_GRANTED, NOTIFICATION, REPLY};
-use abi::token::{All, CallOnly, Cap, Endpoint, Notification, Reply, Untyped};
-use runtime::objects;
+use abi::token::{All, CallOnly, Cap, DmaFrame, Endpoint, Notification, Object, Reply, Rights, Serial, Untyped};
+use runtime::{Environment, objects};
 use spawner::{Instance, Memory};
 
-use crate::{Authority, archive};
+use crate::{Authority, archive, pci};
+
+/// Priorities of the servers: whoever is called by more stands higher.
+mod priority {
+    pub const CONSOLE: u8 = 52;
+    pub const BLOCK: u8 = 50;
+}
 
 /// What a service is made of, beyond its cell: it outlives the instance.
 #[derive(Debug)]
@@ -52,15 +58,19 @@ impl Service {
             .unwrap_or_else(|error| panic!("no capability to a service can be made: {error:?}"))
     }
 
+    /// Lets it log.
+    pub fn lend_console(&self, console: &Service) {
+        if let Err(error) = objects::copy(&console.endpoint, &self.instance.cnode, CONSOLE, CallOnly::BITS, 0) {
+            panic!("a service cannot be given the console: {error:?}");
+        }
+    }
+
     /// Starts it at a priority.
     ///
     /// # Panics
     /// Where the kernel refuses.
     pub fn start(&self, authority: &Authority, priority: u8) {
-        let started = self
-            .instance
-            .configure(&authority.scheduler, priority, 0)
-            .and_then(|()| self.instance.start());
+        let started = self.instance.configure(&authority.scheduler, priority, 0).and_then(|()| self.instance.start());
         if let Err(error) = started {
             panic!("a service does not start: {error:?}");
         }
@@ -72,12 +82,36 @@ fn scratch(authority: &mut Authority) -> Cap<Untyped, All> {
     authority.memory.make(SCRATCH_BITS).unwrap_or_else(|error| panic!("no boot memory is left: {error:?}"))
 }
 
+/// Gives a capability that the service cannot do without.
+fn give<T: Object, R: Rights>(service: &Service, slot: u32, cap: Cap<T, R>) {
+    if let Err(error) = service.instance.give(slot, cap) {
+        panic!("a service cannot be given what it needs in slot {slot}: {error:?}");
+    }
+}
+
 /// The console, on the serial line.
-pub fn console(authority: &mut Authority) -> Service {
+pub fn console(authority: &mut Authority, serial: Cap<Serial, All>) -> Service {
     let service = Service::new(authority, "console");
-    let untyped = scratch(authority);
-    let granted = objects::duplicate_all(&authority.serial)
-        .and_then(|()| service.instance.give(FIRST_GRANTED + 1, untyped));
-    let _ = granted;
+    give(&service, FIRST_GRANTED, serial);
+    give(&service, FIRST_GRANTED + 1, scratch(authority));
+    service.start(authority, priority::CONSOLE);
     service
+}
+
+/// Bytes of DMA memory of the block driver.
+const DMA_BITS: u8 = 19;
+
+/// The driver of the first virtio block device; `None` where the machine has none.
+pub fn block(authority: &mut Authority, environment: &mut Environment, console: &Service) -> Option<Service> {
+    let (function, irq) = pci::find(environment, pci::VIRTIO, &pci::BLOCK)?;
+    let service = Service::new(authority, "virtio_blk");
+    let dma: Cap<DmaFrame, All> =
+        authority.memory.make(DMA_BITS).unwrap_or_else(|error| panic!("no memory for DMA: {error:?}"));
+    service.lend_console(console);
+    give(&service, FIRST_GRANTED, function);
+    give(&service, FIRST_GRANTED + 1, irq);
+    give(&service, FIRST_GRANTED + 2, dma);
+    give(&service, FIRST_GRANTED + 3, scratch(authority));
+    service.start(authority, priority::BLOCK);
+    Some(service)
 }

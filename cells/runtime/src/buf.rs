@@ -27,11 +27,7 @@ impl Buf {
         let vspace = vspace.raw();
         let mut words = [vspace.slot, vspace.generation, 0, 0, 0, 0, 0, 0, 0, 0];
         let address = invoke(Operation::Map, cap.raw(), &mut words)? as usize;
-        Ok(Buf {
-            cap,
-            address,
-            length: words[0] as usize,
-        })
+        Ok(Buf { cap, address, length: words[0] as usize })
     }
 
     /// Its bytes.

@@ -98,29 +98,13 @@ impl<'a, M: Method> Call<'a, M> {
             buf: self.buf,
             grant: self.grant,
             granted: RawCap::EMPTY,
-            timeout: if self.buf.is_empty() {
-                self.timeout
-            } else {
-                TIMEOUT_NONE
-            },
+            timeout: if self.buf.is_empty() { self.timeout } else { TIMEOUT_NONE },
             second: 0,
         };
-        let value = outcome(exchange(
-            self.endpoint,
-            M::LABEL,
-            self.method.words(),
-            &mut extra,
-        ))?;
+        let value = outcome(exchange(self.endpoint, M::LABEL, self.method.words(), &mut extra))?;
         let value = M::Value::from_word(value).ok_or(CallError::Malformed)?;
         let granted = (!extra.granted.is_empty()).then_some(Granted(extra.granted));
-        Ok((
-            Answered {
-                value,
-                second: extra.second,
-                granted,
-            },
-            extra.received,
-        ))
+        Ok((Answered { value, second: extra.second, granted }, extra.received))
     }
 
     /// Sends it and waits for the reply, whose body must be empty.
@@ -135,10 +119,7 @@ impl<'a, M: Method> Call<'a, M> {
     ///
     /// # Errors
     /// The kernel's or the server's; `Malformed` for a body of another type.
-    pub fn decode<T>(
-        self,
-        read: impl FnOnce(&Answered<M>, M::Answer) -> T,
-    ) -> Result<T, CallError> {
+    pub fn decode<T>(self, read: impl FnOnce(&Answered<M>, M::Answer) -> T) -> Result<T, CallError> {
         let mut room = [0; BODY_MAX];
         let (answered, length) = self.into_bytes(&mut room)?;
         let body = room.get(..length).ok_or(CallError::Malformed)?;

@@ -22,10 +22,7 @@ impl Console {
 
     /// Writes a line `name: text`.
     pub fn say(&self, text: fmt::Arguments<'_>) {
-        let mut line = Line {
-            bytes: [0; 512],
-            length: 0,
-        };
+        let mut line = Line { bytes: [0; 512], length: 0 };
         let _ = write!(line, "{}: {text}", self.name);
         line.length = line.length.min(line.bytes.len() - 1);
         line.bytes[line.length] = b'\n';

@@ -20,11 +20,7 @@ impl Environment {
     /// `start` is the kernel's, and this is called once in the life of the cell.
     #[cfg(target_os = "none")]
     pub(crate) unsafe fn new(start: Start) -> Self {
-        Environment {
-            cnode: start.cnode,
-            argument: start.argument,
-            taken: BTreeSet::new(),
-        }
+        Environment { cnode: start.cnode, argument: start.argument, taken: BTreeSet::new() }
     }
 
     /// The argument that the creator chose.
@@ -36,29 +32,18 @@ impl Environment {
     /// fewer rights.
     pub fn take<T: Object, R: Rights>(&mut self, slot: u32) -> Option<Cap<T, R>> {
         let info = objects::inspect_raw(self.cnode, slot)?;
-        if info.kind != T::KIND as u8
-            || !objects::has_rights::<T, R>(info.rights)
-            || !self.taken.insert(slot)
-        {
+        if info.kind != T::KIND as u8 || !objects::has_rights::<T, R>(info.rights) || !self.taken.insert(slot) {
             return None;
         }
         // SAFETY: the kernel just reported kind and rights, and `taken` keeps a second token from being made.
-        Some(unsafe {
-            Cap::adopt(RawCap {
-                slot: slot.into(),
-                generation: info.generation,
-            })
-        })
+        Some(unsafe { Cap::adopt(RawCap { slot: slot.into(), generation: info.generation }) })
     }
 
     /// As [`Self::take`], for what the cell cannot do without: ends the cell by name where it is missing.
     pub fn need<T: Object, R: Rights>(&mut self, slot: u32, what: &str) -> Cap<T, R> {
         match self.take(slot) {
             Some(cap) => cap,
-            None => panic!(
-                "this cell needs {what} ({:?}) in slot {slot}, and it is not there",
-                T::KIND
-            ),
+            None => panic!("this cell needs {what} ({:?}) in slot {slot}, and it is not there", T::KIND),
         }
     }
 

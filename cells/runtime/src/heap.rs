@@ -27,9 +27,7 @@ impl Default for Heap {
 impl Heap {
     /// A heap without memory.
     pub const fn new() -> Self {
-        Heap {
-            talc: TalcLock::new(Manual),
-        }
+        Heap { talc: TalcLock::new(Manual) }
     }
 
     /// Gives it its memory.

@@ -51,34 +51,12 @@ fn target(cap: RawCap, label: u32) -> u64 {
 #[inline(always)]
 pub(crate) fn call(cap: RawCap, label: u32, words: [u64; 3]) -> Answer {
     // SAFETY: integers alone cross; the kernel checks the capability.
-    unsafe {
-        raw::telos_k_call(
-            words[0],
-            words[1],
-            words[2],
-            target(cap, label),
-            cap.generation,
-        )
-    }
+    unsafe { raw::telos_k_call(words[0], words[1], words[2], target(cap, label), cap.generation) }
 }
 
-pub(crate) fn exchange(
-    cap: RawCap,
-    label: u32,
-    words: [u64; 3],
-    exchange: &mut Exchange,
-) -> Answer {
+pub(crate) fn exchange(cap: RawCap, label: u32, words: [u64; 3], exchange: &mut Exchange) -> Answer {
     // SAFETY: the exchange's pointers come from references that outlive this blocking call (see `client`).
-    unsafe {
-        raw::telos_k_exchange(
-            words[0],
-            words[1],
-            words[2],
-            target(cap, label),
-            cap.generation,
-            exchange,
-        )
-    }
+    unsafe { raw::telos_k_exchange(words[0], words[1], words[2], target(cap, label), cap.generation, exchange) }
 }
 
 #[inline(always)]
@@ -111,11 +89,7 @@ pub(crate) fn wait(cap: RawCap, timeout: u64) -> Result<u64, CallError> {
 
 /// Invokes an object. Words that are addresses must come from references that outlive the call: the callers are in
 /// this crate.
-pub(crate) fn invoke(
-    operation: Operation,
-    cap: RawCap,
-    words: &mut [u64; WORDS],
-) -> Result<u64, KernelError> {
+pub(crate) fn invoke(operation: Operation, cap: RawCap, words: &mut [u64; WORDS]) -> Result<u64, KernelError> {
     // SAFETY: the words are written before this returns; addresses in them are kept by the callers' references.
     let answer = unsafe { raw::telos_k_invoke(operation as u64, cap.slot, cap.generation, words) };
     match KernelError::from_status(answer.status) {
@@ -151,10 +125,7 @@ pub fn exit(status: u64) -> ! {
 /// Ends the cell as failed, with the panic's text.
 pub(crate) fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
     use core::fmt::Write;
-    let mut text = Text {
-        bytes: [0; 256],
-        length: 0,
-    };
+    let mut text = Text { bytes: [0; 256], length: 0 };
     let _ = write!(text, "{}", info.message());
     if let Some(at) = info.location() {
         let _ = write!(text, " at {}:{}", at.file(), at.line());

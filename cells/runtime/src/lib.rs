@@ -8,13 +8,7 @@
 //! * every pointer given to the kernel comes from a reference that outlives the call, and calls block;
 //! * a Buf is lent by `&mut` for the length of a call, and its lease ends with the reply.
 #![cfg_attr(not(test), no_std)]
-#![cfg_attr(
-    not(target_os = "none"),
-    allow(
-        unused,
-        reason = "on the host only the parts without a kernel are built"
-    )
-)]
+#![cfg_attr(not(target_os = "none"), allow(unused, reason = "on the host only the parts without a kernel are built"))]
 
 extern crate alloc;
 

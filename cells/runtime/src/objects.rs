@@ -3,9 +3,8 @@
 use abi::KernelError;
 use abi::kernel::{Kind, Operation, SlotInfo, WORDS};
 use abi::token::{
-    All, CNode, CallOnly, Cap, DmaFrame, Endpoint, Frame, Image, IoPort, Irq, Loader, Machine,
-    Notification, Object, PciFunction, RawCap, ReceiveOnly, Reply, Rights, Scheduler, Scope,
-    Serial, Settle, Tcb, Untyped, VSpace, bits,
+    All, CNode, CallOnly, Cap, DmaFrame, Endpoint, Frame, Image, IoPort, Irq, Loader, Machine, Notification, Object,
+    PciFunction, RawCap, ReceiveOnly, Reply, Rights, Scheduler, Scope, Serial, Settle, Tcb, Untyped, VSpace, bits,
 };
 
 use crate::kernel::{invoke, wait as kernel_wait};
@@ -55,10 +54,7 @@ pub(crate) fn has_rights<T: Object, R: Rights>(rights: u8) -> bool {
 ///
 /// # Errors
 /// `WrongKind` or `MissingRight`; the capability stays in its slot.
-pub(crate) fn adopt<T: Object, R: Rights>(
-    cnode: &Cap<CNode, All>,
-    raw: RawCap,
-) -> Result<Cap<T, R>> {
+pub(crate) fn adopt<T: Object, R: Rights>(cnode: &Cap<CNode, All>, raw: RawCap) -> Result<Cap<T, R>> {
     let info = inspect_raw(cnode.raw(), raw.slot as u32).ok_or(KernelError::InvalidCapability)?;
     if info.generation != raw.generation {
         return Err(KernelError::InvalidCapability);
@@ -106,11 +102,7 @@ impl Granted {
 ///
 /// # Errors
 /// `NotEnoughMemory`, `OutOfRange` for the size, `TableFull`.
-pub fn retype<T: Object>(
-    untyped: &Cap<Untyped>,
-    size_bits: u8,
-    cnode: &Cap<CNode, All>,
-) -> Result<Cap<T, All>> {
+pub fn retype<T: Object>(untyped: &Cap<Untyped>, size_bits: u8, cnode: &Cap<CNode, All>) -> Result<Cap<T, All>> {
     let raw = retype_raw(untyped, T::KIND, size_bits, cnode)?;
     adopt(cnode, raw)
 }
@@ -119,35 +111,15 @@ pub fn retype<T: Object>(
 ///
 /// # Errors
 /// As [`retype`]; `InvalidArgument` for a kind that cannot be made.
-pub fn retype_any(
-    untyped: &Cap<Untyped>,
-    kind: Kind,
-    size_bits: u8,
-    cnode: &Cap<CNode, All>,
-) -> Result<Granted> {
+pub fn retype_any(untyped: &Cap<Untyped>, kind: Kind, size_bits: u8, cnode: &Cap<CNode, All>) -> Result<Granted> {
     retype_raw(untyped, kind, size_bits, cnode).map(Granted)
 }
 
-fn retype_raw(
-    untyped: &Cap<Untyped>,
-    kind: Kind,
-    size_bits: u8,
-    cnode: &Cap<CNode, All>,
-) -> Result<RawCap> {
+fn retype_raw(untyped: &Cap<Untyped>, kind: Kind, size_bits: u8, cnode: &Cap<CNode, All>) -> Result<RawCap> {
     let cnode = cnode.raw();
-    let mut words = words(&[
-        kind as u64,
-        size_bits.into(),
-        cnode.slot,
-        cnode.generation,
-        0,
-        1,
-    ]);
+    let mut words = words(&[kind as u64, size_bits.into(), cnode.slot, cnode.generation, 0, 1]);
     let slot = invoke(Operation::Retype, untyped.raw(), &mut words)?;
-    Ok(RawCap {
-        slot,
-        generation: words[0],
-    })
+    Ok(RawCap { slot, generation: words[0] })
 }
 
 /// Bytes that an untyped has left, and its whole size.
@@ -173,18 +145,9 @@ pub fn copy<T: Object, R: Rights>(
     badge: u64,
 ) -> Result<RawCap> {
     let source = source.raw();
-    let mut words = words(&[
-        source.slot,
-        source.generation,
-        slot.into(),
-        (rights & R::BITS).into(),
-        badge,
-    ]);
+    let mut words = words(&[source.slot, source.generation, slot.into(), (rights & R::BITS).into(), badge]);
     let slot = invoke(Operation::Copy, destination.raw(), &mut words)?;
-    Ok(RawCap {
-        slot,
-        generation: words[0],
-    })
+    Ok(RawCap { slot, generation: words[0] })
 }
 
 /// A copy in the caller's own CNode.
@@ -204,17 +167,9 @@ pub fn duplicate<T: Object, R: Rights, N: abi::token::Within<R>>(
 ///
 /// # Errors
 /// `DeleteFirst`, `TableFull`; then the token is returned unharmed by being still in its slot, but this token is gone.
-pub fn give<T: Object, R: Rights>(
-    source: Cap<T, R>,
-    destination: &Cap<CNode, All>,
-    slot: u32,
-) -> Result<u64> {
+pub fn give<T: Object, R: Rights>(source: Cap<T, R>, destination: &Cap<CNode, All>, slot: u32) -> Result<u64> {
     let source = source.into_raw();
-    invoke_with(
-        Operation::Move,
-        destination.raw(),
-        &[source.slot, source.generation, slot.into()],
-    )
+    invoke_with(Operation::Move, destination.raw(), &[source.slot, source.generation, slot.into()])
 }
 
 /// Moves a capability that came with a message on into a CNode.
@@ -222,11 +177,7 @@ pub fn give<T: Object, R: Rights>(
 /// # Errors
 /// As [`give`].
 pub fn give_granted(source: Granted, destination: &Cap<CNode, All>, slot: u32) -> Result<u64> {
-    invoke_with(
-        Operation::Move,
-        destination.raw(),
-        &[source.0.slot, source.0.generation, slot.into()],
-    )
+    invoke_with(Operation::Move, destination.raw(), &[source.0.slot, source.0.generation, slot.into()])
 }
 
 /// Deletes a capability; the last one to an object destroys it.
@@ -246,16 +197,9 @@ pub fn revoke<T: Object, R: Rights>(cap: &Cap<T, R>) -> Result<()> {
 ///
 /// # Errors
 /// `OutOfRange` for a label above 63.
-pub fn serve_labels<R: Rights>(
-    endpoint: &Cap<Endpoint, R>,
-    labels: &'static [(u32, u64)],
-) -> Result<()> {
+pub fn serve_labels<R: Rights>(endpoint: &Cap<Endpoint, R>, labels: &'static [(u32, u64)]) -> Result<()> {
     for (label, signature) in labels {
-        invoke_with(
-            Operation::EndpointAbi,
-            endpoint.raw(),
-            &[u64::from(*label), *signature],
-        )?;
+        invoke_with(Operation::EndpointAbi, endpoint.raw(), &[u64::from(*label), *signature])?;
     }
     Ok(())
 }
@@ -264,16 +208,9 @@ pub fn serve_labels<R: Rights>(
 ///
 /// # Errors
 /// `UnknownLabel`, `WrongSignature`.
-pub fn check_labels(
-    endpoint: &Cap<Endpoint, CallOnly>,
-    labels: &'static [(u32, u64)],
-) -> Result<()> {
+pub fn check_labels(endpoint: &Cap<Endpoint, CallOnly>, labels: &'static [(u32, u64)]) -> Result<()> {
     for (label, signature) in labels {
-        invoke_with(
-            Operation::EndpointCheck,
-            endpoint.raw(),
-            &[u64::from(*label), *signature],
-        )?;
+        invoke_with(Operation::EndpointCheck, endpoint.raw(), &[u64::from(*label), *signature])?;
     }
     Ok(())
 }
@@ -290,10 +227,7 @@ pub fn signal<R: Rights>(notification: &Cap<Notification, R>, bits: u64) -> Resu
 ///
 /// # Errors
 /// `TimedOut`.
-pub fn wait<R: Rights>(
-    notification: &Cap<Notification, R>,
-    timeout: u64,
-) -> core::result::Result<u64, abi::CallError> {
+pub fn wait<R: Rights>(notification: &Cap<Notification, R>, timeout: u64) -> core::result::Result<u64, abi::CallError> {
     kernel_wait(notification.raw(), timeout)
 }
 
@@ -303,12 +237,7 @@ pub fn wait<R: Rights>(
 /// `IllegalOperation` where one of the two is bound already.
 pub fn bind(tcb: &Cap<Tcb, All>, notification: &Cap<Notification, All>) -> Result<()> {
     let notification = notification.raw();
-    invoke_with(
-        Operation::TcbBind,
-        tcb.raw(),
-        &[notification.slot, notification.generation],
-    )
-    .map(drop)
+    invoke_with(Operation::TcbBind, tcb.raw(), &[notification.slot, notification.generation]).map(drop)
 }
 
 /// What a new thread is made of.
@@ -331,12 +260,7 @@ pub struct ThreadParts<'a> {
 /// # Errors
 /// `IllegalOperation` for one that has them already; `WrongKind`.
 pub fn configure(tcb: &Cap<Tcb, All>, parts: &ThreadParts<'_>) -> Result<()> {
-    let (cnode, vspace, stack, heap) = (
-        parts.cnode.raw(),
-        parts.vspace.raw(),
-        parts.stack.raw(),
-        parts.heap.raw(),
-    );
+    let (cnode, vspace, stack, heap) = (parts.cnode.raw(), parts.vspace.raw(), parts.stack.raw(), parts.heap.raw());
     let given = [
         cnode.slot,
         cnode.generation,
@@ -371,18 +295,9 @@ pub fn stop_thread(tcb: &Cap<Tcb, All>) -> Result<()> {
 ///
 /// # Errors
 /// `OutOfRange` above what the authority allows.
-pub fn set_priority(
-    tcb: &Cap<Tcb, All>,
-    authority: &Cap<Scheduler, All>,
-    priority: u8,
-) -> Result<()> {
+pub fn set_priority(tcb: &Cap<Tcb, All>, authority: &Cap<Scheduler, All>, priority: u8) -> Result<()> {
     let authority = authority.raw();
-    invoke_with(
-        Operation::TcbPriority,
-        tcb.raw(),
-        &[authority.slot, authority.generation, priority.into()],
-    )
-    .map(drop)
+    invoke_with(Operation::TcbPriority, tcb.raw(), &[authority.slot, authority.generation, priority.into()]).map(drop)
 }
 
 /// State of a cell instance.
@@ -426,11 +341,7 @@ pub fn watch_instances(loader: &Cap<Loader, All>, notification: &Cap<Notificatio
 /// `IllegalOperation` where it is mapped already, `TableFull`, `OutOfKernelMemory`.
 pub fn map_frame(frame: &Cap<Frame, All>, vspace: &Cap<VSpace, All>) -> Result<u64> {
     let vspace = vspace.raw();
-    invoke_with(
-        Operation::Map,
-        frame.raw(),
-        &[vspace.slot, vspace.generation],
-    )
+    invoke_with(Operation::Map, frame.raw(), &[vspace.slot, vspace.generation])
 }
 
 /// Fills an image object with signed bytes.
@@ -438,15 +349,8 @@ pub fn map_frame(frame: &Cap<Frame, All>, vspace: &Cap<VSpace, All>) -> Result<u
 /// # Errors
 /// `ImageRefused` where they do not verify, with the rule in the kernel's log; `TooLarge`.
 pub fn fill_image(image: &Cap<Image, All>, bytes: &[u8]) -> Result<()> {
-    invoke_with(
-        Operation::ImageFill,
-        image.raw(),
-        &[
-            bytes.as_ptr().expose_provenance() as u64,
-            bytes.len() as u64,
-        ],
-    )
-    .map(drop)
+    invoke_with(Operation::ImageFill, image.raw(), &[bytes.as_ptr().expose_provenance() as u64, bytes.len() as u64])
+        .map(drop)
 }
 
 /// What an image asks for.
@@ -474,13 +378,12 @@ pub fn image_needs(loader: &Cap<Loader, All>, image: &Cap<Image, All>) -> Result
     let image = image.raw();
     let mut words = words(&[image.slot, image.generation]);
     invoke(Operation::ImageNeeds, loader.raw(), &mut words)?;
-    let [memory, heap, stack, slots, ..] = words;
-    Ok(ImageNeeds {
-        memory,
-        heap,
-        stack,
-        slots,
-    })
+    let [memory, heap, stack, slots, build, h0, h1, h2, h3, _] = words;
+    let mut hash = [0; 32];
+    for (part, word) in hash.chunks_exact_mut(8).zip([h0, h1, h2, h3]) {
+        part.copy_from_slice(&word.to_le_bytes());
+    }
+    Ok(ImageNeeds { memory, heap, stack, slots, build, hash })
 }
 
 /// Relocates an image into a frame, as the code of a VSpace.
@@ -494,14 +397,7 @@ pub fn instantiate(
     frame: &Cap<Frame, All>,
 ) -> Result<()> {
     let (image, vspace, frame) = (image.raw(), vspace.raw(), frame.raw());
-    let given = [
-        image.slot,
-        image.generation,
-        vspace.slot,
-        vspace.generation,
-        frame.slot,
-        frame.generation,
-    ];
+    let given = [image.slot, image.generation, vspace.slot, vspace.generation, frame.slot, frame.generation];
     invoke_with(Operation::Instantiate, loader.raw(), &given).map(drop)
 }
 
@@ -549,11 +445,7 @@ pub fn image_name<'a>(loader: &Cap<Loader, All>, image: &Cap<Image, All>, into: 
 /// # Errors
 /// `IllegalOperation` where either has one already.
 pub fn attach_scope(scope: &Cap<Scope, All>, reply: RawCap) -> Result<u64> {
-    invoke_with(
-        Operation::ScopeAttach,
-        scope.raw(),
-        &[reply.slot, reply.generation],
-    )
+    invoke_with(Operation::ScopeAttach, scope.raw(), &[reply.slot, reply.generation])
 }
 
 /// Keeps what hangs on a scope, and frees the scope for the next transaction.
@@ -562,12 +454,7 @@ pub fn attach_scope(scope: &Cap<Scope, All>, reply: RawCap) -> Result<u64> {
 /// `InvalidCapability`.
 pub fn settle_scope(scope: &Cap<Scope, All>, authority: &Cap<Settle, All>) -> Result<()> {
     let authority = authority.raw();
-    invoke_with(
-        Operation::ScopeSettle,
-        scope.raw(),
-        &[authority.slot, authority.generation],
-    )
-    .map(drop)
+    invoke_with(Operation::ScopeSettle, scope.raw(), &[authority.slot, authority.generation]).map(drop)
 }
 
 /// Revokes what hangs on a scope, and frees the scope for the next transaction.
@@ -576,12 +463,7 @@ pub fn settle_scope(scope: &Cap<Scope, All>, authority: &Cap<Settle, All>) -> Re
 /// `InvalidCapability`.
 pub fn abort_scope(scope: &Cap<Scope, All>, authority: &Cap<Settle, All>) -> Result<()> {
     let authority = authority.raw();
-    invoke_with(
-        Operation::ScopeAbort,
-        scope.raw(),
-        &[authority.slot, authority.generation],
-    )
-    .map(drop)
+    invoke_with(Operation::ScopeAbort, scope.raw(), &[authority.slot, authority.generation]).map(drop)
 }
 
 /// Writes bytes to the serial console; answers how many were taken.
@@ -589,14 +471,7 @@ pub fn abort_scope(scope: &Cap<Scope, All>, authority: &Cap<Settle, All>) -> Res
 /// # Errors
 /// `InvalidCapability`.
 pub fn serial_write(serial: &Cap<Serial, All>, bytes: &[u8]) -> Result<u64> {
-    invoke_with(
-        Operation::SerialWrite,
-        serial.raw(),
-        &[
-            bytes.as_ptr().expose_provenance() as u64,
-            bytes.len() as u64,
-        ],
-    )
+    invoke_with(Operation::SerialWrite, serial.raw(), &[bytes.as_ptr().expose_provenance() as u64, bytes.len() as u64])
 }
 
 /// Reads what has been typed; answers the number of bytes, 0 for none.
@@ -604,10 +479,7 @@ pub fn serial_write(serial: &Cap<Serial, All>, bytes: &[u8]) -> Result<u64> {
 /// # Errors
 /// `InvalidCapability`.
 pub fn serial_read(serial: &Cap<Serial, All>, into: &mut [u8]) -> Result<u64> {
-    let given = [
-        into.as_mut_ptr().expose_provenance() as u64,
-        into.len() as u64,
-    ];
+    let given = [into.as_mut_ptr().expose_provenance() as u64, into.len() as u64];
     invoke_with(Operation::SerialRead, serial.raw(), &given)
 }
 
@@ -615,36 +487,18 @@ pub fn serial_read(serial: &Cap<Serial, All>, into: &mut [u8]) -> Result<u64> {
 ///
 /// # Errors
 /// `InvalidCapability`.
-pub fn serial_watch(
-    serial: &Cap<Serial, All>,
-    notification: &Cap<Notification, All>,
-    bits: u64,
-) -> Result<()> {
+pub fn serial_watch(serial: &Cap<Serial, All>, notification: &Cap<Notification, All>, bits: u64) -> Result<()> {
     let notification = notification.raw();
-    invoke_with(
-        Operation::SerialWatch,
-        serial.raw(),
-        &[notification.slot, notification.generation, bits],
-    )
-    .map(drop)
+    invoke_with(Operation::SerialWatch, serial.raw(), &[notification.slot, notification.generation, bits]).map(drop)
 }
 
 /// Signals `bits` at each interrupt of a line.
 ///
 /// # Errors
 /// `InvalidCapability`.
-pub fn irq_bind(
-    irq: &Cap<Irq, All>,
-    notification: &Cap<Notification, All>,
-    bits: u64,
-) -> Result<()> {
+pub fn irq_bind(irq: &Cap<Irq, All>, notification: &Cap<Notification, All>, bits: u64) -> Result<()> {
     let notification = notification.raw();
-    invoke_with(
-        Operation::IrqBind,
-        irq.raw(),
-        &[notification.slot, notification.generation, bits],
-    )
-    .map(drop)
+    invoke_with(Operation::IrqBind, irq.raw(), &[notification.slot, notification.generation, bits]).map(drop)
 }
 
 /// Lets the next interrupt of a line through.
@@ -660,41 +514,22 @@ pub fn irq_acknowledge(irq: &Cap<Irq, All>) -> Result<()> {
 /// # Errors
 /// `OutOfRange`.
 pub fn pci_read(function: &Cap<PciFunction, All>, offset: u16, width: u8) -> Result<u32> {
-    invoke_with(
-        Operation::PciRead,
-        function.raw(),
-        &[offset.into(), width.into()],
-    )
-    .map(|value| value as u32)
+    invoke_with(Operation::PciRead, function.raw(), &[offset.into(), width.into()]).map(|value| value as u32)
 }
 
 /// Writes a register of a function's configuration space. The kernel refuses to move BARs.
 ///
 /// # Errors
 /// `OutOfRange`, `IllegalOperation`.
-pub fn pci_write(
-    function: &Cap<PciFunction, All>,
-    offset: u16,
-    width: u8,
-    value: u32,
-) -> Result<()> {
-    invoke_with(
-        Operation::PciWrite,
-        function.raw(),
-        &[offset.into(), width.into(), value.into()],
-    )
-    .map(drop)
+pub fn pci_write(function: &Cap<PciFunction, All>, offset: u16, width: u8, value: u32) -> Result<()> {
+    invoke_with(Operation::PciWrite, function.raw(), &[offset.into(), width.into(), value.into()]).map(drop)
 }
 
 /// Maps a BAR uncached; answers address and length.
 ///
 /// # Errors
 /// `InvalidArgument` for a BAR that is not memory.
-pub fn pci_map(
-    function: &Cap<PciFunction, All>,
-    bar: u8,
-    vspace: &Cap<VSpace, All>,
-) -> Result<(u64, u64)> {
+pub fn pci_map(function: &Cap<PciFunction, All>, bar: u8, vspace: &Cap<VSpace, All>) -> Result<(u64, u64)> {
     let vspace = vspace.raw();
     let mut words = words(&[bar.into(), vspace.slot, vspace.generation]);
     let address = invoke(Operation::PciMap, function.raw(), &mut words)?;
@@ -706,12 +541,7 @@ pub fn pci_map(
 /// # Errors
 /// `OutOfRange`.
 pub fn port_read(ports: &Cap<IoPort, All>, port: u16, width: u8) -> Result<u32> {
-    invoke_with(
-        Operation::PortRead,
-        ports.raw(),
-        &[port.into(), width.into()],
-    )
-    .map(|value| value as u32)
+    invoke_with(Operation::PortRead, ports.raw(), &[port.into(), width.into()]).map(|value| value as u32)
 }
 
 /// Writes a port.
@@ -719,12 +549,7 @@ pub fn port_read(ports: &Cap<IoPort, All>, port: u16, width: u8) -> Result<u32> 
 /// # Errors
 /// `OutOfRange`.
 pub fn port_write(ports: &Cap<IoPort, All>, port: u16, width: u8, value: u32) -> Result<()> {
-    invoke_with(
-        Operation::PortWrite,
-        ports.raw(),
-        &[port.into(), width.into(), value.into()],
-    )
-    .map(drop)
+    invoke_with(Operation::PortWrite, ports.raw(), &[port.into(), width.into(), value.into()]).map(drop)
 }
 
 /// Maps a DMA frame; answers its address, its physical address and its length.
@@ -749,10 +574,7 @@ pub fn halt(machine: &Cap<Machine, All>, code: u64) -> ! {
 /// # Errors
 /// `InvalidCapability`.
 pub fn command_line(machine: &Cap<Machine, All>, into: &mut [u8]) -> Result<u64> {
-    let given = [
-        into.as_mut_ptr().expose_provenance() as u64,
-        into.len() as u64,
-    ];
+    let given = [into.as_mut_ptr().expose_provenance() as u64, into.len() as u64];
     invoke_with(Operation::CommandLine, machine.raw(), &given)
 }
 

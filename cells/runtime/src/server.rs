@@ -31,11 +31,7 @@ enum Turn {
     /// A request waits for its answer.
     Owes,
     /// Words to be sent with the next receive.
-    Words {
-        status: u64,
-        value: u64,
-        second: u64,
-    },
+    Words { status: u64, value: u64, second: u64 },
 }
 
 /// What a server is to do next.
@@ -76,22 +72,14 @@ impl Server {
         if self.current.is_none() {
             self.current = self.spare.pop();
         }
-        let Some(current) = &self.current else {
-            crate::bug!("a server deferred its last reply object")
-        };
-        let reception = Reception {
-            endpoint: self.endpoint.raw(),
-            reply: current.raw(),
-            timeout: TIMEOUT_NONE,
-        };
+        let Some(current) = &self.current else { crate::bug!("a server deferred its last reply object") };
+        let reception = Reception { endpoint: self.endpoint.raw(), reply: current.raw(), timeout: TIMEOUT_NONE };
         let answer = match self.state {
             Turn::Owes => crate::bug!("a request was left unanswered"),
             Turn::Free => receive(&reception, &mut self.message),
-            Turn::Words {
-                status,
-                value,
-                second,
-            } => reply_receive(status, value, second, &reception, &mut self.message),
+            Turn::Words { status, value, second } => {
+                reply_receive(status, value, second, &reception, &mut self.message)
+            }
         };
         if answer.status != 0 {
             crate::bug!("receive failed: {:x} {}", answer.status, answer.value);
@@ -106,11 +94,7 @@ impl Server {
 
     /// Answers a deferred request.
     pub fn answer(&mut self, pending: Pending, status: u32, value: u64, body: &[u8]) {
-        let body = ReplyBody {
-            send: body.as_ptr(),
-            send_length: body.len(),
-            grant: RawCap::EMPTY,
-        };
+        let body = ReplyBody { send: body.as_ptr(), send_length: body.len(), grant: RawCap::EMPTY };
         // A caller that gave up meanwhile is no error: a late reply is harmless.
         let _ = reply(status.into(), value, 0, pending.reply.raw(), &body);
         self.spare.push(pending.reply);
@@ -183,10 +167,7 @@ impl Request<'_> {
 
     /// The memory that was lent with it; empty where none was.
     pub fn lease(&mut self) -> &mut [u8] {
-        lease(
-            self.server.message.lease_address,
-            self.server.message.lease_length,
-        )
+        lease(self.server.message.lease_address, self.server.message.lease_length)
     }
 
     /// The capability that came with it, once.
@@ -203,11 +184,7 @@ impl Request<'_> {
     #[inline(always)]
     fn finish(self, status: u64, value: u64, second: u64) {
         self.drop_grant();
-        self.server.state = Turn::Words {
-            status,
-            value,
-            second,
-        };
+        self.server.state = Turn::Words { status, value, second };
     }
 
     #[inline(always)]
@@ -235,11 +212,7 @@ impl Request<'_> {
 
     fn send(self, value: u64, send: *const u8, send_length: usize, grant: RawCap) {
         self.drop_grant();
-        let body = ReplyBody {
-            send,
-            send_length,
-            grant,
-        };
+        let body = ReplyBody { send, send_length, grant };
         // A caller that gave up meanwhile is no error: a late reply is harmless.
         let _ = reply(0, value, 0, self.reply_object(), &body);
         self.server.state = Turn::Free;
@@ -279,17 +252,9 @@ impl Request<'_> {
         if !self.server.can_defer() {
             return Err(self);
         }
-        let Some(current) = self.server.current.take() else {
-            crate::bug!("no reply object holds the request")
-        };
+        let Some(current) = self.server.current.take() else { crate::bug!("no reply object holds the request") };
         self.server.state = Turn::Free;
-        let lease = (
-            self.server.message.lease_address,
-            self.server.message.lease_length,
-        );
-        Ok(Pending {
-            reply: current,
-            lease,
-        })
+        let lease = (self.server.message.lease_address, self.server.message.lease_length);
+        Ok(Pending { reply: current, lease })
     }
 }

@@ -44,15 +44,7 @@ impl Driver {
     ) -> Self {
         let part = (queue.request_bytes() / block::SECTOR) as u64;
         let schedule = Schedule::new(replies.len() - 1, queue.slots(), part);
-        Driver {
-            server: Server::new(endpoint, replies),
-            notification,
-            device: Device {
-                queue,
-                irq,
-                schedule,
-            },
-        }
+        Driver { server: Server::new(endpoint, replies), notification, device: Device { queue, irq, schedule } }
     }
 
     /// Serves until the device or the kernel fails it.
@@ -94,13 +86,9 @@ impl Device {
                 return None;
             }
             Some(Block::Flush(_)) => Some(Work::Flush),
-            Some(Block::Read(read)) => Extent::checked(read.sector, read.count, capacity, lease)
-                .ok()
-                .map(Work::Read),
+            Some(Block::Read(read)) => Extent::checked(read.sector, read.count, capacity, lease).ok().map(Work::Read),
             Some(Block::Write(write)) => {
-                Extent::checked(write.sector, write.count, capacity, lease)
-                    .ok()
-                    .map(Work::Write)
+                Extent::checked(write.sector, write.count, capacity, lease).ok().map(Work::Write)
             }
             None => None,
         };
@@ -130,17 +118,14 @@ impl Device {
         while let Some((slot, part)) = self.schedule.issue() {
             match part.work {
                 Work::Read(extent) => {
-                    self.queue
-                        .submit_read(Slot(slot), extent.sector, extent.bytes())?;
+                    self.queue.submit_read(Slot(slot), extent.sector, extent.bytes())?;
                 }
                 Work::Write(extent) => {
                     let Some((_, pending)) = self.schedule.carried(slot) else {
                         bug!("a part was issued for a request that is not held")
                     };
-                    self.queue
-                        .copy_in(Slot(slot), 0, share(pending, &part, extent))?;
-                    self.queue
-                        .submit_write(Slot(slot), extent.sector, extent.bytes())?;
+                    self.queue.copy_in(Slot(slot), 0, share(pending, &part, extent))?;
+                    self.queue.submit_write(Slot(slot), extent.sector, extent.bytes())?;
                 }
                 Work::Flush => self.queue.submit_flush(Slot(slot))?,
             }
@@ -160,12 +145,7 @@ impl Device {
         self.submit()
     }
 
-    fn completed(
-        &mut self,
-        slot: Slot,
-        status: Status,
-        server: &mut Server,
-    ) -> Result<(), Failure> {
+    fn completed(&mut self, slot: Slot, status: Status, server: &mut Server) -> Result<(), Failure> {
         let Some((part, pending)) = self.schedule.carried(slot.0) else {
             bug!("a slot was in flight that carried no part")
         };
@@ -174,8 +154,7 @@ impl Device {
             Status::Failed | Status::Unsupported => Outcome::Failed,
         };
         if let (Work::Read(extent), Outcome::Done) = (part.work, outcome) {
-            self.queue
-                .copy_out(slot, 0, share(pending, &part, extent))?;
+            self.queue.copy_out(slot, 0, share(pending, &part, extent))?;
         }
         if let Some((pending, outcome)) = self.schedule.complete(slot.0, outcome) {
             let code = match outcome {

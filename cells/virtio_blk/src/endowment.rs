@@ -3,8 +3,7 @@
 
 use abi::slots;
 use abi::token::{
-    All, CNode, Cap, DmaFrame, Endpoint, Irq, Notification, PciFunction, ReceiveOnly, Tcb, Untyped,
-    VSpace,
+    All, CNode, Cap, DmaFrame, Endpoint, Irq, Notification, PciFunction, ReceiveOnly, Tcb, Untyped, VSpace,
 };
 use runtime::Environment;
 

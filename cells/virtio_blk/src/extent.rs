@@ -20,17 +20,10 @@ impl Extent {
     ///
     /// # Errors
     /// [`OutOfRange`].
-    pub fn checked(
-        sector: u64,
-        count: u64,
-        capacity: u64,
-        lease: usize,
-    ) -> Result<Self, OutOfRange> {
+    pub fn checked(sector: u64, count: u64, capacity: u64, lease: usize) -> Result<Self, OutOfRange> {
         let end = sector.checked_add(count).ok_or(OutOfRange)?;
         let bytes = count.checked_mul(SECTOR as u64).ok_or(OutOfRange)?;
-        (end <= capacity && bytes <= lease as u64)
-            .then_some(Extent { sector, count })
-            .ok_or(OutOfRange)
+        (end <= capacity && bytes <= lease as u64).then_some(Extent { sector, count }).ok_or(OutOfRange)
     }
 
     /// Bytes of its data.
@@ -44,10 +37,7 @@ impl Extent {
         if count == 0 {
             return None;
         }
-        let front = Extent {
-            sector: self.sector,
-            count,
-        };
+        let front = Extent { sector: self.sector, count };
         self.sector += count;
         self.count -= count;
         Some(front)

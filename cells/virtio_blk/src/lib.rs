@@ -97,11 +97,5 @@ fn start(environment: &mut Environment, console: &Console) -> Result<Driver, Fai
     );
     let replies = objects::reply_objects(&endowment.untyped, &endowment.cnode, driver::REPLIES)?;
     objects::serve_labels(&endowment.endpoint, Block::LABELS)?;
-    Ok(Driver::new(
-        queue,
-        endowment.irq,
-        endowment.notification,
-        endowment.endpoint,
-        replies,
-    ))
+    Ok(Driver::new(queue, endowment.irq, endowment.notification, endowment.endpoint, replies))
 }

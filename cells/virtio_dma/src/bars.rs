@@ -25,10 +25,7 @@ pub(crate) struct Bars {
 impl Bars {
     /// Registers as the device has them; all of length 0 until [`Self::set_length`].
     pub(crate) fn new(registers: [u32; COUNT]) -> Self {
-        Bars {
-            registers,
-            ..Self::default()
-        }
+        Bars { registers, ..Self::default() }
     }
 
     /// The physical address of a memory BAR; `None` for a port BAR, or one without an address.
@@ -81,11 +78,7 @@ mod tests {
     use super::Bars;
     use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction, PciRoot};
 
-    const FUNCTION: DeviceFunction = DeviceFunction {
-        bus: 0,
-        device: 0,
-        function: 0,
-    };
+    const FUNCTION: DeviceFunction = DeviceFunction { bus: 0, device: 0, function: 0 };
 
     /// The library's own sizing, over these registers.
     struct Access(Bars);

@@ -3,12 +3,9 @@
 use abi::token::{All, Cap, PciFunction, VSpace};
 use runtime::objects::{pci_map, pci_read, pci_write};
 use virtio_drivers::PAGE_SIZE;
-use virtio_drivers::transport::pci::bus::{
-    ConfigurationAccess, DeviceFunction, PCI_CAP_ID_VNDR, PciRoot,
-};
+use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction, PCI_CAP_ID_VNDR, PciRoot};
 use virtio_drivers::transport::pci::{
-    VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_CAP_ISR_CFG,
-    VIRTIO_PCI_CAP_NOTIFY_CFG,
+    VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_CAP_NOTIFY_CFG,
 };
 
 use crate::bars::{self, Bars};
@@ -16,11 +13,7 @@ use crate::error::Error;
 use crate::windows::{self, Window};
 
 /// The capability names one function, so its place on the bus says nothing here.
-pub(crate) const FUNCTION: DeviceFunction = DeviceFunction {
-    bus: 0,
-    device: 0,
-    function: 0,
-};
+pub(crate) const FUNCTION: DeviceFunction = DeviceFunction { bus: 0, device: 0, function: 0 };
 
 const COMMAND: u16 = 0x04;
 const BAR0: u8 = 0x10;
@@ -44,18 +37,12 @@ impl<'a> Configuration<'a> {
     ///
     /// # Errors
     /// The kernel's; `OddBar`.
-    pub(crate) fn map(
-        function: &'a Cap<PciFunction, All>,
-        vspace: &Cap<VSpace, All>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn map(function: &'a Cap<PciFunction, All>, vspace: &Cap<VSpace, All>) -> Result<Self, Error> {
         let mut registers = [0; bars::COUNT];
         for (offset, register) in (u16::from(BAR0)..).step_by(4).zip(&mut registers) {
             *register = pci_read(function, offset, 4)?;
         }
-        let mut configuration = Configuration {
-            function,
-            bars: Bars::new(registers),
-        };
+        let mut configuration = Configuration { function, bars: Bars::new(registers) };
         for bar in configuration.bars_in_use() {
             let Some(physical) = configuration.bars.address(bar) else {
                 continue;
@@ -66,21 +53,14 @@ impl<'a> Configuration<'a> {
                 .set_length(bar, length)
                 .filter(|()| length.is_multiple_of(PAGE_SIZE as u64))
                 .ok_or(Error::OddBar(bar))?;
-            windows::register(Window {
-                physical,
-                address: address as usize,
-                length,
-            });
+            windows::register(Window { physical, address: address as usize, length });
         }
         Ok(configuration)
     }
 
     /// The BARs that the function's virtio capabilities point into, each once.
     fn bars_in_use(&self) -> impl Iterator<Item = u8> + use<> {
-        let root = PciRoot::new(Configuration {
-            function: self.function,
-            bars: self.bars.clone(),
-        });
+        let root = PciRoot::new(Configuration { function: self.function, bars: self.bars.clone() });
         let mut used = [false; bars::COUNT];
         for capability in root.capabilities(FUNCTION) {
             let kind = (capability.private_header >> 8) as u8;
@@ -94,15 +74,12 @@ impl<'a> Configuration<'a> {
             if capability.id != PCI_CAP_ID_VNDR || !structure {
                 continue;
             }
-            let bar =
-                self.read_word(FUNCTION, capability.offset.wrapping_add(CAPABILITY_BAR)) as u8;
+            let bar = self.read_word(FUNCTION, capability.offset.wrapping_add(CAPABILITY_BAR)) as u8;
             if let Some(used) = used.get_mut(usize::from(bar)) {
                 *used = true;
             }
         }
-        (0u8..)
-            .zip(used)
-            .filter_map(|(bar, used)| used.then_some(bar))
+        (0u8..).zip(used).filter_map(|(bar, used)| used.then_some(bar))
     }
 }
 
@@ -124,10 +101,7 @@ impl ConfigurationAccess for Configuration<'_> {
     }
 
     unsafe fn unsafe_clone(&self) -> Self {
-        Configuration {
-            function: self.function,
-            bars: self.bars.clone(),
-        }
+        Configuration { function: self.function, bars: self.bars.clone() }
     }
 }
 

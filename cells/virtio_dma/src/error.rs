@@ -73,26 +73,17 @@ impl fmt::Display for Error {
             Self::AlreadyStarted => write!(f, "the DMA memory of this cell is in use already"),
             Self::NoMemory => write!(f, "the DMA frame is too small"),
             Self::Misaligned => write!(f, "the DMA frame is not made of whole pages"),
-            Self::OddBar(bar) => write!(
-                f,
-                "the length of BAR {bar} is no power of two, or less than a page"
-            ),
+            Self::OddBar(bar) => write!(f, "the length of BAR {bar} is no power of two, or less than a page"),
             Self::NotBlock => write!(f, "the device is no block device"),
             Self::NoReset => write!(f, "the device did not come out of reset"),
             Self::NoVersion1 => write!(f, "the device is older than virtio 1.0"),
-            Self::NoFlush => write!(
-                f,
-                "the device offers no flush, so nothing written would be sure to last"
-            ),
+            Self::NoFlush => write!(f, "the device offers no flush, so nothing written would be sure to last"),
             Self::ReadOnly => write!(f, "the device is read-only"),
             Self::FeaturesRefused => write!(f, "the device refused its own features"),
             Self::SegmentTooSmall => write!(f, "the device takes less than a sector at a time"),
             Self::NeedsReset => write!(f, "the device has failed and needs a reset"),
             Self::UnknownCompletion(chain) => {
-                write!(
-                    f,
-                    "the device returned chain {chain}, which it did not have"
-                )
+                write!(f, "the device returned chain {chain}, which it did not have")
             }
             Self::SlotBusy => write!(f, "the slot is in the device's hands"),
             Self::OutOfSlot => write!(f, "there is no such slot, or not so many bytes in it"),

@@ -100,10 +100,7 @@ impl Device {
                 data: (chain.len() == 3).then(|| chain[1]),
                 status: chain[chain.len() - 1].0,
             };
-            assert!(
-                chain[chain.len() - 1].2,
-                "the status is the device's to write"
-            );
+            assert!(chain[chain.len() - 1].2, "the status is the device's to write");
             self.taken.push(taken);
         }
     }

@@ -28,9 +28,8 @@ impl Memory {
     /// `NoMemory` where there is room for none.
     pub(crate) fn take(most: usize) -> Result<Self, Error> {
         let headers = Region::take(1)?;
-        let data: Vec<Region> = (0..most.min(MAX_SLOTS))
-            .map_while(|_| Region::take(SLOT_BYTES / PAGE_SIZE).ok())
-            .collect();
+        let data: Vec<Region> =
+            (0..most.min(MAX_SLOTS)).map_while(|_| Region::take(SLOT_BYTES / PAGE_SIZE).ok()).collect();
         if data.is_empty() {
             return Err(Error::NoMemory);
         }
@@ -65,12 +64,7 @@ impl Memory {
     ///
     /// # Errors
     /// `OutOfSlot`.
-    pub(crate) unsafe fn prepare(
-        &mut self,
-        slot: usize,
-        operation: Operation,
-        sector: u64,
-    ) -> Result<(), Error> {
+    pub(crate) unsafe fn prepare(&mut self, slot: usize, operation: Operation, sector: u64) -> Result<(), Error> {
         let header = operation.header(sector);
         // SAFETY: the device does not hold the slot, by the caller's word.
         unsafe { self.headers.write(slot * STRIDE, &header) }?;

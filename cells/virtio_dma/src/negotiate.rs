@@ -34,10 +34,7 @@ pub(crate) struct Geometry {
 /// `NoReset`.
 pub(crate) fn reset(transport: &mut impl Transport) -> Result<(), Error> {
     transport.set_status(DeviceStatus::empty());
-    (0..RESET_TRIES)
-        .any(|_| transport.get_status() == DeviceStatus::empty())
-        .then_some(())
-        .ok_or(Error::NoReset)
+    (0..RESET_TRIES).any(|_| transport.get_status() == DeviceStatus::empty()).then_some(()).ok_or(Error::NoReset)
 }
 
 /// Agrees on features with a device that was reset. Its queue may be set up next, then [`finish`] starts it.
@@ -90,9 +87,6 @@ fn agree_or_refuse(transport: &mut impl Transport) -> Result<Geometry, Error> {
 /// Starts the device, its queue being set up.
 pub(crate) fn finish(transport: &mut impl Transport) {
     transport.set_status(
-        DeviceStatus::ACKNOWLEDGE
-            | DeviceStatus::DRIVER
-            | DeviceStatus::FEATURES_OK
-            | DeviceStatus::DRIVER_OK,
+        DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER | DeviceStatus::FEATURES_OK | DeviceStatus::DRIVER_OK,
     );
 }

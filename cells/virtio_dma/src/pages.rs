@@ -13,9 +13,7 @@ pub(crate) struct Pages {
 impl Pages {
     /// So many free pages.
     pub(crate) fn new(count: usize) -> Self {
-        Pages {
-            taken: vec![false; count],
-        }
+        Pages { taken: vec![false; count] }
     }
 
     /// Takes a run of free pages; answers the first. `None` where no gap is wide enough.
@@ -23,20 +21,14 @@ impl Pages {
         if count == 0 {
             return None;
         }
-        let first = self
-            .taken
-            .windows(count)
-            .position(|run| run.iter().all(|taken| !taken))?;
+        let first = self.taken.windows(count).position(|run| run.iter().all(|taken| !taken))?;
         self.mark(first..first + count, true);
         Some(first)
     }
 
     /// Frees a run. `false`, and nothing changed, where a page of it is not taken.
     pub(crate) fn free(&mut self, run: Range<usize>) -> bool {
-        let all_taken = self
-            .taken
-            .get(run.clone())
-            .is_some_and(|pages| pages.iter().all(|taken| *taken));
+        let all_taken = self.taken.get(run.clone()).is_some_and(|pages| pages.iter().all(|taken| *taken));
         if all_taken {
             self.mark(run, false);
         }

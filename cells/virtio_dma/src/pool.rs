@@ -44,12 +44,7 @@ pub(crate) unsafe fn register(address: usize, physical: u64, length: usize) -> R
     if pool.is_some() {
         return Err(Error::AlreadyStarted);
     }
-    *pool = Some(Pool {
-        address,
-        physical,
-        length,
-        pages: Pages::new(length / PAGE_SIZE),
-    });
+    *pool = Some(Pool { address, physical, length, pages: Pages::new(length / PAGE_SIZE) });
     Ok(())
 }
 
@@ -59,9 +54,7 @@ pub(crate) fn take(count: usize) -> Option<(PhysAddr, NonNull<u8>)> {
     let mut pool = POOL.lock();
     let pool = pool.as_mut()?;
     let offset = pool.pages.take(count)? * PAGE_SIZE;
-    let pointer = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(
-        pool.address + offset,
-    ))?;
+    let pointer = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(pool.address + offset))?;
     // SAFETY: the pages lie inside the registered range, which is mapped writable, and were free: nobody else, the
     // device included, uses them.
     unsafe { pointer.write_bytes(0, count * PAGE_SIZE) };
@@ -107,8 +100,7 @@ unsafe impl Hal for PoolHal {
     }
 
     unsafe fn mmio_phys_to_virt(paddr: PhysAddr, size: usize) -> NonNull<u8> {
-        windows::find(paddr, size)
-            .unwrap_or_else(|| bug!("no mapped BAR holds {size} bytes at {paddr:#x}"))
+        windows::find(paddr, size).unwrap_or_else(|| bug!("no mapped BAR holds {size} bytes at {paddr:#x}"))
     }
 
     unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {

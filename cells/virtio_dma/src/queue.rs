@@ -91,10 +91,7 @@ impl BlockQueue {
 
 impl<T: Transport> BlockQueue<T> {
     /// A queue over a transport whose device was reset; the pool is registered.
-    pub(crate) fn with_transport(
-        mut transport: Registers<T>,
-        most_slots: usize,
-    ) -> Result<Self, Error> {
+    pub(crate) fn with_transport(mut transport: Registers<T>, most_slots: usize) -> Result<Self, Error> {
         let geometry = negotiate::agree(&mut *transport)?;
         // Neither indirect descriptors, which come from the heap and not from the pool, nor event indices.
         let queue = VirtQueue::new(&mut *transport, QUEUE, false, false)?;
@@ -195,12 +192,7 @@ impl<T: Transport> BlockQueue<T> {
     pub fn acknowledge(&mut self) -> Result<(), Error> {
         let cause = self.transport.ack_interrupt();
         let changed = cause.contains(InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT);
-        if changed
-            && self
-                .transport
-                .get_status()
-                .contains(DeviceStatus::DEVICE_NEEDS_RESET)
-        {
+        if changed && self.transport.get_status().contains(DeviceStatus::DEVICE_NEEDS_RESET) {
             return Err(Error::NeedsReset);
         }
         Ok(())

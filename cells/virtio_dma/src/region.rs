@@ -89,11 +89,7 @@ impl Region {
     ///
     /// # Errors
     /// `OutOfSlot`.
-    pub(crate) unsafe fn slice_mut<'a>(
-        &self,
-        offset: usize,
-        length: usize,
-    ) -> Result<&'a mut [u8], Error> {
+    pub(crate) unsafe fn slice_mut<'a>(&self, offset: usize, length: usize) -> Result<&'a mut [u8], Error> {
         let start = self.at(offset, length)?;
         // SAFETY: the range is inside, mapped and initialised; exclusiveness and the lifetime are the caller's word.
         Ok(unsafe { NonNull::slice_from_raw_parts(start, length).as_mut() })

@@ -15,8 +15,7 @@ type Pair = (Rc<RefCell<Device>>, BlockQueue<Registers>);
 
 fn bring_up(device: Rc<RefCell<Device>>) -> Result<Pair, Error> {
     register_pool();
-    let queue =
-        BlockQueue::with_transport(registers::Registers::new(Registers(device.clone())), 8)?;
+    let queue = BlockQueue::with_transport(registers::Registers::new(Registers(device.clone())), 8)?;
     Ok((device, queue))
 }
 
@@ -45,22 +44,10 @@ fn a_device_that_would_not_do_is_refused_in_words() {
         refused
     };
     assert_eq!(refusal(&|device| device.features = 1 << 32), Error::NoFlush);
-    assert_eq!(
-        refusal(&|device| device.features = 1 << 9),
-        Error::NoVersion1
-    );
-    assert_eq!(
-        refusal(&|device| device.features |= 1 << 5),
-        Error::ReadOnly
-    );
-    assert_eq!(
-        refusal(&|device| device.kind = DeviceType::Network),
-        Error::NotBlock
-    );
-    assert_eq!(
-        refusal(&|device| device.refuse_features = true),
-        Error::FeaturesRefused
-    );
+    assert_eq!(refusal(&|device| device.features = 1 << 9), Error::NoVersion1);
+    assert_eq!(refusal(&|device| device.features |= 1 << 5), Error::ReadOnly);
+    assert_eq!(refusal(&|device| device.kind = DeviceType::Network), Error::NotBlock);
+    assert_eq!(refusal(&|device| device.refuse_features = true), Error::FeaturesRefused);
     assert!(Error::NoFlush.to_string().contains("offers no flush"));
 }
 
@@ -72,11 +59,7 @@ fn the_end_of_a_queue_resets_the_device() {
     let (device, queue) = good();
     device.borrow_mut().stuck = true;
     drop(queue);
-    assert_ne!(
-        device.borrow().status,
-        DeviceStatus::empty(),
-        "and it ended"
-    );
+    assert_ne!(device.borrow().status, DeviceStatus::empty(), "and it ended");
 }
 
 #[test]
@@ -94,9 +77,7 @@ fn several_are_in_flight_and_complete_in_any_order() {
     for slot in 0..3 {
         let bytes = [slot as u8 + 1; 1024];
         queue.copy_in(Slot(slot), 0, &bytes).expect("idle");
-        queue
-            .submit_write(Slot(slot), 10 * slot as u64, 1024)
-            .expect("room");
+        queue.submit_write(Slot(slot), 10 * slot as u64, 1024).expect("room");
     }
     queue.submit_read(Slot(3), 2, 512).expect("room");
     queue.submit_flush(Slot(4)).expect("room");
@@ -107,19 +88,9 @@ fn several_are_in_flight_and_complete_in_any_order() {
     assert_eq!(queue.poll_completed(), Ok(None));
 
     device.borrow_mut().take();
-    let kinds: Vec<_> = device
-        .borrow()
-        .taken
-        .iter()
-        .map(|taken| taken.kind)
-        .collect();
+    let kinds: Vec<_> = device.borrow().taken.iter().map(|taken| taken.kind).collect();
     assert_eq!(kinds, [1, 1, 1, 0, 4]);
-    let sectors: Vec<_> = device
-        .borrow()
-        .taken
-        .iter()
-        .map(|taken| taken.sector)
-        .collect();
+    let sectors: Vec<_> = device.borrow().taken.iter().map(|taken| taken.sector).collect();
     assert_eq!(sectors, [0, 10, 20, 2, 0]);
     device.borrow_mut().finish(2, 0);
     device.borrow_mut().finish(0, 0);
@@ -128,10 +99,7 @@ fn several_are_in_flight_and_complete_in_any_order() {
     assert_eq!(queue.poll_completed(), Ok(None));
     device.borrow_mut().finish(2, 2);
     device.borrow_mut().finish(0, 1);
-    assert_eq!(
-        queue.poll_completed(),
-        Ok(Some((Slot(4), Status::Unsupported)))
-    );
+    assert_eq!(queue.poll_completed(), Ok(Some((Slot(4), Status::Unsupported))));
     assert_eq!(queue.poll_completed(), Ok(Some((Slot(1), Status::Failed))));
     assert_eq!(device.borrow().disk[..1024], [1; 1024]);
     assert_eq!(device.borrow().disk[20 * 512..22 * 512], [3; 1024]);
@@ -153,10 +121,7 @@ fn what_is_read_is_what_stands_there() {
     assert_eq!(queue.poll_completed(), Ok(Some((Slot(7), Status::Done))));
     let mut bytes = vec![0; SLOT_BYTES - 100];
     queue.copy_out(Slot(7), 100, &mut bytes).expect("idle");
-    assert_eq!(
-        bytes[..],
-        device.borrow().disk[64 * 512 + 100..64 * 512 + SLOT_BYTES]
-    );
+    assert_eq!(bytes[..], device.borrow().disk[64 * 512 + 100..64 * 512 + SLOT_BYTES]);
 }
 
 #[test]
@@ -167,14 +132,8 @@ fn a_slot_in_flight_is_out_of_reach() {
     assert_eq!(queue.copy_out(Slot(1), 0, &mut [1]), Err(Error::SlotBusy));
     assert_eq!(queue.submit_flush(Slot(1)), Err(Error::SlotBusy));
     assert_eq!(queue.copy_in(Slot(8), 0, &[1]), Err(Error::OutOfSlot));
-    assert_eq!(
-        queue.copy_in(Slot(0), SLOT_BYTES, &[1]),
-        Err(Error::OutOfSlot)
-    );
-    assert_eq!(
-        queue.copy_out(Slot(0), usize::MAX, &mut [1]),
-        Err(Error::OutOfSlot)
-    );
+    assert_eq!(queue.copy_in(Slot(0), SLOT_BYTES, &[1]), Err(Error::OutOfSlot));
+    assert_eq!(queue.copy_out(Slot(0), usize::MAX, &mut [1]), Err(Error::OutOfSlot));
     for length in [0, 100, SLOT_BYTES + 512] {
         assert_eq!(queue.submit_read(Slot(0), 0, length), Err(Error::OutOfSlot));
     }
@@ -197,9 +156,8 @@ fn every_slot_at_once_fits_and_goes_round() {
         for left in (1..=queue.slots()).rev() {
             device.borrow_mut().finish(round as usize % left, 0);
         }
-        let mut back: Vec<_> = core::iter::from_fn(|| queue.poll_completed().expect("sane"))
-            .map(|(slot, _)| slot.0)
-            .collect();
+        let mut back: Vec<_> =
+            core::iter::from_fn(|| queue.poll_completed().expect("sane")).map(|(slot, _)| slot.0).collect();
         back.sort_unstable();
         assert_eq!(back, (0..queue.slots()).collect::<Vec<_>>());
     }

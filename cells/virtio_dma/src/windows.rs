@@ -38,9 +38,7 @@ pub(crate) fn register(window: Window) {
 /// Where a range of a BAR is mapped; `None` where no window holds it all.
 pub(crate) fn find(physical: u64, size: usize) -> Option<NonNull<u8>> {
     let windows = WINDOWS.lock();
-    let address = windows
-        .iter()
-        .find_map(|window| window.translate(physical, size as u64))?;
+    let address = windows.iter().find_map(|window| window.translate(physical, size as u64))?;
     NonNull::new(core::ptr::with_exposed_provenance_mut(address))
 }
 
@@ -50,11 +48,7 @@ mod tests {
 
     #[test]
     fn a_window_translates_what_lies_inside_it_alone() {
-        let window = Window {
-            physical: 0xfe00_0000,
-            address: 0x1000,
-            length: 0x4000,
-        };
+        let window = Window { physical: 0xfe00_0000, address: 0x1000, length: 0x4000 };
         assert_eq!(window.translate(0xfe00_0000, 0x4000), Some(0x1000));
         assert_eq!(window.translate(0xfe00_3fff, 1), Some(0x4fff));
         assert_eq!(window.translate(0xfe00_3fff, 2), None);

@@ -54,11 +54,7 @@ impl Anchor {
 ///
 /// # Errors
 /// `FailedLookup` for an empty slot, `IllegalOperation` for a pin.
-pub fn hang<H: Hooks>(
-    _context: &mut Context<'_, H>,
-    slot: &Slot,
-    anchor: &Anchor,
-) -> Result<(), Error> {
+pub fn hang<H: Hooks>(_context: &mut Context<'_, H>, slot: &Slot, anchor: &Anchor) -> Result<(), Error> {
     if slot.is_empty() {
         return Err(Error::FailedLookup);
     }
@@ -79,11 +75,7 @@ pub fn settle<H: Hooks>(_context: &mut Context<'_, H>, anchor: &Anchor) {
 /// Revokes and deletes all that hangs here, in steps. `Done` or `More`: a pin below a hanging Buf
 /// survives it, as a child of what the Buf was derived from, and is no concern of the anchor's any
 /// more. `budget` is at least 1.
-pub fn revoke_all_step<H: Hooks>(
-    context: &mut Context<'_, H>,
-    anchor: &Anchor,
-    budget: u32,
-) -> Progress {
+pub fn revoke_all_step<H: Hooks>(context: &mut Context<'_, H>, anchor: &Anchor, budget: u32) -> Progress {
     for _ in 0..budget {
         if !reap_one(context) && !fell_one(context, anchor) {
             return Progress::Done;

@@ -78,10 +78,7 @@ impl<'a> CNode<'a> {
         let header = ptr::with_exposed_provenance_mut(address);
         // SAFETY: an object's address is not null: the kernel's memory does not begin at 0.
         let header = unsafe { NonNull::new_unchecked(header) };
-        CNode {
-            header,
-            lifetime: PhantomData,
-        }
+        CNode { header, lifetime: PhantomData }
     }
 
     /// The CNode that a slot names.
@@ -126,10 +123,7 @@ impl<'a> CNode<'a> {
             return Err(Error::FailedLookup);
         }
         if !self.header().has(index) {
-            return Err(Error::RangeError {
-                min: 1,
-                max: u64::from(capacity) - 1,
-            });
+            return Err(Error::RangeError { min: 1, max: u64::from(capacity) - 1 });
         }
         let slot = self.place(index);
         slot.index.set(index);
@@ -174,11 +168,7 @@ impl<'a> CNode<'a> {
 
     /// The slot at an index that is known to be within the object. The tombstone is the one behind the last.
     fn place(self, index: u32) -> &'a Slot {
-        let slot = self
-            .header
-            .as_ptr()
-            .cast::<Slot>()
-            .wrapping_add(index as usize);
+        let slot = self.header.as_ptr().cast::<Slot>().wrapping_add(index as usize);
         // SAFETY: callers have compared the index with the number of slots, or name the tombstone, for which
         // `ObjectKind::object_bits` leaves room; a CNode's memory was zeroed when it was made, and
         // zeroes are an empty slot.

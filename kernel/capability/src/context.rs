@@ -81,13 +81,7 @@ impl<'k, H: Hooks> Context<'k, H> {
     /// A context for a kernel without any capability yet. `condemned` is an anchor of the kernel's own,
     /// used for nothing else.
     pub fn new(hooks: H, condemned: &'k Anchor) -> Self {
-        Context {
-            hooks,
-            last_generation: 0,
-            dying: 0,
-            doomed: 0,
-            condemned,
-        }
+        Context { hooks, last_generation: 0, dying: 0, doomed: 0, condemned }
     }
 
     /// Whether [`reap_step`](crate::reap_step) has work: objects whose last capability is gone wait to

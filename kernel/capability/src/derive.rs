@@ -31,16 +31,8 @@ pub fn copy<H: Hooks>(
         }
         source.badge.set(source.object_bytes());
     }
-    let badge = if kind == ObjectKind::Untyped || kind.is_memory() {
-        0
-    } else {
-        source.badge()
-    };
-    let level = if kind == ObjectKind::Untyped {
-        Flags::ORIGINAL
-    } else {
-        Flags::empty()
-    };
+    let badge = if kind == ObjectKind::Untyped || kind.is_memory() { 0 } else { source.badge() };
+    let level = if kind == ObjectKind::Untyped { Flags::ORIGINAL } else { Flags::empty() };
     derive(context, source, destination, kind, rights, badge, level);
     Ok(())
 }
@@ -68,20 +60,13 @@ pub fn mint<H: Hooks>(
         }
         ObjectKind::Scheduler => {
             if badge > source.badge() {
-                return Err(Error::RangeError {
-                    min: 0,
-                    max: source.badge(),
-                });
+                return Err(Error::RangeError { min: 0, max: source.badge() });
             }
         }
         _ => return Err(Error::IllegalOperation),
     }
     let is_plain = badge == 0 && kind != ObjectKind::Scheduler;
-    let level = if is_plain {
-        Flags::empty()
-    } else {
-        Flags::ORIGINAL
-    };
+    let level = if is_plain { Flags::empty() } else { Flags::ORIGINAL };
     derive(context, source, destination, kind, rights, badge, level);
     Ok(())
 }
@@ -92,11 +77,7 @@ pub fn mint<H: Hooks>(
 /// # Errors
 /// `DeleteFirst` (destination filled, be it by the source itself), `FailedLookup` (source empty),
 /// `IllegalOperation` (a pin).
-pub fn move_<H: Hooks>(
-    context: &mut Context<'_, H>,
-    source: &Slot,
-    destination: &Slot,
-) -> Result<(), Error> {
+pub fn move_<H: Hooks>(context: &mut Context<'_, H>, source: &Slot, destination: &Slot) -> Result<(), Error> {
     check_places(source, destination)?;
     destination.occupy();
     destination.object.set(source.object.get());
@@ -118,11 +99,7 @@ pub fn move_<H: Hooks>(
 /// What a copy needs of its two slots.
 fn check(source: &Slot, destination: &Slot) -> Result<ObjectKind, Error> {
     let kind = check_places(source, destination)?;
-    if kind.is_copyable() {
-        Ok(kind)
-    } else {
-        Err(Error::IllegalOperation)
-    }
+    if kind.is_copyable() { Ok(kind) } else { Err(Error::IllegalOperation) }
 }
 
 /// What every transfer from slot to slot needs.
@@ -131,11 +108,7 @@ fn check_places(source: &Slot, destination: &Slot) -> Result<ObjectKind, Error> 
         return Err(Error::DeleteFirst);
     }
     let kind = source.kind().ok_or(Error::FailedLookup)?;
-    if source.is_pinned() {
-        Err(Error::IllegalOperation)
-    } else {
-        Ok(kind)
-    }
+    if source.is_pinned() { Err(Error::IllegalOperation) } else { Ok(kind) }
 }
 
 fn derive<H: Hooks>(
@@ -147,11 +120,7 @@ fn derive<H: Hooks>(
     badge: u64,
     level: Flags,
 ) {
-    let device = if source.is_device() {
-        Flags::DEVICE
-    } else {
-        Flags::empty()
-    };
+    let device = if source.is_device() { Flags::DEVICE } else { Flags::empty() };
     let fill = Fill {
         object: source.object(),
         kind,
@@ -161,11 +130,7 @@ fn derive<H: Hooks>(
         badge,
     };
     context.fill(destination, fill);
-    destination.payload.set(if kind.is_memory() {
-        0
-    } else {
-        source.payload()
-    });
+    destination.payload.set(if kind.is_memory() { 0 } else { source.payload() });
     if source.is_original() {
         source.children.insert_after(&destination.siblings);
     } else {

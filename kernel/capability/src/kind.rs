@@ -126,20 +126,14 @@ impl ObjectKind {
     /// Whether it is memory that is mapped somewhere: the badge word is the address, 0 while it is not mapped.
     #[must_use]
     pub const fn is_memory(self) -> bool {
-        matches!(
-            self,
-            ObjectKind::Frame | ObjectKind::Buf | ObjectKind::DmaFrame
-        )
+        matches!(self, ObjectKind::Frame | ObjectKind::Buf | ObjectKind::DmaFrame)
     }
 
     /// Whether a capability may be copied. A Reply answers once; the kernel's singletons have one
     /// holder, and are moved.
     #[must_use]
     pub const fn is_copyable(self) -> bool {
-        !matches!(
-            self,
-            ObjectKind::Reply | ObjectKind::Loader | ObjectKind::Serial | ObjectKind::Settle
-        )
+        !matches!(self, ObjectKind::Reply | ObjectKind::Loader | ObjectKind::Serial | ObjectKind::Settle)
     }
 
     /// The bits of memory of one object, given the `size_bits` argument of a retype (position 1).
@@ -156,10 +150,7 @@ impl ObjectKind {
         if !self.is_retypable() {
             return Err(Error::InvalidArgument(0));
         }
-        let too_large = Error::RangeError {
-            min: 0,
-            max: u64::from(MAX_UNTYPED_BITS),
-        };
+        let too_large = Error::RangeError { min: 0, max: u64::from(MAX_UNTYPED_BITS) };
         if size_bits >= u64::BITS {
             return Err(too_large);
         }
@@ -175,19 +166,12 @@ impl ObjectKind {
         if size_bits < minimum {
             return Err(Error::InvalidArgument(1));
         }
-        let bits = if self == ObjectKind::CNode {
-            cnode_bits(size_bits)
-        } else {
-            size_bits
-        };
+        let bits = if self == ObjectKind::CNode { cnode_bits(size_bits) } else { size_bits };
         if bits > u32::from(MAX_UNTYPED_BITS) {
             return Err(too_large);
         }
         if self == ObjectKind::CNode && size_bits > u32::from(MAX_CNODE_BITS) {
-            return Err(Error::RangeError {
-                min: 1,
-                max: u64::from(MAX_CNODE_BITS),
-            });
+            return Err(Error::RangeError { min: 1, max: u64::from(MAX_CNODE_BITS) });
         }
         u8::try_from(bits).map_err(|_| too_large)
     }

@@ -90,6 +90,4 @@ pub use retype::{MAX_RETYPE_COUNT, retype, retype_into};
 pub use revoke::{reap_step, revoke_step};
 pub use rights::Rights;
 pub use slot::{SLOT_BYTES, Slot};
-pub use untyped::{
-    Children, Memory, UntypedStatus, children, grant, grant_untyped, untyped_status,
-};
+pub use untyped::{Children, Memory, UntypedStatus, children, grant, grant_untyped, untyped_status};

@@ -55,11 +55,7 @@ impl Link {
 
     /// Address of the next link, the link's own if it is alone.
     pub(crate) fn next(&self) -> usize {
-        if self.is_alone() {
-            self.address()
-        } else {
-            self.next.get()
-        }
+        if self.is_alone() { self.address() } else { self.next.get() }
     }
 
     /// Puts `member`, which is in no ring, behind this one.

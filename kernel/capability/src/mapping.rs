@@ -12,11 +12,7 @@ use crate::{Context, Error, Hooks, Slot};
 /// # Errors
 /// `FailedLookup` (empty slot), `InvalidCapability` (not memory), `InvalidArgument(0)` (address 0, or
 /// mapped at another).
-pub fn set_mapping<H: Hooks>(
-    _context: &mut Context<'_, H>,
-    slot: &Slot,
-    address: u64,
-) -> Result<(), Error> {
+pub fn set_mapping<H: Hooks>(_context: &mut Context<'_, H>, slot: &Slot, address: u64) -> Result<(), Error> {
     let kind = slot.kind().ok_or(Error::FailedLookup)?;
     if !kind.is_memory() {
         return Err(Error::InvalidCapability);
@@ -33,10 +29,7 @@ pub fn set_mapping<H: Hooks>(
 ///
 /// # Errors
 /// `FailedLookup` (empty slot), `InvalidCapability` (not memory).
-pub fn clear_mapping<H: Hooks>(
-    _context: &mut Context<'_, H>,
-    slot: &Slot,
-) -> Result<Option<u64>, Error> {
+pub fn clear_mapping<H: Hooks>(_context: &mut Context<'_, H>, slot: &Slot) -> Result<Option<u64>, Error> {
     let kind = slot.kind().ok_or(Error::FailedLookup)?;
     if !kind.is_memory() {
         return Err(Error::InvalidCapability);

@@ -17,12 +17,7 @@ use crate::{Context, Error, Hooks, ObjectKind, Rights, Slot};
 /// `DeleteFirst` (`pin` is filled), `FailedLookup` (`buf` is empty), `InvalidCapability` (not a Buf),
 /// `IllegalOperation` (`pin` lies in a
 /// CNode, where its holder could move it).
-pub fn pin<H: Hooks>(
-    context: &mut Context<'_, H>,
-    buf: &Slot,
-    pin: &Slot,
-    rights: Rights,
-) -> Result<(), Error> {
+pub fn pin<H: Hooks>(context: &mut Context<'_, H>, buf: &Slot, pin: &Slot, rights: Rights) -> Result<(), Error> {
     if !pin.is_empty() {
         return Err(Error::DeleteFirst);
     }

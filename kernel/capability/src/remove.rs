@@ -18,11 +18,7 @@ use crate::{CNode, Context, Error, Hooks, ObjectKind, Progress, Slot};
 ///
 /// # Errors
 /// `IllegalOperation` for a pin: see [`unpin`](crate::unpin).
-pub fn delete<H: Hooks>(
-    context: &mut Context<'_, H>,
-    slot: &Slot,
-    budget: u32,
-) -> Result<Progress, Error> {
+pub fn delete<H: Hooks>(context: &mut Context<'_, H>, slot: &Slot, budget: u32) -> Result<Progress, Error> {
     if slot.is_pinned() {
         return Err(Error::IllegalOperation);
     }

@@ -43,10 +43,7 @@ struct Plan {
 /// `RangeError` (first slot, count, window), `DeleteFirst` (a slot of the window is filled),
 /// `InvalidArgument(0)` (a kind that device memory
 /// cannot become), `NotEnoughMemory`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the arguments of the invocation, in its order"
-)]
+#[expect(clippy::too_many_arguments, reason = "the arguments of the invocation, in its order")]
 pub fn retype<H: Hooks>(
     context: &mut Context<'_, H>,
     source: &Slot,
@@ -104,17 +101,11 @@ fn check_object(source: &Slot, kind: ObjectKind, size_bits: u32) -> Result<u8, E
 fn check_window(destination: CNode<'_>, first: u32, count: u32) -> Result<(), Error> {
     destination.slot(first)?;
     if count == 0 || count > MAX_RETYPE_COUNT {
-        return Err(Error::RangeError {
-            min: 1,
-            max: u64::from(MAX_RETYPE_COUNT),
-        });
+        return Err(Error::RangeError { min: 1, max: u64::from(MAX_RETYPE_COUNT) });
     }
     let room = destination.capacity() - first;
     if count > room {
-        return Err(Error::RangeError {
-            min: 1,
-            max: u64::from(room),
-        });
+        return Err(Error::RangeError { min: 1, max: u64::from(room) });
     }
     for index in first..first + count {
         if !destination.slot(index)?.is_empty() {
@@ -127,13 +118,7 @@ fn check_window(destination: CNode<'_>, first: u32, count: u32) -> Result<(), Er
 /// Places the objects. The fit is tested on the free bytes before alignment, which is enough: the size
 /// of the untyped is a multiple of the object's, so `count` objects that fit in size also fit when
 /// aligned.
-fn plan(
-    source: &Slot,
-    kind: ObjectKind,
-    size_bits: u32,
-    object_bits: u8,
-    count: u32,
-) -> Result<Plan, Error> {
+fn plan(source: &Slot, kind: ObjectKind, size_bits: u32, object_bits: u8, count: u32) -> Result<Plan, Error> {
     if source.is_device() && !kind.is_device_capable() {
         return Err(Error::InvalidArgument(0));
     }
@@ -145,14 +130,7 @@ fn plan(
     let first = start.next_multiple_of(1 << object_bits);
     let end = first + (u64::from(count) << object_bits);
     let size_bits = kind.fixed_bits().unwrap_or(size_bits as u8);
-    Ok(Plan {
-        kind,
-        size_bits,
-        object_bits,
-        first,
-        end,
-        is_device: source.is_device(),
-    })
+    Ok(Plan { kind, size_bits, object_bits, first, end, is_device: source.is_device() })
 }
 
 /// Zeroes the memory of the planned objects, in chunks. An untyped is zeroed when something is made of it.
@@ -163,9 +141,7 @@ fn zero<H: Hooks>(context: &mut Context<'_, H>, source: &Slot, plan: &Plan) {
     let mut offset = plan.first;
     while offset < plan.end {
         let bytes = ZERO_CHUNK.min(plan.end - offset);
-        context
-            .hooks
-            .zero((source.object() + offset) as usize, bytes);
+        context.hooks.zero((source.object() + offset) as usize, bytes);
         offset += bytes;
     }
 }
@@ -189,11 +165,7 @@ fn make<H: Hooks>(
     if plan.kind == ObjectKind::CNode {
         initialise_cnode(object as usize, plan.size_bits);
     }
-    let device = if plan.is_device {
-        Flags::DEVICE
-    } else {
-        Flags::empty()
-    };
+    let device = if plan.is_device { Flags::DEVICE } else { Flags::empty() };
     let fill = Fill {
         object,
         kind: plan.kind,
@@ -207,9 +179,7 @@ fn make<H: Hooks>(
     if let Some(anchor) = anchor {
         anchor.ring.insert_after(&slot.hang);
     }
-    context
-        .hooks
-        .created(plan.kind, object as usize, plan.size_bits);
+    context.hooks.created(plan.kind, object as usize, plan.size_bits);
 }
 
 fn initialise_cnode(address: usize, size_bits: u8) {

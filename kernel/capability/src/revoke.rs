@@ -43,11 +43,7 @@ pub fn reap_step<H: Hooks>(context: &mut Context<'_, H>, budget: u32) -> Progres
             return Progress::Done;
         }
     }
-    if context.has_pending() {
-        Progress::More
-    } else {
-        Progress::Done
-    }
+    if context.has_pending() { Progress::More } else { Progress::Done }
 }
 
 /// Removes one descendant; `Done` or `Pinned` when there was none to remove.

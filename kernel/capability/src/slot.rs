@@ -148,9 +148,7 @@ impl Slot {
     /// Bytes of memory of the object, 0 for kinds that have none.
     #[must_use]
     pub fn object_bytes(&self) -> u64 {
-        let bits = self
-            .kind()
-            .and_then(|kind| kind.object_bits(u32::from(self.size_bits())).ok());
+        let bits = self.kind().and_then(|kind| kind.object_bits(u32::from(self.size_bits())).ok());
         bits.map_or(0, |bits| 1 << bits)
     }
 

@@ -21,31 +21,20 @@ pub struct UntypedStatus {
 ///
 /// # Errors
 /// `InvalidCapability` if there is none.
-pub fn untyped_status<H: Hooks>(
-    _context: &Context<'_, H>,
-    slot: &Slot,
-) -> Result<UntypedStatus, Error> {
+pub fn untyped_status<H: Hooks>(_context: &Context<'_, H>, slot: &Slot) -> Result<UntypedStatus, Error> {
     if !slot.is(ObjectKind::Untyped) {
         return Err(Error::InvalidCapability);
     }
     let (bytes, watermark) = (slot.object_bytes(), watermark(slot));
     let is_whole = !slot.has_children();
-    Ok(UntypedStatus {
-        bytes,
-        watermark,
-        bytes_free: bytes - watermark,
-        is_whole,
-    })
+    Ok(UntypedStatus { bytes, watermark, bytes_free: bytes - watermark, is_whole })
 }
 
 /// The slots derived from `slot`, one level down, the youngest first. CNodes that are being emptied are
 /// among them (they have no rights and cannot be looked up), and so are pins. As many as there are: who
 /// prints them bounds them, by `take`.
 pub fn children<'a, H: Hooks>(_context: &'a Context<'_, H>, slot: &'a Slot) -> Children<'a> {
-    Children {
-        parent: slot,
-        next: slot.children.next(),
-    }
+    Children { parent: slot, next: slot.children.next() }
 }
 
 /// Iterator over the slots derived from a slot. It borrows the context, so nothing changes under it.
@@ -93,10 +82,7 @@ pub unsafe fn grant_untyped<H: Hooks>(
         return Err(Error::DeleteFirst);
     }
     if !(MIN_UNTYPED_BITS..=MAX_UNTYPED_BITS).contains(&size_bits) {
-        return Err(Error::RangeError {
-            min: u64::from(MIN_UNTYPED_BITS),
-            max: u64::from(MAX_UNTYPED_BITS),
-        });
+        return Err(Error::RangeError { min: u64::from(MIN_UNTYPED_BITS), max: u64::from(MAX_UNTYPED_BITS) });
     }
     if address == 0 || !address.is_multiple_of(1 << size_bits) {
         return Err(Error::InvalidArgument(0));
@@ -107,17 +93,7 @@ pub unsafe fn grant_untyped<H: Hooks>(
     };
     let kind = ObjectKind::Untyped;
     let flags = Flags::ORIGINAL.union(device);
-    context.fill(
-        slot,
-        Fill {
-            object: address,
-            kind,
-            rights: Rights::of(kind),
-            size_bits,
-            flags,
-            badge: 0,
-        },
-    );
+    context.fill(slot, Fill { object: address, kind, rights: Rights::of(kind), size_bits, flags, badge: 0 });
     slot.siblings.reset();
     Ok(())
 }
@@ -152,17 +128,7 @@ pub fn grant<H: Hooks>(
         return Err(Error::InvalidArgument(0));
     }
     let flags = Flags::ORIGINAL;
-    context.fill(
-        slot,
-        Fill {
-            object,
-            kind,
-            rights: Rights::of(kind),
-            size_bits: 0,
-            flags,
-            badge,
-        },
-    );
+    context.fill(slot, Fill { object, kind, rights: Rights::of(kind), size_bits: 0, flags, badge });
     slot.siblings.reset();
     Ok(())
 }

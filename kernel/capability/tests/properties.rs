@@ -19,46 +19,16 @@ const PINS: usize = 4;
 /// Places are picked by number among those that exist, capabilities among those that are filled.
 #[derive(Debug, Clone)]
 enum Action {
-    Retype {
-        source: usize,
-        kind: ObjectKind,
-        bits: u32,
-        first: u32,
-        count: u32,
-        hangs: bool,
-    },
-    Copy {
-        source: usize,
-        destination: usize,
-        rights: u8,
-    },
-    Mint {
-        source: usize,
-        destination: usize,
-        badge: u64,
-    },
-    Move {
-        source: usize,
-        destination: usize,
-    },
-    Delete {
-        slot: usize,
-    },
-    Revoke {
-        slot: usize,
-        budget: u32,
-    },
-    Pin {
-        source: usize,
-        pin: usize,
-    },
-    Unpin {
-        pin: usize,
-    },
+    Retype { source: usize, kind: ObjectKind, bits: u32, first: u32, count: u32, hangs: bool },
+    Copy { source: usize, destination: usize, rights: u8 },
+    Mint { source: usize, destination: usize, badge: u64 },
+    Move { source: usize, destination: usize },
+    Delete { slot: usize },
+    Revoke { slot: usize, budget: u32 },
+    Pin { source: usize, pin: usize },
+    Unpin { pin: usize },
     Settle,
-    RevokeAll {
-        budget: u32,
-    },
+    RevokeAll { budget: u32 },
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -109,10 +79,7 @@ fn at(place: Place) -> &'static Slot {
 impl Run {
     fn new() -> Run {
         let world = World::new(5, 16);
-        let mut model = Model {
-            identities: 1,
-            ..Model::default()
-        };
+        let mut model = Model { identities: 1, ..Model::default() };
         let root = Cap {
             kind: ObjectKind::Untyped,
             identity: 1,
@@ -127,20 +94,13 @@ impl Run {
         };
         model.caps.insert(world.untyped.address(), root);
         let pins = (0..PINS).map(|_| lone_slot()).collect();
-        Run {
-            world,
-            model,
-            pins,
-            anchor: lone_anchor(),
-            generations: BTreeMap::new(),
-        }
+        Run { world, model, pins, anchor: lone_anchor(), generations: BTreeMap::new() }
     }
 
     /// The slots of the CNode and of all CNodes made.
     fn places(&self) -> Vec<Place> {
         let own = (1..SLOTS).map(|index| self.world.slot(index).address());
-        own.chain(self.model.nodes.values().flatten().copied())
-            .collect()
+        own.chain(self.model.nodes.values().flatten().copied()).collect()
     }
 
     /// A place, more often a filled one if `source`.
@@ -160,51 +120,27 @@ impl Run {
     fn step(&mut self, action: &Action) {
         let root = self.world.untyped.address();
         match *action {
-            Action::Retype {
-                source,
-                kind,
-                bits,
-                first,
-                count,
-                hangs,
-            } => {
+            Action::Retype { source, kind, bits, first, count, hangs } => {
                 self.retype(source, kind, bits, first, count.min(SLOTS - first), hangs);
             }
-            Action::Copy {
-                source,
-                destination,
-                rights,
-            } => {
+            Action::Copy { source, destination, rights } => {
                 let (source, destination) = (self.source(source), self.destination(destination));
                 let rights = Rights::from_bits_truncate(rights);
                 let expected = self.model.copy(source, destination, rights);
                 let actual = copy(&mut self.world.context, at(source), at(destination), rights);
                 assert_eq!(actual, expected);
             }
-            Action::Mint {
-                source,
-                destination,
-                badge,
-            } => {
+            Action::Mint { source, destination, badge } => {
                 let (source, destination) = (self.source(source), self.destination(destination));
                 let cap = self.model.caps.get(&source);
                 if cap.is_some_and(|cap| cap.kind == ObjectKind::Notification) {
                     return;
                 }
                 let expected = self.model.mint(source, destination, badge);
-                let actual = mint(
-                    &mut self.world.context,
-                    at(source),
-                    at(destination),
-                    Rights::all(),
-                    badge,
-                );
+                let actual = mint(&mut self.world.context, at(source), at(destination), Rights::all(), badge);
                 assert_eq!(actual, expected);
             }
-            Action::Move {
-                source,
-                destination,
-            } => {
+            Action::Move { source, destination } => {
                 let (source, destination) = (self.source(source), self.destination(destination));
                 if source == root {
                     return;
@@ -230,44 +166,26 @@ impl Run {
             Action::Pin { source, pin } => {
                 let (source, lease) = (self.source(source), self.pins[pin]);
                 let expected = self.model.pin(source, lease.address());
-                let actual =
-                    capability::pin(&mut self.world.context, at(source), lease, Rights::all());
+                let actual = capability::pin(&mut self.world.context, at(source), lease, Rights::all());
                 assert_eq!(actual, expected);
             }
             Action::Unpin { pin } => {
                 let lease = self.pins[pin];
-                let expected = if lease.is_empty() {
-                    Err(Error::FailedLookup)
-                } else {
-                    Ok(())
-                };
+                let expected = if lease.is_empty() { Err(Error::FailedLookup) } else { Ok(()) };
                 self.model.delete(lease.address());
                 assert_eq!(unpin(&mut self.world.context, lease), expected);
             }
             Action::Settle => {
-                self.model
-                    .caps
-                    .values_mut()
-                    .for_each(|cap| cap.hangs = false);
+                self.model.caps.values_mut().for_each(|cap| cap.hangs = false);
                 settle(&mut self.world.context, self.anchor);
             }
             Action::RevokeAll { budget } => self.revoke_all(budget),
         }
     }
 
-    fn retype(
-        &mut self,
-        source: usize,
-        kind: ObjectKind,
-        bits: u32,
-        first: u32,
-        count: u32,
-        hangs: bool,
-    ) {
+    fn retype(&mut self, source: usize, kind: ObjectKind, bits: u32, first: u32, count: u32, hangs: bool) {
         let source = self.source(source);
-        let window: Vec<_> = (first..first + count)
-            .map(|index| self.world.slot(index).address())
-            .collect();
+        let window: Vec<_> = (first..first + count).map(|index| self.world.slot(index).address()).collect();
         let expected = self.model.retype(source, kind, bits, &window, hangs);
         let anchor = hangs.then_some(self.anchor);
         let (context, node) = (&mut self.world.context, self.world.node);
@@ -278,8 +196,7 @@ impl Run {
             match kind {
                 ObjectKind::Buf | ObjectKind::Frame => fill(object, 1 << bits, 0xAA),
                 ObjectKind::CNode => {
-                    let slots =
-                        (1..1 << bits).map(|index| node_at(place).slot(index).unwrap().address());
+                    let slots = (1..1 << bits).map(|index| node_at(place).slot(index).unwrap().address());
                     self.model.nodes.insert(identity, slots.collect());
                 }
                 _ => {}
@@ -304,25 +221,13 @@ impl Run {
                 progress => break progress,
             }
         };
-        assert_eq!(
-            progress,
-            if is_pinned {
-                Progress::Pinned
-            } else {
-                Progress::Done
-            }
-        );
+        assert_eq!(progress, if is_pinned { Progress::Pinned } else { Progress::Done });
     }
 
     /// As for `revoke`: what hangs in a CNode may go before its turn.
     fn revoke_all(&mut self, budget: u32) {
         let inside: Vec<_> = self.model.nodes.values().flatten().copied().collect();
-        if self
-            .model
-            .hanging()
-            .iter()
-            .any(|place| inside.contains(place))
-        {
+        if self.model.hanging().iter().any(|place| inside.contains(place)) {
             return;
         }
         self.model.revoke_all();
@@ -344,11 +249,7 @@ impl Run {
                 continue;
             }
             for child in children(&self.world.context, slot) {
-                assert_eq!(
-                    parents.insert(child.address(), *place),
-                    None,
-                    "one parent only"
-                );
+                assert_eq!(parents.insert(child.address(), *place), None, "one parent only");
             }
             let first = self.generations.entry(slot.generation()).or_insert(*place);
             assert_eq!(first, place, "a generation is used once");
@@ -364,15 +265,9 @@ impl Run {
         let slot = at(place);
         assert_eq!(parent, cap.parent);
         assert_eq!(slot.kind(), Some(cap.kind));
-        assert_eq!(
-            (slot.object(), slot.object_bytes()),
-            (cap.address, cap.bytes)
-        );
+        assert_eq!((slot.object(), slot.object_bytes()), (cap.address, cap.bytes));
         assert_eq!(slot.rights(), cap.rights);
-        assert_eq!(
-            (slot.is_original(), slot.is_pinned()),
-            (cap.original, cap.pinned)
-        );
+        assert_eq!((slot.is_original(), slot.is_pinned()), (cap.original, cap.pinned));
         if cap.kind != ObjectKind::Untyped || self.model.has_children(place) {
             assert_eq!(slot.badge(), cap.badge);
         }
@@ -383,10 +278,7 @@ impl Run {
             assert_eq!(header.kind(), Some(cap.kind));
         }
         if let Some(nodes) = self.model.nodes.get(&cap.identity) {
-            let used = nodes
-                .iter()
-                .filter(|place| self.model.caps.contains_key(place))
-                .count();
+            let used = nodes.iter().filter(|place| self.model.caps.contains_key(place)).count();
             assert_eq!(node_at(place).used() as usize, used);
         }
     }
@@ -394,17 +286,11 @@ impl Run {
     /// No two live objects overlap, and each lies below the watermark of each untyped above it.
     fn check_memory(&self) {
         let caps = &self.model.caps;
-        let mut objects: Vec<_> = caps
-            .values()
-            .filter(|cap| cap.kind != ObjectKind::Untyped)
-            .collect();
+        let mut objects: Vec<_> = caps.values().filter(|cap| cap.kind != ObjectKind::Untyped).collect();
         objects.sort_by_key(|cap| (cap.address, cap.identity));
         objects.dedup_by_key(|cap| cap.identity);
         for pair in objects.windows(2) {
-            assert!(
-                pair[0].address + pair[0].bytes <= pair[1].address,
-                "{pair:?}"
-            );
+            assert!(pair[0].address + pair[0].bytes <= pair[1].address, "{pair:?}");
         }
         for cap in caps.values() {
             let mut above = cap.parent;

@@ -155,24 +155,15 @@ fn rule_26_a_capability_is_mapped_once_and_unmapped_when_it_goes() {
     let context = &mut world.context;
     assert_eq!(set_mapping(context, frame, 0x1000), Ok(()));
     assert_eq!(set_mapping(context, frame, 0x1000), Ok(()));
-    assert_eq!(
-        set_mapping(context, frame, 0x2000),
-        Err(Error::InvalidArgument(0))
-    );
+    assert_eq!(set_mapping(context, frame, 0x2000), Err(Error::InvalidArgument(0)));
     copy(context, frame, alias, Rights::READ).unwrap();
     assert_eq!(alias.badge(), 0);
     assert_eq!(set_mapping(context, alias, 0x2000), Ok(()));
     assert_eq!(revoke_step(context, frame, PLENTY), Progress::Done);
-    assert_eq!(
-        context.hooks.events.last(),
-        Some(&Event::CapRemoved(Frame, 0x2000))
-    );
+    assert_eq!(context.hooks.events.last(), Some(&Event::CapRemoved(Frame, 0x2000)));
     world.move_(1, 3).unwrap();
     world.delete(3);
-    assert_eq!(
-        world.context.hooks.events.last(),
-        Some(&Event::CapRemoved(Frame, 0x1000))
-    );
+    assert_eq!(world.context.hooks.events.last(), Some(&Event::CapRemoved(Frame, 0x1000)));
 }
 
 #[test]
@@ -193,15 +184,9 @@ fn rule_30_a_schedulers_maximum_only_shrinks() {
     let mut world = World::new(4, 16);
     let slot = world.slot(1);
     capability::grant(&mut world.context, slot, Scheduler, 0, 100).unwrap();
-    assert_eq!(
-        world.mint(1, 2, 101),
-        Err(Error::RangeError { min: 0, max: 100 })
-    );
+    assert_eq!(world.mint(1, 2, 101), Err(Error::RangeError { min: 0, max: 100 }));
     assert_eq!(world.mint(1, 2, 50), Ok(()));
-    assert_eq!(
-        world.mint(2, 3, 51),
-        Err(Error::RangeError { min: 0, max: 50 })
-    );
+    assert_eq!(world.mint(2, 3, 51), Err(Error::RangeError { min: 0, max: 50 }));
     assert_eq!(world.mint(2, 3, 0), Ok(()));
     assert_eq!(world.revoke(2), Progress::Done);
     assert_eq!(world.filled(&[1, 2, 3]), [1, 2]);

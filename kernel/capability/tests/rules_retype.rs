@@ -24,10 +24,7 @@ fn rule_02_sizes_are_checked_before_they_are_shifted() {
     let too_large = Err(Error::RangeError { min: 0, max: 47 });
     assert_eq!(world.make(Untyped, 48, 1, 1), too_large);
     assert_eq!(world.make(CNode, 41, 1, 1), too_large);
-    assert_eq!(
-        world.make(CNode, 25, 1, 1),
-        Err(Error::RangeError { min: 1, max: 24 })
-    );
+    assert_eq!(world.make(CNode, 25, 1, 1), Err(Error::RangeError { min: 1, max: 24 }));
     for kind in [Untyped, CNode, Tcb, Endpoint] {
         assert_eq!(world.make(kind, 64, 1, 1), too_large);
         assert_eq!(world.make(kind, u32::MAX, 1, 1), too_large);
@@ -50,14 +47,8 @@ fn rule_03_one_filled_slot_in_the_window_stops_everything() {
 #[test]
 fn rule_04_window_ends_with_the_cnode() {
     let mut world = World::new(4, 20);
-    assert_eq!(
-        world.make(Endpoint, 0, 14, 4),
-        Err(Error::RangeError { min: 1, max: 2 })
-    );
-    assert_eq!(
-        world.make(Endpoint, 0, 14, 3),
-        Err(Error::RangeError { min: 1, max: 2 })
-    );
+    assert_eq!(world.make(Endpoint, 0, 14, 4), Err(Error::RangeError { min: 1, max: 2 }));
+    assert_eq!(world.make(Endpoint, 0, 14, 3), Err(Error::RangeError { min: 1, max: 2 }));
     let bad_slot = Err(Error::RangeError { min: 1, max: 15 });
     assert_eq!(world.make(Endpoint, 0, 16, 1), bad_slot);
     assert_eq!(world.make(Endpoint, 0, 0, 1), bad_slot);
@@ -77,14 +68,8 @@ fn rule_05_destination_is_a_cnode() {
         let node = unsafe { capability::CNode::of(slot) };
         assert_eq!(node.err(), Some(Error::FailedLookup));
     }
-    assert_eq!(
-        world.make_from(1, Endpoint, 0, 3),
-        Err(Error::InvalidCapability)
-    );
-    assert_eq!(
-        world.make_from(2, Endpoint, 0, 3),
-        Err(Error::InvalidCapability)
-    );
+    assert_eq!(world.make_from(1, Endpoint, 0, 3), Err(Error::InvalidCapability));
+    assert_eq!(world.make_from(2, Endpoint, 0, 3), Err(Error::InvalidCapability));
 }
 
 #[test]
@@ -93,10 +78,7 @@ fn rule_06_watermark_is_monotone_and_aligned_up() {
     world.endpoint(1);
     assert_eq!(world.make(Untyped, 11, 2, 1), Ok(()));
     assert_eq!(world.slot(2).object(), world.untyped.object() + 2048);
-    assert_eq!(
-        world.make(Endpoint, 0, 3, 1),
-        Err(Error::NotEnoughMemory { bytes_left: 0 })
-    );
+    assert_eq!(world.make(Endpoint, 0, 3, 1), Err(Error::NotEnoughMemory { bytes_left: 0 }));
 }
 
 #[test]
@@ -104,10 +86,7 @@ fn rule_07_deleting_one_of_two_children_gives_nothing_back() {
     let mut world = World::new(4, 11);
     world.make(Endpoint, 0, 1, 2).unwrap();
     world.delete(2);
-    assert_eq!(
-        world.make(Endpoint, 0, 3, 1),
-        Err(Error::NotEnoughMemory { bytes_left: 0 })
-    );
+    assert_eq!(world.make(Endpoint, 0, 3, 1), Err(Error::NotEnoughMemory { bytes_left: 0 }));
 }
 
 #[test]
@@ -124,14 +103,8 @@ fn rule_08_deleting_the_last_child_gives_everything_back() {
 fn rule_09_a_failed_retype_leaves_the_watermark_alone() {
     let mut world = World::new(4, 12);
     world.endpoint(1);
-    assert_eq!(
-        world.make(Untyped, 12, 2, 1),
-        Err(Error::NotEnoughMemory { bytes_left: 3072 })
-    );
-    assert_eq!(
-        world.make(Endpoint, 0, 2, 4),
-        Err(Error::NotEnoughMemory { bytes_left: 3072 })
-    );
+    assert_eq!(world.make(Untyped, 12, 2, 1), Err(Error::NotEnoughMemory { bytes_left: 3072 }));
+    assert_eq!(world.make(Endpoint, 0, 2, 4), Err(Error::NotEnoughMemory { bytes_left: 3072 }));
     assert_eq!(world.status().watermark, 1024);
     assert_eq!(world.make(Endpoint, 0, 2, 3), Ok(()));
 }
@@ -140,12 +113,7 @@ fn rule_09_a_failed_retype_leaves_the_watermark_alone() {
 fn rule_10_fit_is_tested_on_the_bytes_before_alignment() {
     let mut world = World::new(4, 12);
     world.make(Notification, 0, 1, 1).unwrap();
-    assert_eq!(
-        world.make(Endpoint, 0, 2, 4),
-        Err(Error::NotEnoughMemory {
-            bytes_left: 4096 - 128
-        })
-    );
+    assert_eq!(world.make(Endpoint, 0, 2, 4), Err(Error::NotEnoughMemory { bytes_left: 4096 - 128 }));
     assert_eq!(world.make(Endpoint, 0, 2, 3), Ok(()));
     assert_eq!(world.slot(4).object() + 1024, world.untyped.object() + 4096);
 }
@@ -177,10 +145,7 @@ fn rule_12_two_capabilities_do_not_hand_out_the_same_memory() {
     assert_eq!(world.copy(1, 3), Err(Error::RevokeFirst));
     world.delete(2);
     assert_eq!(world.copy(1, 3), Ok(()));
-    assert_eq!(
-        world.make_from(1, Endpoint, 0, 4),
-        Err(Error::NotEnoughMemory { bytes_left: 0 })
-    );
+    assert_eq!(world.make_from(1, Endpoint, 0, 4), Err(Error::NotEnoughMemory { bytes_left: 0 }));
     assert_eq!(world.make_from(3, Endpoint, 0, 4), Ok(()));
     assert_eq!(world.revoke(1), Progress::Done);
     assert_eq!(world.filled(&[1, 3, 4]), [1]);
@@ -194,10 +159,7 @@ fn rule_12_the_original_recovers_when_its_copy_goes() {
     world.copy(1, 2).unwrap();
     world.copy(2, 3).unwrap();
     world.delete(2);
-    assert_eq!(
-        world.make_from(1, Endpoint, 0, 4),
-        Err(Error::NotEnoughMemory { bytes_left: 0 })
-    );
+    assert_eq!(world.make_from(1, Endpoint, 0, 4), Err(Error::NotEnoughMemory { bytes_left: 0 }));
     world.delete(3);
     assert_eq!(world.make_from(1, Endpoint, 0, 4), Ok(()));
 }
@@ -207,28 +169,14 @@ fn rule_13_device_memory_makes_frames_and_untypeds_only() {
     let mut world = World::new(4, 12);
     let device = lone_slot();
     endow(&mut world.context, device, 16, Memory::Device);
-    let mut make = |kind, bits, index| {
-        retype(
-            &mut world.context,
-            device,
-            kind,
-            bits,
-            world.node,
-            index,
-            1,
-            None,
-        )
-    };
+    let mut make = |kind, bits, index| retype(&mut world.context, device, kind, bits, world.node, index, 1, None);
     for kind in [Endpoint, Tcb, CNode, Buf, Image, DmaFrame, VSpace, Scope] {
         assert_eq!(make(kind, 12, 1), Err(Error::InvalidArgument(0)));
     }
     assert_eq!(make(Frame, 12, 1), Ok(()));
     assert_eq!(make(Untyped, 13, 2), Ok(()));
     assert_eq!(world.make_from(2, Frame, 12, 3), Ok(()));
-    assert_eq!(
-        world.make_from(2, Endpoint, 0, 4),
-        Err(Error::InvalidArgument(0))
-    );
+    assert_eq!(world.make_from(2, Endpoint, 0, 4), Err(Error::InvalidArgument(0)));
     assert_eq!(world.copy(3, 4), Ok(()));
     for index in 1..=4 {
         assert!(world.slot(index).is_device());
@@ -243,10 +191,7 @@ fn what_the_kernel_makes_is_not_retyped() {
         assert_eq!(world.make(kind, 12, 1, 1), Err(Error::InvalidArgument(0)));
     }
     let slot = world.slot(1);
-    assert_eq!(
-        capability::grant(&mut world.context, slot, Endpoint, 0, 0),
-        Err(Error::InvalidArgument(0))
-    );
+    assert_eq!(capability::grant(&mut world.context, slot, Endpoint, 0, 0), Err(Error::InvalidArgument(0)));
 }
 
 #[test]
@@ -258,17 +203,11 @@ fn a_thousand_endpoints_come_out_of_one_untyped_and_go_back() {
         }
         let base = world.untyped.object();
         for index in 1..=1000 {
-            assert_eq!(
-                world.slot(index).object(),
-                base + (u64::from(index) - 1) * 1024
-            );
+            assert_eq!(world.slot(index).object(), base + (u64::from(index) - 1) * 1024);
         }
         assert_eq!(children(&world.context, world.untyped).count(), 1000);
         assert_eq!(world.node.used(), 1000);
-        assert_eq!(
-            revoke_step(&mut world.context, world.untyped, PLENTY),
-            Progress::Done
-        );
+        assert_eq!(revoke_step(&mut world.context, world.untyped, PLENTY), Progress::Done);
         assert!(world.status().is_whole);
         assert_eq!(world.node.used(), 0);
     }
@@ -279,23 +218,14 @@ fn look_up_wants_the_generation_of_this_very_filling() {
     let mut world = World::new(4, 16);
     let generation = world.endpoint(3).generation();
     assert!(world.node.lookup(3, generation).is_ok());
-    assert_eq!(
-        world.node.lookup(16, generation).err(),
-        Some(LookupError::OutOfRange)
-    );
-    assert_eq!(
-        world.node.lookup(3, generation + 1).err(),
-        Some(LookupError::Stale)
-    );
+    assert_eq!(world.node.lookup(16, generation).err(), Some(LookupError::OutOfRange));
+    assert_eq!(world.node.lookup(3, generation + 1).err(), Some(LookupError::Stale));
     for index in 0..16 {
         assert_eq!(world.node.lookup(index, 0).err(), Some(LookupError::Stale));
     }
     world.move_(3, 4).unwrap();
     world.move_(4, 3).unwrap();
-    assert_eq!(
-        world.node.lookup(3, generation).err(),
-        Some(LookupError::Stale)
-    );
+    assert_eq!(world.node.lookup(3, generation).err(), Some(LookupError::Stale));
 }
 
 #[test]

@@ -14,17 +14,11 @@ fn rule_14_grandchildren_of_a_deleted_untyped_go_to_the_grandparent() {
     world.make_from(2, Endpoint, 0, 3).unwrap();
     world.delete(2);
     assert_eq!(world.filled(&[3]), [3]);
-    let ours: Vec<_> = children(&world.context, world.slot(1))
-        .map(Slot::index)
-        .collect();
+    let ours: Vec<_> = children(&world.context, world.slot(1)).map(Slot::index).collect();
     assert_eq!(ours, [3]);
     assert_eq!(world.copy(1, 4), Err(Error::RevokeFirst));
     assert_eq!(world.make_from(1, Endpoint, 0, 4), Ok(()));
-    assert_eq!(
-        world.slot(4).object(),
-        world.untyped.object() + 4096,
-        "no reset while it lives"
-    );
+    assert_eq!(world.slot(4).object(), world.untyped.object() + 4096, "no reset while it lives");
     assert_eq!(world.revoke(1), Progress::Done);
     assert_eq!(world.filled(&[3, 4]), []);
 }
@@ -48,22 +42,10 @@ fn rule_15_a_cnode_that_holds_itself_is_reclaimed_by_revocation() {
     world.make(CNode, 3, 1, 1).unwrap();
     let (outer, inner) = (world.slot(1), node(world.slot(1)));
     let object = outer.object();
-    copy(
-        &mut world.context,
-        outer,
-        inner.slot(2).unwrap(),
-        Rights::all(),
-    )
-    .unwrap();
+    copy(&mut world.context, outer, inner.slot(2).unwrap(), Rights::all()).unwrap();
     world.delete(1);
-    assert!(
-        !world.was_destroyed(object),
-        "its own capability keeps it, as in seL4"
-    );
-    assert_eq!(
-        revoke_step(&mut world.context, world.untyped, PLENTY),
-        Progress::Done
-    );
+    assert!(!world.was_destroyed(object), "its own capability keeps it, as in seL4");
+    assert_eq!(revoke_step(&mut world.context, world.untyped, PLENTY), Progress::Done);
     assert!(world.was_destroyed(object));
     assert!(world.status().is_whole);
 }
@@ -74,10 +56,7 @@ fn rule_15_a_cnode_whose_only_capability_is_inside_of_it() {
     world.make(CNode, 3, 1, 1).unwrap();
     let (outer, inner) = (world.slot(1), node(world.slot(1)));
     move_(&mut world.context, outer, inner.slot(2).unwrap()).unwrap();
-    assert_eq!(
-        revoke_step(&mut world.context, world.untyped, 1),
-        Progress::More
-    );
+    assert_eq!(revoke_step(&mut world.context, world.untyped, 1), Progress::More);
     while revoke_step(&mut world.context, world.untyped, 1) == Progress::More {}
     assert!(world.status().is_whole);
 }
@@ -93,10 +72,7 @@ fn rule_15_cnodes_that_hold_each_other_block_their_memory_until_both_are_empty()
     let mut steps = 0;
     while revoke_step(&mut world.context, world.untyped, 1) == Progress::More {
         assert_eq!(world.status().is_whole, !world.untyped.has_children());
-        assert!(
-            world.context.has_pending() <= world.untyped.has_children(),
-            "memory freed under a dying CNode"
-        );
+        assert!(world.context.has_pending() <= world.untyped.has_children(), "memory freed under a dying CNode");
         steps += 1;
         assert!(steps < 100);
     }
@@ -133,10 +109,7 @@ fn a_dying_cnode_is_shut_and_keeps_its_untyped_busy() {
     let last = world.slot(1);
     assert_eq!(delete(&mut world.context, last, 1), Ok(Progress::More));
     assert!(last.is_empty());
-    assert_eq!(
-        inner.lookup(5, generation).err(),
-        Some(LookupError::OutOfRange)
-    );
+    assert_eq!(inner.lookup(5, generation).err(), Some(LookupError::OutOfRange));
     assert_eq!(inner.slot(5).err(), Some(Error::FailedLookup));
     world.delete(2);
     assert_eq!(reap_step(&mut world.context, PLENTY), Progress::Done);
@@ -235,14 +208,8 @@ fn pin_survives_the_deletion_of_all_its_ancestors() {
     let (mut world, lease) = lent();
     world.delete(2);
     world.delete(1);
-    assert_eq!(
-        revoke_step(&mut world.context, world.untyped, PLENTY),
-        Progress::Done
-    );
-    assert!(
-        world.status().is_whole,
-        "the Reply lay in the same untyped, so its lease went with it"
-    );
+    assert_eq!(revoke_step(&mut world.context, world.untyped, PLENTY), Progress::Done);
+    assert!(world.status().is_whole, "the Reply lay in the same untyped, so its lease went with it");
     assert!(lease.is_empty());
 }
 
@@ -260,42 +227,18 @@ fn pin_ends_with_the_reply_that_holds_it() {
 fn pin_can_be_lent_on_and_refuses_everything_else() {
     let (mut world, lease) = lent();
     let second = embedded(world.slot(3).object(), 1);
-    assert_eq!(
-        pin(&mut world.context, lease, second, Rights::all()),
-        Ok(())
-    );
+    assert_eq!(pin(&mut world.context, lease, second, Rights::all()), Ok(()));
     assert_eq!(second.rights(), Rights::READ);
     let free = world.slot(9);
     let buf = world.slot(2);
-    assert_eq!(
-        pin(&mut world.context, buf, second, Rights::all()),
-        Err(Error::DeleteFirst)
-    );
-    assert_eq!(
-        pin(&mut world.context, buf, free, Rights::all()),
-        Err(Error::IllegalOperation)
-    );
-    assert_eq!(
-        pin(&mut world.context, free, lone_slot(), Rights::all()),
-        Err(Error::FailedLookup)
-    );
+    assert_eq!(pin(&mut world.context, buf, second, Rights::all()), Err(Error::DeleteFirst));
+    assert_eq!(pin(&mut world.context, buf, free, Rights::all()), Err(Error::IllegalOperation));
+    assert_eq!(pin(&mut world.context, free, lone_slot(), Rights::all()), Err(Error::FailedLookup));
     let untyped = world.slot(1);
-    assert_eq!(
-        pin(&mut world.context, untyped, lone_slot(), Rights::all()),
-        Err(Error::InvalidCapability)
-    );
-    assert_eq!(
-        copy(&mut world.context, lease, free, Rights::all()),
-        Err(Error::IllegalOperation)
-    );
-    assert_eq!(
-        move_(&mut world.context, lease, free),
-        Err(Error::IllegalOperation)
-    );
-    assert_eq!(
-        delete(&mut world.context, lease, 1),
-        Err(Error::IllegalOperation)
-    );
+    assert_eq!(pin(&mut world.context, untyped, lone_slot(), Rights::all()), Err(Error::InvalidCapability));
+    assert_eq!(copy(&mut world.context, lease, free, Rights::all()), Err(Error::IllegalOperation));
+    assert_eq!(move_(&mut world.context, lease, free), Err(Error::IllegalOperation));
+    assert_eq!(delete(&mut world.context, lease, 1), Err(Error::IllegalOperation));
     assert_eq!(unpin(&mut world.context, buf), Err(Error::IllegalOperation));
     assert_eq!(unpin(&mut world.context, free), Err(Error::FailedLookup));
     assert_eq!(unpin(&mut world.context, lease), Ok(()));
@@ -324,12 +267,7 @@ fn pins_do_not_stall_a_revocation_in_steps() {
     assert_eq!(progress, Progress::Pinned);
     assert!(steps <= 2 * 38 + 1, "{steps} steps");
     assert_eq!(world.node.used(), 1);
-    assert_eq!(
-        children(&world.context, slot)
-            .filter(|child| child.is_pinned())
-            .count(),
-        38
-    );
+    assert_eq!(children(&world.context, slot).filter(|child| child.is_pinned()).count(), 38);
 }
 
 #[test]
@@ -338,16 +276,7 @@ fn anchor_settled_keeps_and_revoked_takes() {
     world.make(Scope, 0, 1, 1).unwrap();
     let anchor = anchor_of(world.slot(1).object());
     let make = |world: &mut World, first| {
-        retype(
-            &mut world.context,
-            world.untyped,
-            Endpoint,
-            0,
-            world.node,
-            first,
-            2,
-            Some(anchor),
-        )
+        retype(&mut world.context, world.untyped, Endpoint, 0, world.node, first, 2, Some(anchor))
     };
     make(&mut world, 2).unwrap();
     settle(&mut world.context, anchor);
@@ -368,17 +297,7 @@ fn anchor_that_dies_unsettled_condemns_what_hangs_there() {
     let mut world = World::new(4, 18);
     world.make(Reply, 0, 1, 1).unwrap();
     let anchor = anchor_of(world.slot(1).object());
-    retype(
-        &mut world.context,
-        world.untyped,
-        Endpoint,
-        0,
-        world.node,
-        2,
-        3,
-        Some(anchor),
-    )
-    .unwrap();
+    retype(&mut world.context, world.untyped, Endpoint, 0, world.node, 2, 3, Some(anchor)).unwrap();
     world.copy(2, 5).unwrap();
     let reply = world.slot(1);
     assert_eq!(delete(&mut world.context, reply, 1), Ok(Progress::More));
@@ -396,20 +315,11 @@ fn hang_takes_a_slot_from_one_anchor_to_another() {
     hang(&mut world.context, slot, first).unwrap();
     hang(&mut world.context, slot, second).unwrap();
     assert!(first.is_empty());
-    assert_eq!(
-        revoke_all_step(&mut world.context, first, PLENTY),
-        Progress::Done
-    );
+    assert_eq!(revoke_all_step(&mut world.context, first, PLENTY), Progress::Done);
     assert!(!slot.is_empty());
-    assert_eq!(
-        revoke_all_step(&mut world.context, second, PLENTY),
-        Progress::Done
-    );
+    assert_eq!(revoke_all_step(&mut world.context, second, PLENTY), Progress::Done);
     assert!(slot.is_empty());
-    assert_eq!(
-        hang(&mut world.context, slot, second),
-        Err(Error::FailedLookup)
-    );
+    assert_eq!(hang(&mut world.context, slot, second), Err(Error::FailedLookup));
 }
 
 #[test]

@@ -58,10 +58,7 @@ impl Endpoint {
     /// # Errors
     /// [`AbiError::LabelOutOfRange`].
     pub fn serve(&mut self, label: u32, signature: u64) -> Result<(), AbiError> {
-        let entry = self
-            .signatures
-            .get_mut(label as usize)
-            .ok_or(AbiError::LabelOutOfRange)?;
+        let entry = self.signatures.get_mut(label as usize).ok_or(AbiError::LabelOutOfRange)?;
         *entry = signature;
         self.labels |= 1 << label;
         Ok(())
@@ -125,10 +122,7 @@ impl Endpoint {
     /// # Safety
     /// See the crate's contract; the receiver waits nowhere and its `reply` points to a live reply object.
     #[inline(always)]
-    pub unsafe fn receive(
-        endpoint: *mut Endpoint,
-        receiver: *mut Receiver,
-    ) -> Result<Received, ReplyError> {
+    pub unsafe fn receive(endpoint: *mut Endpoint, receiver: *mut Receiver) -> Result<Received, ReplyError> {
         // SAFETY: the endpoint is live by the contract.
         let this = unsafe { &mut *endpoint };
         // SAFETY: so is the receiver.

@@ -70,9 +70,7 @@ impl World {
                         self.at[client] = Some((endpoint, None));
                         // SAFETY: indices are in range.
                         let rank = |i: usize| unsafe { (*self.requests.add(i)).priority };
-                        let place = self.parked[endpoint]
-                            .iter()
-                            .position(|i| rank(*i) < priority);
+                        let place = self.parked[endpoint].iter().position(|i| rank(*i) < priority);
                         let place = place.unwrap_or(self.parked[endpoint].len());
                         self.parked[endpoint].insert(place, client);
                     }
@@ -82,10 +80,7 @@ impl World {
                 if self.waiting.iter().any(|w| w.contains(&server)) {
                     return;
                 }
-                let busy = self
-                    .at
-                    .iter()
-                    .any(|at| matches!(at, Some((_, Some(s))) if *s == server));
+                let busy = self.at.iter().any(|at| matches!(at, Some((_, Some(s))) if *s == server));
                 // SAFETY: live, and not waiting.
                 unsafe { (*self.receiver(server)).reply = self.reply(server) };
                 // SAFETY: as above.
@@ -104,10 +99,7 @@ impl World {
                 }
             }
             4 => {
-                let held = self
-                    .at
-                    .iter()
-                    .position(|at| matches!(at, Some((_, Some(s))) if *s == server));
+                let held = self.at.iter().position(|at| matches!(at, Some((_, Some(s))) if *s == server));
                 // SAFETY: live.
                 match (unsafe { Reply::answer(self.reply(server)) }, held) {
                     (Ok(request), Some(expected)) => {
@@ -122,16 +114,12 @@ impl World {
                 // SAFETY: live.
                 unsafe { Request::cancel(self.request(client)) };
                 self.at[client] = None;
-                self.parked
-                    .iter_mut()
-                    .for_each(|p| p.retain(|i| *i != client));
+                self.parked.iter_mut().for_each(|p| p.retain(|i| *i != client));
             }
             6 => {
                 // SAFETY: live.
                 unsafe { Receiver::cancel(self.receiver(server)) };
-                self.waiting
-                    .iter_mut()
-                    .for_each(|w| w.retain(|i| *i != server));
+                self.waiting.iter_mut().for_each(|w| w.retain(|i| *i != server));
             }
             7 => {
                 let reply = self.reply(server);
@@ -139,13 +127,7 @@ impl World {
                 // SAFETY: live.
                 let before = unsafe { (*self.endpoint(endpoint)).epoch() };
                 // SAFETY: live.
-                unsafe {
-                    Endpoint::server_died(
-                        self.endpoint(endpoint),
-                        |r| r == reply,
-                        |q| answered.push(q),
-                    )
-                };
+                unsafe { Endpoint::server_died(self.endpoint(endpoint), |r| r == reply, |q| answered.push(q)) };
                 // SAFETY: live.
                 assert_eq!(unsafe { (*self.endpoint(endpoint)).epoch() }, before + 1);
                 for request in answered {
@@ -161,23 +143,14 @@ impl World {
                 if let Some(request) = request {
                     self.at[self.index(request)] = None;
                 }
-                assert_eq!(
-                    receiver.is_some(),
-                    self.waiting.iter().any(|w| w.contains(&server))
-                );
-                self.waiting
-                    .iter_mut()
-                    .for_each(|w| w.retain(|i| *i != server));
+                assert_eq!(receiver.is_some(), self.waiting.iter().any(|w| w.contains(&server)));
+                self.waiting.iter_mut().for_each(|w| w.retain(|i| *i != server));
             }
             _ => {
                 let (mut requests, mut receivers) = (Vec::new(), Vec::new());
                 // SAFETY: live.
                 unsafe {
-                    Endpoint::destroy(
-                        self.endpoint(endpoint),
-                        |q| requests.push(q),
-                        |r| receivers.push(r),
-                    );
+                    Endpoint::destroy(self.endpoint(endpoint), |q| requests.push(q), |r| receivers.push(r));
                 }
                 assert_eq!(receivers.len(), self.waiting[endpoint].len());
                 for request in requests {

@@ -24,10 +24,7 @@ pub struct Link {
 
 impl Link {
     /// On no list.
-    pub const DETACHED: Link = Link {
-        next: ptr::null_mut(),
-        previous: ptr::null_mut(),
-    };
+    pub const DETACHED: Link = Link { next: ptr::null_mut(), previous: ptr::null_mut() };
 }
 
 /// A list of nodes.
@@ -46,10 +43,7 @@ impl Default for List {
 
 impl List {
     /// No nodes.
-    pub const EMPTY: List = List {
-        first: ptr::null_mut(),
-        last: ptr::null_mut(),
-    };
+    pub const EMPTY: List = List { first: ptr::null_mut(), last: ptr::null_mut() };
 
     /// Whether there is no node.
     #[inline(always)]
@@ -70,12 +64,7 @@ impl List {
     #[inline(always)]
     pub unsafe fn push_back(&mut self, link: *mut Link) {
         // SAFETY: `link` is live and ours by the contract.
-        unsafe {
-            *link = Link {
-                next: ptr::null_mut(),
-                previous: self.last,
-            }
-        };
+        unsafe { *link = Link { next: ptr::null_mut(), previous: self.last } };
         match self.last.is_null() {
             true => self.first = link,
             // SAFETY: the last node of the list is live by the contract.
@@ -89,11 +78,7 @@ impl List {
     ///
     /// # Safety
     /// See the crate's contract; `link` is on no list.
-    pub unsafe fn insert_sorted(
-        &mut self,
-        link: *mut Link,
-        mut later: impl FnMut(*mut Link) -> bool,
-    ) {
+    pub unsafe fn insert_sorted(&mut self, link: *mut Link, mut later: impl FnMut(*mut Link) -> bool) {
         let mut after = self.last;
         while !after.is_null() && later(after) {
             // SAFETY: nodes of the list are live by the contract.
@@ -105,12 +90,7 @@ impl List {
             false => unsafe { (*after).next },
         };
         // SAFETY: `link` is live and ours by the contract.
-        unsafe {
-            *link = Link {
-                next: before,
-                previous: after,
-            }
-        };
+        unsafe { *link = Link { next: before, previous: after } };
         match after.is_null() {
             true => self.first = link,
             // SAFETY: as above.

@@ -26,11 +26,7 @@ pub struct BootResources {
 #[unsafe(no_mangle)]
 extern "C" fn kernel_start(boot_information: u32) -> ! {
     let resources = start(boot_information);
-    if resources
-        .command_line
-        .split_whitespace()
-        .any(|word| word == "test")
-    {
+    if resources.command_line.split_whitespace().any(|word| word == "test") {
         tests::run()
     }
     run(resources)
@@ -58,11 +54,7 @@ fn start(boot_information: u32) -> BootResources {
     local_apic::start_timer(TICKS);
     route_serial_line();
     cpu::enable_interrupts();
-    BootResources {
-        free_ranges,
-        modules: info.module(),
-        command_line: info.command_line(),
-    }
+    BootResources { free_ranges, modules: info.module(), command_line: info.command_line() }
 }
 
 /// Starts the root task with all that is free, and becomes what runs when nothing else does.
@@ -91,9 +83,7 @@ fn install_interrupt_stacks() {
 }
 
 fn find_interrupt_controllers(info: &BootInfo) -> acpi::Platform {
-    let Some(root) = info.acpi_root() else {
-        panic!("the boot loader found no ACPI tables")
-    };
+    let Some(root) = info.acpi_root() else { panic!("the boot loader found no ACPI tables") };
     // SAFETY: the root is the firmware's, and `firmware` maps what the tables point to for good.
     match unsafe { acpi::read(root, &memory::firmware) } {
         Ok(platform) => platform,
@@ -108,10 +98,7 @@ fn install_interrupt_controllers(platform: &acpi::Platform) {
     unsafe { io_apic::install(platform, map) };
     // SAFETY: the MADT says that the registers of the local APIC stand there; this is the only driver.
     let Some(registers) = (unsafe { memory::device_page(platform.local_apic) }) else {
-        panic!(
-            "the local APIC at {:#x} cannot be mapped",
-            platform.local_apic
-        );
+        panic!("the local APIC at {:#x} cannot be mapped", platform.local_apic);
     };
     // SAFETY: mapped just now, writable and uncached, for good.
     if unsafe { local_apic::install(registers) }.is_err() {

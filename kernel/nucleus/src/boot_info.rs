@@ -39,29 +39,17 @@ impl BootInfo {
 
     /// The words after the kernel's name in `grub.cfg`.
     pub fn command_line(&self) -> &str {
-        self.information
-            .command_line_tag()
-            .and_then(|tag| tag.cmdline().ok())
-            .unwrap_or_default()
+        self.information.command_line_tag().and_then(|tag| tag.cmdline().ok()).unwrap_or_default()
     }
 
     /// The memory map.
     pub fn areas(&self) -> impl Iterator<Item = Area> + Clone {
-        let areas = self
-            .information
-            .memory_map_tag()
-            .map(|tag| tag.memory_areas())
-            .unwrap_or_default();
+        let areas = self.information.memory_map_tag().map(|tag| tag.memory_areas()).unwrap_or_default();
         areas.iter().map(|area| Area {
-            range: PhysRange::new(
-                area.start_address(),
-                area.start_address().saturating_add(area.size()),
-            ),
+            range: PhysRange::new(area.start_address(), area.start_address().saturating_add(area.size())),
             kind: match area.typ() {
                 MemoryAreaType::Available => AreaKind::Usable,
-                MemoryAreaType::AcpiAvailable | MemoryAreaType::ReservedHibernate => {
-                    AreaKind::Firmware
-                }
+                MemoryAreaType::AcpiAvailable | MemoryAreaType::ReservedHibernate => AreaKind::Firmware,
                 _ => AreaKind::Reserved,
             },
         })
@@ -82,24 +70,17 @@ impl BootInfo {
         // SAFETY: the loader put the module there; its frames are memory, so that the physmap shows them, and are not among the
         // free ones, so that nobody ever writes to them.
         let bytes = unsafe { core::slice::from_raw_parts(start, range.size() as usize) };
-        Some(Module {
-            bytes,
-            name: tag.cmdline().unwrap_or_default(),
-        })
+        Some(Module { bytes, name: tag.cmdline().unwrap_or_default() })
     }
 
     /// Where the ACPI tables begin.
     pub fn acpi_root(&self) -> Option<Root> {
-        let new = self.information.rsdp_v2_tag().map(|tag| Root {
-            revision: tag.revision(),
-            address: tag.xsdt_address() as u64,
-        });
-        let old = self.information.rsdp_v1_tag().map(|tag| Root {
-            revision: 0,
-            address: tag.rsdt_address() as u64,
-        });
-        new.filter(|root| root.revision > 0 && root.address != 0)
-            .or(old)
+        let new = self
+            .information
+            .rsdp_v2_tag()
+            .map(|tag| Root { revision: tag.revision(), address: tag.xsdt_address() as u64 });
+        let old = self.information.rsdp_v1_tag().map(|tag| Root { revision: 0, address: tag.rsdt_address() as u64 });
+        new.filter(|root| root.revision > 0 && root.address != 0).or(old)
     }
 }
 

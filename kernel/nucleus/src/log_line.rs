@@ -24,13 +24,7 @@ impl Log for SerialLog {
     fn log(&self, record: &Record) {
         if self.enabled(record.metadata()) {
             let millis = clock::now_ns() / 1_000_000;
-            let _ = write!(
-                Queued,
-                "[{}.{:03}] kernel: {}\r\n",
-                millis / 1000,
-                millis % 1000,
-                record.args()
-            );
+            let _ = write!(Queued, "[{}.{:03}] kernel: {}\r\n", millis / 1000, millis % 1000, record.args());
         }
     }
 

@@ -4,8 +4,7 @@ use crate::boot_info::BootInfo;
 use crate::heap;
 use paging::layout::{KERNEL, PAGE};
 use paging::{
-    Cache, FrameReserve, ImageArena, MapError, Mapper, MemoryMap, PhysRange, Protection, RangeSet,
-    Region, Regions,
+    Cache, FrameReserve, ImageArena, MapError, Mapper, MemoryMap, PhysRange, Protection, RangeSet, Region, Regions,
 };
 use x86_64::{PhysAddr, VirtAddr};
 
@@ -18,10 +17,7 @@ const TRAMPOLINE_REACH: u64 = 4 << 30;
 /// Takes the memory over: digests the map, builds the kernel's page table, leaves the trampoline's, and starts the heap. Returns
 /// what is left for others.
 pub fn install(info: &BootInfo) -> RangeSet {
-    let image = PhysRange::new(
-        address(&raw const __image_start),
-        address(&raw const __image_end),
-    );
+    let image = PhysRange::new(address(&raw const __image_start), address(&raw const __image_end));
     let map = match MemoryMap::digest(info.areas(), info.taken().chain([image]), TRAMPOLINE_REACH) {
         Ok(map) => map,
         Err(error) => panic!("this machine's memory is of no use: {error:?}"),
@@ -43,13 +39,10 @@ pub fn install(info: &BootInfo) -> RangeSet {
     let heap = (PHYSMAP + tables_end) as *mut u8;
     // SAFETY: the rest of the reserve: mapped in the physmap, free, and nobody else's.
     unsafe { heap::install(heap, (map.reserve.end() - tables_end) as usize) };
-    let Ok(images) = ImageArena::new() else {
-        x86::bug!("a new heap has room for one list")
-    };
+    let Ok(images) = ImageArena::new() else { x86::bug!("a new heap has room for one list") };
     objects::memory::install(mapper, images);
     map.free
 }
-
 
 fn build(map: &MemoryMap, frames: FrameReserve) -> Result<Mapper, MapError> {
     let mut mapper = Mapper::new(frames)?;
@@ -58,26 +51,10 @@ fn build(map: &MemoryMap, frames: FrameReserve) -> Result<Mapper, MapError> {
         unsafe { mapper.map_physical(PhysAddr::new(range.start()), range.size(), Cache::Normal) }?;
     }
     let parts = [
-        (
-            &raw const __text_start,
-            &raw const __text_end,
-            Protection::ReadExecute,
-        ),
-        (
-            &raw const __rodata_start,
-            &raw const __rodata_end,
-            Protection::ReadOnly,
-        ),
-        (
-            &raw const __data_start,
-            &raw const __data_end,
-            Protection::ReadWrite,
-        ),
-        (
-            &raw const __boot_stack_start,
-            &raw const __boot_stack_end,
-            Protection::ReadWrite,
-        ),
+        (&raw const __text_start, &raw const __text_end, Protection::ReadExecute),
+        (&raw const __rodata_start, &raw const __rodata_end, Protection::ReadOnly),
+        (&raw const __data_start, &raw const __data_end, Protection::ReadWrite),
+        (&raw const __boot_stack_start, &raw const __boot_stack_end, Protection::ReadWrite),
     ];
     for (start, end, protection) in parts {
         let (start, end) = (address(start), address(end));
@@ -105,7 +82,6 @@ unsafe extern "C" {
     static __boot_stack_start: u8;
     static __boot_stack_end: u8;
 }
-
 
 /// The page below the boot stack.
 pub fn boot_stack_guard() -> u64 {

@@ -26,8 +26,7 @@ fn panic(info: &PanicInfo) -> ! {
 /// Prints return addresses along the chain of frame pointers, as far as it can be read.
 fn backtrace(mut frame: u64) {
     for _ in 0..DEEPEST {
-        let (Ok(caller), Ok(address)) = (probe::read(frame), probe::read(frame.wrapping_add(8)))
-        else {
+        let (Ok(caller), Ok(address)) = (probe::read(frame), probe::read(frame.wrapping_add(8))) else {
             return;
         };
         if !(KERNEL..KERNEL_END).contains(&address) {

@@ -43,10 +43,7 @@ pub fn recover(frame: &mut TrapFrame) -> bool {
     let rip = frame.rip;
     if rip == &raw const probe_write_access as u64 || rip == &raw const probe_read_access as u64 {
         frame.rip = &raw const probe_faulted as u64;
-    } else if frame.vector == x86::interrupts::PAGE_FAULT
-        && rip == frame.rax
-        && frame.rdx == PROBE_MARK
-    {
+    } else if frame.vector == x86::interrupts::PAGE_FAULT && rip == frame.rax && frame.rdx == PROBE_MARK {
         // The call was made and its target could not be fetched: drop the return address.
         frame.rip = &raw const probe_faulted as u64;
         frame.rsp += 8;

@@ -2,9 +2,9 @@
 
 use crate::probe;
 use core::sync::atomic::{AtomicU64, Ordering};
+use x86::cpu;
 use x86::interrupts::{BREAKPOINT, Handlers, PAGE_FAULT, TrapFrame};
 use x86::lock::IrqMutex;
-use x86::cpu;
 
 static TICKS: AtomicU64 = AtomicU64::new(0);
 static HOOK: IrqMutex<Option<fn(&mut TrapFrame)>> = IrqMutex::new(None);
@@ -12,11 +12,7 @@ static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
 
 /// Names the handlers.
 pub fn install() {
-    x86::interrupts::set_handlers(Handlers {
-        timer,
-        external,
-        exception,
-    });
+    x86::interrupts::set_handlers(Handlers { timer, external, exception });
 }
 
 /// Ticks of the timer since boot.
@@ -58,14 +54,7 @@ fn exception(frame: &mut TrapFrame) {
         BREAKPOINT => {
             BREAKPOINTS.fetch_add(1, Ordering::Relaxed);
         }
-        PAGE_FAULT => panic!(
-            "page fault at {:#x} (error {:#x}), {frame:x?}",
-            cpu::fault_address(),
-            frame.error_code
-        ),
-        vector => panic!(
-            "exception {vector} (error {:#x}), {frame:x?}",
-            frame.error_code
-        ),
+        PAGE_FAULT => panic!("page fault at {:#x} (error {:#x}), {frame:x?}", cpu::fault_address(), frame.error_code),
+        vector => panic!("exception {vector} (error {:#x}), {frame:x?}", frame.error_code),
     }
 }

@@ -2,7 +2,7 @@
 
 use x86::interrupts::{PAGE_FAULT, TrapFrame};
 
-use crate::instance::{end_instance};
+use crate::instance::end_instance;
 use crate::scheduler;
 use crate::vspace::Outcome;
 

@@ -142,13 +142,7 @@ pub(crate) fn instantiate(image: &ImageObject, vspace: &VSpace, frame: &Slot) ->
     vspace.text.set(Region { start: loaded.text.start, bytes: loaded.text.end - loaded.text.start });
     vspace.name.set(Name::new(verified.manifest().name).0);
     let manifest = verified.manifest();
-    log::info!(
-        "cell {} {} at {:#x}..{:#x}",
-        manifest.name,
-        manifest.version,
-        loaded.text.start,
-        loaded.text.end
-    );
+    log::info!("cell {} {} at {:#x}..{:#x}", manifest.name, manifest.version, loaded.text.start, loaded.text.end);
     Ok(())
 }
 

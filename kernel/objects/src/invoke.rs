@@ -294,9 +294,7 @@ fn retype(raw: RawCap, words: &mut Words) -> Result<u64> {
     // SAFETY: the thread's last reply object; it is used only while it still holds a request, so it is live.
     let serving = (me.serving.get() != 0).then(|| unsafe { Reply::at(me.serving.get()) });
     let anchor = scope.map(|scope| &scope.anchor).or(serving.map(|reply| &reply.anchor));
-    authority::with(|context| {
-        capability::retype(context, source, kind, bits, destination, first, count, anchor)
-    })?;
+    authority::with(|context| capability::retype(context, source, kind, bits, destination, first, count, anchor))?;
     words[0] = destination.slot(first)?.generation();
     Ok(first.into())
 }

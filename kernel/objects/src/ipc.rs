@@ -433,7 +433,8 @@ pub(crate) fn abandon(thread: &Tcb) {
 /// answered, which it will in vain, or died.
 fn condemn(reply: &Reply) {
     while !reply.anchor.is_empty() {
-        let progress = authority::with(|context| capability::revoke_all_step(context, &reply.anchor, authority::BUDGET));
+        let progress =
+            authority::with(|context| capability::revoke_all_step(context, &reply.anchor, authority::BUDGET));
         if progress != capability::Progress::More {
             break;
         }

@@ -133,10 +133,7 @@ impl Memory {
             let frame = self.mapper.frames().allocate()?;
             let at = VirtAddr::new(region.start + page * paging::layout::PAGE);
             // SAFETY: the region and the frame were handed out just now, to nobody else.
-            unsafe {
-                self.mapper
-                    .map(at, frame, paging::layout::PAGE, Protection::ReadWrite, Cache::Normal)
-            }?;
+            unsafe { self.mapper.map(at, frame, paging::layout::PAGE, Protection::ReadWrite, Cache::Normal) }?;
         }
         Ok(region)
     }

@@ -47,9 +47,7 @@ impl Mapper {
             }
             if kind.executable {
                 let range = PhysRange::new(frame.as_u64(), frame.as_u64() + size);
-                let joins = executable
-                    .last_mut()
-                    .filter(|last| last.end() == range.start());
+                let joins = executable.last_mut().filter(|last| last.end() == range.start());
                 if let Some(last) = joins {
                     *last = PhysRange::new(last.start(), range.end());
                 } else if executable.try_reserve(1).is_ok() {
@@ -64,11 +62,7 @@ impl Mapper {
             let range = PhysRange::new(frame.as_u64(), frame.as_u64() + size);
             // Executable frames are mapped once, so the ranges do not overlap and their ends are sorted too.
             let next = executable.partition_point(|other| other.end() <= range.start());
-            if kind.writable
-                && executable
-                    .get(next)
-                    .is_some_and(|other| other.overlaps(range))
-            {
+            if kind.writable && executable.get(next).is_some_and(|other| other.overlaps(range)) {
                 first.get_or_insert(Violation::WritableAlias(at));
             }
         });

@@ -28,12 +28,7 @@ impl FrameReserve {
         let range = range.shrink_to_pages();
         // SAFETY: the only frames passed to the window are those of the range and what `free` takes back, all mapped there.
         let window = unsafe { Window::new(window) };
-        Self {
-            window,
-            fresh: range,
-            list: None,
-            available: range.size() / PAGE,
-        }
+        Self { window, fresh: range, list: None, available: range.size() / PAGE }
     }
 
     pub(crate) fn window(&self) -> Window {

@@ -20,10 +20,7 @@ impl ImageArena {
     pub fn new() -> Result<Self, ArenaError> {
         let mut free = Vec::new();
         free.try_reserve(2).map_err(|_| ArenaError::NoMemory)?;
-        free.push(Region {
-            start: IMAGES,
-            size: IMAGES_END - IMAGES,
-        });
+        free.push(Region { start: IMAGES, size: IMAGES_END - IMAGES });
         Ok(Self { free, live: 0 })
     }
 
@@ -34,23 +31,11 @@ impl ImageArena {
         }
         // With `n` live allocations there are at most `n + 1` gaps.
         let room = (self.live + 2).saturating_sub(self.free.len());
-        self.free
-            .try_reserve(room)
-            .map_err(|_| ArenaError::NoMemory)?;
-        let place = self
-            .free
-            .iter()
-            .position(|gap| gap.size >= size)
-            .ok_or(ArenaError::Exhausted)?;
+        self.free.try_reserve(room).map_err(|_| ArenaError::NoMemory)?;
+        let place = self.free.iter().position(|gap| gap.size >= size).ok_or(ArenaError::Exhausted)?;
         let gap = self.free.get_mut(place).ok_or(ArenaError::Exhausted)?;
-        let found = Region {
-            start: gap.start,
-            size,
-        };
-        *gap = Region {
-            start: gap.start + size,
-            size: gap.size - size,
-        };
+        let found = Region { start: gap.start, size };
+        *gap = Region { start: gap.start + size, size: gap.size - size };
         if gap.size == 0 {
             self.free.remove(place);
         }
@@ -60,37 +45,22 @@ impl ImageArena {
 
     /// Gives back what [`allocate`](Self::allocate) returned. Nothing may be mapped there any more.
     pub fn free(&mut self, region: Region) -> Result<(), ArenaError> {
-        let end = region
-            .start
-            .checked_add(region.size)
-            .ok_or(ArenaError::NotAllocated)?;
+        let end = region.start.checked_add(region.size).ok_or(ArenaError::NotAllocated)?;
         let inside = region.start >= IMAGES && end <= IMAGES_END && region.size > 0;
         let place = self.free.partition_point(|gap| gap.start < region.start);
-        let before = place
-            .checked_sub(1)
-            .and_then(|index| self.free.get(index))
-            .copied();
+        let before = place.checked_sub(1).and_then(|index| self.free.get(index)).copied();
         let after = self.free.get(place).copied();
-        let overlaps = before.is_some_and(|gap| gap.end() > region.start)
-            || after.is_some_and(|gap| gap.start < end);
+        let overlaps = before.is_some_and(|gap| gap.end() > region.start) || after.is_some_and(|gap| gap.start < end);
         if !inside || overlaps || self.live == 0 {
             return Err(ArenaError::NotAllocated);
         }
         let joins_before = before.is_some_and(|gap| gap.end() == region.start);
         let joins_after = after.is_some_and(|gap| gap.start == end);
-        let start = before
-            .filter(|_| joins_before)
-            .map_or(region.start, |gap| gap.start);
+        let start = before.filter(|_| joins_before).map_or(region.start, |gap| gap.start);
         let end = after.filter(|_| joins_after).map_or(end, |gap| gap.end());
         let first = if joins_before { place - 1 } else { place };
         let last = if joins_after { place + 1 } else { place };
-        self.free.splice(
-            first..last,
-            [Region {
-                start,
-                size: end - start,
-            }],
-        );
+        self.free.splice(first..last, [Region { start, size: end - start }]);
         self.live -= 1;
         Ok(())
     }
@@ -135,10 +105,7 @@ mod tests {
     #[test]
     fn the_arena_ends() {
         let mut arena = ImageArena::new().unwrap();
-        assert_eq!(
-            arena.allocate(IMAGES_END - IMAGES + PAGE),
-            Err(ArenaError::Exhausted)
-        );
+        assert_eq!(arena.allocate(IMAGES_END - IMAGES + PAGE), Err(ArenaError::Exhausted));
         let all = arena.allocate(IMAGES_END - IMAGES).unwrap();
         assert_eq!(arena.allocate(PAGE), Err(ArenaError::Exhausted));
         arena.free(all).unwrap();

@@ -75,15 +75,8 @@ pub struct Mapper {
 /// What a walk ends at: a page, or a hole of at least `size` bytes (aligned to it).
 #[derive(Clone, Copy)]
 enum Found {
-    Page {
-        table: PhysAddr,
-        index: usize,
-        entry: Entry,
-        size: u64,
-    },
-    Hole {
-        size: u64,
-    },
+    Page { table: PhysAddr, index: usize, entry: Entry, size: u64 },
+    Hole { size: u64 },
 }
 
 impl Mapper {
@@ -151,32 +144,18 @@ impl Mapper {
     ///
     /// # Safety
     /// As for [`map`](Self::map): the caller owns the range, and no reference is broken by it.
-    pub unsafe fn protect(
-        &mut self,
-        virt: VirtAddr,
-        size: u64,
-        protection: Protection,
-    ) -> Result<(), MapError> {
+    pub unsafe fn protect(&mut self, virt: VirtAddr, size: u64, protection: Protection) -> Result<(), MapError> {
         let (start, end) = span(virt, size)?;
         self.check_mapped(start, end)?;
         let mut at = start;
         while at < end {
-            let Found::Page {
-                table,
-                index,
-                entry,
-                size,
-            } = self.page_within(at, end)?
-            else {
+            let Found::Page { table, index, entry, size } = self.page_within(at, end)? else {
                 return Err(MapError::NotMapped);
             };
             let frames = frames(entry.frame(), size)?;
             let cache = entry.flags() & CACHE_BITS;
             let large = entry.flags() & Flags::HUGE_PAGE;
-            let wanted = Entry::new(
-                entry.frame(),
-                flags(protection, Cache::Normal) | cache | large,
-            );
+            let wanted = Entry::new(entry.frame(), flags(protection, Cache::Normal) | cache | large);
             // At no moment do a writable and an executable mapping of a frame exist together.
             if protection != Protection::ReadWrite {
                 self.protect_alias(frames)?;
@@ -211,10 +190,7 @@ impl Mapper {
             return None;
         };
         let protection = protection(entry.flags());
-        Some(Mapped {
-            physical: entry.frame() + virt.as_u64() % size,
-            protection,
-        })
+        Some(Mapped { physical: entry.frame() + virt.as_u64() % size, protection })
     }
 
     /// Makes physical memory appear in the physmap, readable and writable, and returns where. What is there already stays as
@@ -222,12 +198,7 @@ impl Mapper {
     ///
     /// # Safety
     /// The range is memory, or registers of a device that the caller owns.
-    pub unsafe fn map_physical(
-        &mut self,
-        phys: PhysAddr,
-        size: u64,
-        cache: Cache,
-    ) -> Result<VirtAddr, MapError> {
+    pub unsafe fn map_physical(&mut self, phys: PhysAddr, size: u64, cache: Cache) -> Result<VirtAddr, MapError> {
         let end = phys.as_u64().checked_add(size).ok_or(MapError::BadRange)?;
         let range = PhysRange::new(phys.as_u64(), end).grow_to_pages();
         if range.end() > PHYSMAP_END - PHYSMAP {
@@ -272,12 +243,7 @@ impl Mapper {
                     executable: !flags.contains(Flags::NO_EXECUTE),
                     user: flags.contains(Flags::USER_ACCESSIBLE),
                 };
-                visit(
-                    VirtAddr::new_truncate(at),
-                    entry.frame(),
-                    reach(level),
-                    kind,
-                );
+                visit(VirtAddr::new_truncate(at), entry.frame(), reach(level), kind);
             } else {
                 self.walk_table(entry.frame(), level - 1, at, visit);
             }
@@ -293,12 +259,7 @@ impl Mapper {
                 return Found::Hole { size: reach(level) };
             }
             if level == 1 || entry.is_large() {
-                return Found::Page {
-                    table,
-                    index,
-                    entry,
-                    size: reach(level),
-                };
+                return Found::Page { table, index, entry, size: reach(level) };
             }
             table = entry.frame();
         }
@@ -329,11 +290,7 @@ impl Mapper {
                 let next = self.frames.allocate()?;
                 let flags = entry.flags() - Flags::HUGE_PAGE;
                 for page in 0..512 {
-                    self.window().write(
-                        next,
-                        page,
-                        Entry::new(entry.frame() + page as u64 * PAGE, flags),
-                    );
+                    self.window().write(next, page, Entry::new(entry.frame() + page as u64 * PAGE, flags));
                 }
                 // The same translations in another form: what the cache still holds stays true until they change.
                 self.window().write(table, index, Entry::new(next, TABLE));
@@ -354,16 +311,9 @@ impl Mapper {
             let hole = matches!(self.find(at), Found::Hole { size } if size >= LARGE_PAGE);
             let aligned = at.is_multiple_of(LARGE_PAGE) && frame.is_aligned(LARGE_PAGE);
             let large = hole && aligned && size - done >= LARGE_PAGE;
-            let (level, step, kind) = if large {
-                (2, LARGE_PAGE, Flags::HUGE_PAGE)
-            } else {
-                (1, PAGE, Flags::empty())
-            };
+            let (level, step, kind) = if large { (2, LARGE_PAGE, Flags::HUGE_PAGE) } else { (1, PAGE, Flags::empty()) };
             match self.table_for(at, level) {
-                Ok(table) => {
-                    self.window()
-                        .write(table, index(at, level), Entry::new(frame, flags | kind))
-                }
+                Ok(table) => self.window().write(table, index(at, level), Entry::new(frame, flags | kind)),
                 Err(error) => {
                     self.clear(virt, virt + done);
                     return Err(error);
@@ -378,22 +328,13 @@ impl Mapper {
     fn clear(&mut self, start: u64, end: u64) {
         let mut at = start;
         while at < end {
-            let Found::Page {
-                table,
-                index,
-                entry,
-                size,
-            } = self.find(at)
-            else {
+            let Found::Page { table, index, entry, size } = self.find(at) else {
                 break;
             };
             self.window().write(table, index, Entry::EMPTY);
             flush(at);
             if !entry.flags().contains(Flags::WRITABLE) {
-                self.release_alias(PhysRange::new(
-                    entry.frame().as_u64(),
-                    entry.frame().as_u64() + size,
-                ));
+                self.release_alias(PhysRange::new(entry.frame().as_u64(), entry.frame().as_u64() + size));
             }
             at += size;
             // Look once a table: at its end, or at the end of it all.
@@ -486,27 +427,14 @@ impl Mapper {
     }
 
     /// Frames without an alias (device registers) are passed over. An error says up to where it came.
-    fn set_alias(
-        &mut self,
-        frames: PhysRange,
-        protection: Protection,
-    ) -> Result<(), (MapError, u64)> {
+    fn set_alias(&mut self, frames: PhysRange, protection: Protection) -> Result<(), (MapError, u64)> {
         let (mut at, end) = (frames.start(), frames.end());
         while at < end {
-            match self
-                .page_within(PHYSMAP + at, PHYSMAP + end)
-                .map_err(|error| (error, at))?
-            {
-                Found::Page {
-                    table,
-                    index,
-                    entry,
-                    size,
-                } => {
+            match self.page_within(PHYSMAP + at, PHYSMAP + end).map_err(|error| (error, at))? {
+                Found::Page { table, index, entry, size } => {
                     let kept = entry.flags() & (CACHE_BITS | Flags::HUGE_PAGE);
                     let wanted = flags(protection, Cache::Normal) | kept;
-                    self.window()
-                        .write(table, index, Entry::new(entry.frame(), wanted));
+                    self.window().write(table, index, Entry::new(entry.frame(), wanted));
                     flush(PHYSMAP + at);
                     at += size;
                 }

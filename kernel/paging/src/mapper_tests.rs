@@ -22,35 +22,16 @@ impl Machine {
         let base = 16 << 20;
         let start = (buffer.as_mut_ptr() as u64).next_multiple_of(8);
         // SAFETY: byte `p` of the pool stands at `start - base + p`, inside the buffer, which lives as long as the mapper.
-        let frames = unsafe {
-            FrameReserve::new(PhysRange::new(base, base + pool), start.wrapping_sub(base))
-        };
+        let frames = unsafe { FrameReserve::new(PhysRange::new(base, base + pool), start.wrapping_sub(base)) };
         let mut mapper = Mapper::new(frames).unwrap();
         // SAFETY: nothing is ever loaded into a processor.
         unsafe { mapper.map_physical(PhysAddr::new(0), MEMORY, Cache::Normal) }.unwrap();
-        Self {
-            mapper,
-            _buffer: buffer,
-        }
+        Self { mapper, _buffer: buffer }
     }
 
-    fn map(
-        &mut self,
-        virt: u64,
-        phys: u64,
-        size: u64,
-        protection: Protection,
-    ) -> Result<(), MapError> {
+    fn map(&mut self, virt: u64, phys: u64, size: u64, protection: Protection) -> Result<(), MapError> {
         // SAFETY: nothing is ever loaded into a processor.
-        unsafe {
-            self.mapper.map(
-                VirtAddr::new(virt),
-                PhysAddr::new(phys),
-                size,
-                protection,
-                Cache::Normal,
-            )
-        }
+        unsafe { self.mapper.map(VirtAddr::new(virt), PhysAddr::new(phys), size, protection, Cache::Normal) }
     }
 
     fn unmap(&mut self, virt: u64, size: u64) -> Result<(), MapError> {
@@ -64,15 +45,12 @@ impl Machine {
     }
 
     fn at(&self, virt: u64) -> Option<(u64, Protection)> {
-        self.mapper
-            .translate(VirtAddr::new(virt))
-            .map(|found| (found.physical.as_u64(), found.protection))
+        self.mapper.translate(VirtAddr::new(virt)).map(|found| (found.physical.as_u64(), found.protection))
     }
 
     fn all(&self) -> Vec<(u64, u64, u64, PageKind)> {
         let mut pages = Vec::new();
-        self.mapper
-            .walk(|at, frame, size, kind| pages.push((at.as_u64(), frame.as_u64(), size, kind)));
+        self.mapper.walk(|at, frame, size, kind| pages.push((at.as_u64(), frame.as_u64(), size, kind)));
         pages
     }
 }
@@ -81,54 +59,25 @@ impl Machine {
 fn the_alias_of_code_is_read_only_while_it_is_code() {
     let mut machine = Machine::new(POOL);
     let phys = 5 * PAGE;
-    machine
-        .map(IMAGES, phys, 2 * PAGE, Protection::ReadWrite)
-        .unwrap();
-    assert_eq!(
-        machine.at(PHYSMAP + phys),
-        Some((phys, Protection::ReadWrite))
-    );
-    machine
-        .protect(IMAGES, PAGE, Protection::ReadExecute)
-        .unwrap();
-    assert_eq!(
-        machine.at(IMAGES + 7),
-        Some((phys + 7, Protection::ReadExecute))
-    );
-    assert_eq!(
-        machine.at(PHYSMAP + phys),
-        Some((phys, Protection::ReadOnly))
-    );
-    assert_eq!(
-        machine.at(PHYSMAP + phys + PAGE),
-        Some((phys + PAGE, Protection::ReadWrite))
-    );
-    assert_eq!(
-        machine.at(PHYSMAP + phys - 1),
-        Some((phys - 1, Protection::ReadWrite))
-    );
+    machine.map(IMAGES, phys, 2 * PAGE, Protection::ReadWrite).unwrap();
+    assert_eq!(machine.at(PHYSMAP + phys), Some((phys, Protection::ReadWrite)));
+    machine.protect(IMAGES, PAGE, Protection::ReadExecute).unwrap();
+    assert_eq!(machine.at(IMAGES + 7), Some((phys + 7, Protection::ReadExecute)));
+    assert_eq!(machine.at(PHYSMAP + phys), Some((phys, Protection::ReadOnly)));
+    assert_eq!(machine.at(PHYSMAP + phys + PAGE), Some((phys + PAGE, Protection::ReadWrite)));
+    assert_eq!(machine.at(PHYSMAP + phys - 1), Some((phys - 1, Protection::ReadWrite)));
     machine.mapper.audit().unwrap();
-    assert_eq!(
-        machine.map(REGIONS + PAGE, phys, PAGE, Protection::ReadWrite),
-        Err(MapError::Shared)
-    );
+    assert_eq!(machine.map(REGIONS + PAGE, phys, PAGE, Protection::ReadWrite), Err(MapError::Shared));
     machine.unmap(IMAGES, 2 * PAGE).unwrap();
-    assert_eq!(
-        machine.at(PHYSMAP + phys),
-        Some((phys, Protection::ReadWrite))
-    );
+    assert_eq!(machine.at(PHYSMAP + phys), Some((phys, Protection::ReadWrite)));
     assert_eq!(machine.at(IMAGES), None);
 }
 
 #[test]
 fn the_audit_sees_a_planted_writable_alias() {
     let mut machine = Machine::new(POOL);
-    machine
-        .map(IMAGES, 5 * PAGE, PAGE, Protection::ReadExecute)
-        .unwrap();
-    machine
-        .mapper
-        .release_alias(PhysRange::new(5 * PAGE, 6 * PAGE));
+    machine.map(IMAGES, 5 * PAGE, PAGE, Protection::ReadExecute).unwrap();
+    machine.mapper.release_alias(PhysRange::new(5 * PAGE, 6 * PAGE));
     let at = VirtAddr::new(PHYSMAP + 5 * PAGE);
     assert_eq!(machine.mapper.audit(), Err(Violation::WritableAlias(at)));
 }
@@ -137,14 +86,8 @@ fn the_audit_sees_a_planted_writable_alias() {
 fn the_audit_sees_a_planted_writable_and_executable_page() {
     let mut machine = Machine::new(POOL);
     let flags = Flags::PRESENT | Flags::WRITABLE;
-    machine
-        .mapper
-        .fill(IMAGES, 0x100_0000_0000, PAGE, flags)
-        .unwrap();
-    assert_eq!(
-        machine.mapper.audit(),
-        Err(Violation::WritableAndExecutable(VirtAddr::new(IMAGES)))
-    );
+    machine.mapper.fill(IMAGES, 0x100_0000_0000, PAGE, flags).unwrap();
+    assert_eq!(machine.mapper.audit(), Err(Violation::WritableAndExecutable(VirtAddr::new(IMAGES))));
 }
 
 #[test]
@@ -160,20 +103,11 @@ fn bad_ranges_are_refused() {
         (0x7fff_ffff_f000, 0, 2 * PAGE),
         (0xffff_ffff_ffff_f000, 0, 2 * PAGE),
     ] {
-        assert_eq!(
-            machine.map(virt, phys, size, Protection::ReadWrite),
-            Err(MapError::BadRange),
-            "{virt:#x}"
-        );
+        assert_eq!(machine.map(virt, phys, size, Protection::ReadWrite), Err(MapError::BadRange), "{virt:#x}");
     }
     assert_eq!(machine.unmap(REGIONS, PAGE), Err(MapError::NotMapped));
-    machine
-        .map(REGIONS, 0, PAGE, Protection::ReadWrite)
-        .unwrap();
-    assert_eq!(
-        machine.map(REGIONS, PAGE, PAGE, Protection::ReadWrite),
-        Err(MapError::AlreadyMapped)
-    );
+    machine.map(REGIONS, 0, PAGE, Protection::ReadWrite).unwrap();
+    assert_eq!(machine.map(REGIONS, PAGE, PAGE, Protection::ReadWrite), Err(MapError::AlreadyMapped));
 }
 
 #[test]
@@ -189,12 +123,7 @@ fn a_failed_mapping_leaves_nothing_behind() {
         let result = machine.map(virt, phys, 4 * PAGE, Protection::ReadExecute);
         if result.is_err() {
             assert_eq!(result, Err(MapError::Exhausted));
-            assert!(
-                machine
-                    .all()
-                    .iter()
-                    .all(|(at, _, _, kind)| *at < IMAGES && kind.writable)
-            );
+            assert!(machine.all().iter().all(|(at, _, _, kind)| *at < IMAGES && kind.writable));
         } else {
             machine.mapper.audit().unwrap();
         }
@@ -204,27 +133,19 @@ fn a_failed_mapping_leaves_nothing_behind() {
 #[test]
 fn tables_come_back() {
     let mut machine = Machine::new(POOL);
-    machine
-        .map(REGIONS + PAGE, 0, 3 * LARGE_PAGE, Protection::ReadWrite)
-        .unwrap();
+    machine.map(REGIONS + PAGE, 0, 3 * LARGE_PAGE, Protection::ReadWrite).unwrap();
     machine.unmap(REGIONS + PAGE, 3 * LARGE_PAGE).unwrap();
     let before = machine.mapper.frames.available();
     for round in 1..2000 {
         let virt = REGIONS + round * 5 * LARGE_PAGE;
-        machine
-            .map(virt, 0, LARGE_PAGE + PAGE, Protection::ReadWrite)
-            .unwrap();
+        machine.map(virt, 0, LARGE_PAGE + PAGE, Protection::ReadWrite).unwrap();
         machine.unmap(virt, LARGE_PAGE + PAGE).unwrap();
     }
     assert_eq!(machine.mapper.frames.available(), before);
 }
 
 fn protections() -> impl Strategy<Value = Protection> {
-    prop_oneof![
-        Just(Protection::ReadOnly),
-        Just(Protection::ReadWrite),
-        Just(Protection::ReadExecute)
-    ]
+    prop_oneof![Just(Protection::ReadOnly), Just(Protection::ReadWrite), Just(Protection::ReadExecute)]
 }
 
 proptest! {

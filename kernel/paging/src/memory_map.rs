@@ -92,17 +92,9 @@ impl MemoryMap {
         }
         let mut free = whole_pages(&free)?;
         let memory = whole_pages(&memory)?;
-        let size = (memory.size() / RESERVE_PART)
-            .max(LEAST_RESERVE)
-            .next_multiple_of(LARGE_PAGE);
-        let reserve = free
-            .carve(size, LARGE_PAGE, limit)
-            .ok_or(MemoryMapError::TooLittleMemory)?;
-        Ok(Self {
-            memory,
-            free,
-            reserve,
-        })
+        let size = (memory.size() / RESERVE_PART).max(LEAST_RESERVE).next_multiple_of(LARGE_PAGE);
+        let reserve = free.carve(size, LARGE_PAGE, limit).ok_or(MemoryMapError::TooLittleMemory)?;
+        Ok(Self { memory, free, reserve })
     }
 }
 
@@ -123,10 +115,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn area(start: u64, end: u64, kind: AreaKind) -> Area {
-        Area {
-            range: PhysRange::new(start, end),
-            kind,
-        }
+        Area { range: PhysRange::new(start, end), kind }
     }
 
     #[test]
@@ -142,13 +131,7 @@ mod tests {
         let map = MemoryMap::digest(areas.into_iter(), [kernel].into_iter(), 4096 * MIB).unwrap();
         assert_eq!(map.reserve, PhysRange::new(250 * MIB, 254 * MIB));
         let free: Vec<_> = map.free.iter().collect();
-        assert_eq!(
-            free,
-            [
-                PhysRange::new(2 * MIB, 250 * MIB),
-                PhysRange::new(254 * MIB, 0xffe0000)
-            ]
-        );
+        assert_eq!(free, [PhysRange::new(2 * MIB, 250 * MIB), PhysRange::new(254 * MIB, 0xffe0000)]);
         assert_eq!(map.memory.iter().next(), Some(PhysRange::new(0, 0x9f000)));
     }
 
@@ -160,11 +143,7 @@ mod tests {
     }
 
     fn kind() -> impl Strategy<Value = AreaKind> {
-        prop_oneof![
-            Just(AreaKind::Usable),
-            Just(AreaKind::Firmware),
-            Just(AreaKind::Reserved)
-        ]
+        prop_oneof![Just(AreaKind::Usable), Just(AreaKind::Firmware), Just(AreaKind::Reserved)]
     }
 
     proptest! {

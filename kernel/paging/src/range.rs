@@ -13,10 +13,7 @@ pub struct PhysRange {
 impl PhysRange {
     /// A range; empty where `end` is not above `start`.
     pub const fn new(start: u64, end: u64) -> Self {
-        Self {
-            start,
-            end: if end > start { end } else { start },
-        }
+        Self { start, end: if end > start { end } else { start } }
     }
 
     /// The first byte.
@@ -79,9 +76,7 @@ pub struct RangeSet {
 impl RangeSet {
     /// The empty set.
     pub const fn new() -> Self {
-        Self {
-            ranges: ArrayVec::new_const(),
-        }
+        Self { ranges: ArrayVec::new_const() }
     }
 
     /// The ranges, lowest first.
@@ -110,14 +105,8 @@ impl RangeSet {
             return Err(TooManyRanges);
         }
         self.ranges.retain(|other| !touches(other));
-        let place = self
-            .ranges
-            .iter()
-            .take_while(|other| other.start < start)
-            .count();
-        self.ranges
-            .try_insert(place, PhysRange { start, end })
-            .map_err(|_| TooManyRanges)
+        let place = self.ranges.iter().take_while(|other| other.start < start).count();
+        self.ranges.try_insert(place, PhysRange { start, end }).map_err(|_| TooManyRanges)
     }
 
     /// Takes a range out. On failure the set is as it was.
@@ -183,9 +172,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn bytes(set: &RangeSet) -> BTreeSet<u64> {
-        set.iter()
-            .flat_map(|range| range.start..range.end)
-            .collect()
+        set.iter().flat_map(|range| range.start..range.end).collect()
     }
 
     proptest! {
@@ -246,8 +233,7 @@ mod tests {
     fn a_full_set_refuses_and_stays_whole() {
         let mut set = RangeSet::new();
         for index in 0..CAPACITY as u64 {
-            set.insert(PhysRange::new(index * 10, index * 10 + 5))
-                .unwrap();
+            set.insert(PhysRange::new(index * 10, index * 10 + 5)).unwrap();
         }
         let before = bytes(&set);
         assert_eq!(set.insert(PhysRange::new(5000, 5001)), Err(TooManyRanges));
@@ -259,13 +245,7 @@ mod tests {
     fn pages_at_the_top_of_the_address_space() {
         let top = PhysRange::new(u64::MAX - 10, u64::MAX);
         assert!(top.shrink_to_pages().is_empty());
-        assert_eq!(
-            PhysRange::new(1, 2 * PAGE + 1).shrink_to_pages(),
-            PhysRange::new(PAGE, 2 * PAGE)
-        );
-        assert_eq!(
-            PhysRange::new(1, PAGE + 1).grow_to_pages(),
-            PhysRange::new(0, 2 * PAGE)
-        );
+        assert_eq!(PhysRange::new(1, 2 * PAGE + 1).shrink_to_pages(), PhysRange::new(PAGE, 2 * PAGE));
+        assert_eq!(PhysRange::new(1, PAGE + 1).grow_to_pages(), PhysRange::new(0, 2 * PAGE));
     }
 }

@@ -42,10 +42,7 @@ pub struct Regions {
 impl Regions {
     /// All of the region arena. There is one such value in the kernel.
     pub const fn new() -> Self {
-        Self {
-            next: REGIONS,
-            end: REGIONS_END,
-        }
+        Self { next: REGIONS, end: REGIONS_END }
     }
 
     /// Takes `size` bytes of addresses.
@@ -55,10 +52,7 @@ impl Regions {
         }
         let start = self.next + PAGE;
         let end = start.checked_add(size).ok_or(ArenaError::Exhausted)?;
-        if end
-            .checked_add(PAGE)
-            .is_none_or(|guard_end| guard_end > self.end)
-        {
+        if end.checked_add(PAGE).is_none_or(|guard_end| guard_end > self.end) {
             return Err(ArenaError::Exhausted);
         }
         self.next = end;
@@ -98,10 +92,7 @@ mod tests {
         assert_eq!(arena.reserve(0), Err(ArenaError::BadSize));
         assert_eq!(arena.reserve(5), Err(ArenaError::BadSize));
         assert_eq!(arena.reserve(32 << 40), Err(ArenaError::Exhausted));
-        assert_eq!(
-            arena.reserve(u64::MAX / PAGE * PAGE),
-            Err(ArenaError::Exhausted)
-        );
+        assert_eq!(arena.reserve(u64::MAX / PAGE * PAGE), Err(ArenaError::Exhausted));
         assert_eq!(arena.reserve(PAGE).unwrap().start, REGIONS + PAGE);
     }
 }

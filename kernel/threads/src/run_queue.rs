@@ -45,10 +45,7 @@ impl Default for RunQueue {
 impl RunQueue {
     /// An empty queue.
     pub const fn new() -> Self {
-        RunQueue {
-            occupied: 0,
-            queues: [const { List::EMPTY }; PRIORITIES as usize],
-        }
+        RunQueue { occupied: 0, queues: [const { List::EMPTY }; PRIORITIES as usize] }
     }
 
     /// Appends a node to the queue of its priority; nothing if it stands there already.

@@ -62,17 +62,12 @@ pub enum AcpiError {
 ///
 /// # Safety
 /// `root` comes from the firmware, and `map` makes a range of physical memory readable, for good, and says where.
-pub unsafe fn read(
-    root: Root,
-    map: &dyn Fn(u64, u64) -> Option<VirtAddr>,
-) -> Result<Platform, AcpiError> {
+pub unsafe fn read(root: Root, map: &dyn Fn(u64, u64) -> Option<VirtAddr>) -> Result<Platform, AcpiError> {
     let handler = Tables { map };
     // SAFETY: the address is the firmware's, as the caller promises.
     let tables = unsafe { AcpiTables::from_rsdt(handler, root.revision, root.address as usize) };
     let tables = tables.map_err(|_| AcpiError::Root)?;
-    let madt = tables
-        .find_table::<Madt>()
-        .ok_or(AcpiError::NoInterruptControllers)?;
+    let madt = tables.find_table::<Madt>().ok_or(AcpiError::NoInterruptControllers)?;
     let madt = madt.get();
     let mut platform = Platform {
         local_apic: u64::from(madt.local_apic_address),
@@ -81,9 +76,7 @@ pub unsafe fn read(
     };
     for entry in madt.entries() {
         match entry {
-            MadtEntry::LocalApicAddressOverride(entry) => {
-                platform.local_apic = entry.local_apic_address
-            }
+            MadtEntry::LocalApicAddressOverride(entry) => platform.local_apic = entry.local_apic_address,
             MadtEntry::IoApic(entry) => {
                 let chip = IoApicAddress {
                     address: u64::from(entry.io_apic_address),
@@ -96,16 +89,8 @@ pub unsafe fn read(
                 let entry = Override {
                     irq: entry.irq,
                     interrupt: entry.global_system_interrupt,
-                    trigger: if entry.flags & 0b1100 == 0b1100 {
-                        Trigger::Level
-                    } else {
-                        Trigger::Edge
-                    },
-                    polarity: if entry.flags & 0b11 == 0b11 {
-                        Polarity::Low
-                    } else {
-                        Polarity::High
-                    },
+                    trigger: if entry.flags & 0b1100 == 0b1100 { Trigger::Level } else { Trigger::Edge },
+                    polarity: if entry.flags & 0b11 == 0b11 { Polarity::Low } else { Polarity::High },
                 };
                 // There are 16 legacy lines, so 16 entries hold one for each.
                 let _ = platform.overrides.try_push(entry);
@@ -113,11 +98,7 @@ pub unsafe fn read(
             _ => {}
         }
     }
-    if platform.io_apics.is_empty() {
-        Err(AcpiError::NoInterruptControllers)
-    } else {
-        Ok(platform)
-    }
+    if platform.io_apics.is_empty() { Err(AcpiError::NoInterruptControllers) } else { Ok(platform) }
 }
 
 #[derive(Clone, Copy)]
@@ -135,11 +116,7 @@ macro_rules! never {
 }
 
 impl Handler for Tables<'_> {
-    unsafe fn map_physical_region<T>(
-        &self,
-        physical_address: usize,
-        size: usize,
-    ) -> PhysicalMapping<Self, T> {
+    unsafe fn map_physical_region<T>(&self, physical_address: usize, size: usize) -> PhysicalMapping<Self, T> {
         let mapped = (self.map)(physical_address as u64, size as u64);
         let Some(start) = mapped.and_then(|start| NonNull::new(start.as_mut_ptr::<T>())) else {
             panic!("the ACPI table at {physical_address:#x} cannot be mapped");

@@ -37,11 +37,7 @@ pub struct Protections {
 impl Protections {
     fn find() -> Self {
         let leaf = cpuid(7, 0);
-        Self {
-            smep: leaf.ebx & (1 << 7) != 0,
-            smap: leaf.ebx & (1 << 20) != 0,
-            umip: leaf.ecx & (1 << 2) != 0,
-        }
+        Self { smep: leaf.ebx & (1 << 7) != 0, smap: leaf.ebx & (1 << 20) != 0, umip: leaf.ecx & (1 << 2) != 0 }
     }
 }
 
@@ -65,12 +61,7 @@ pub fn cpuid(leaf: u32, subleaf: u32) -> CpuId {
         return CpuId::default();
     }
     let found = core::arch::x86_64::__cpuid_count(leaf, subleaf);
-    CpuId {
-        eax: found.eax,
-        ebx: found.ebx,
-        ecx: found.ecx,
-        edx: found.edx,
-    }
+    CpuId { eax: found.eax, ebx: found.ebx, ecx: found.ecx, edx: found.edx }
 }
 
 /// Interrupts are off while this lives, and as they were before once it is dropped.
@@ -89,10 +80,7 @@ impl InterruptsOff {
         if were_on {
             interrupts::disable();
         }
-        Self {
-            were_on,
-            _here: PhantomData,
-        }
+        Self { were_on, _here: PhantomData }
     }
 }
 
@@ -149,9 +137,7 @@ pub fn fault_address() -> u64 {
 
 /// The physical address of the page table in use (CR3).
 pub fn page_table() -> PhysAddr {
-    x86_64::registers::control::Cr3::read_raw()
-        .0
-        .start_address()
+    x86_64::registers::control::Cr3::read_raw().0.start_address()
 }
 
 /// The time-stamp counter.
@@ -166,9 +152,7 @@ pub fn time_stamp() -> u64 {
 pub fn frame_pointer() -> u64 {
     let value: u64;
     // SAFETY: copies a register; touches neither memory nor flags nor the stack.
-    unsafe {
-        core::arch::asm!("mov {}, rbp", out(reg) value, options(nomem, nostack, preserves_flags))
-    };
+    unsafe { core::arch::asm!("mov {}, rbp", out(reg) value, options(nomem, nostack, preserves_flags)) };
     value
 }
 

@@ -104,10 +104,7 @@ const INTERRUPT_GATE: u64 = 0x8e00 << 32;
 /// Loads the table, its entries on the current stack: good enough until `segments::install`.
 pub fn install() {
     fill(|_| 0);
-    let pointer = DescriptorTablePointer {
-        limit: (size_of::<Table>() - 1) as u16,
-        base: VirtAddr::from_ptr(&TABLE),
-    };
+    let pointer = DescriptorTablePointer { limit: (size_of::<Table>() - 1) as u16, base: VirtAddr::from_ptr(&TABLE) };
     // SAFETY: the table is static, and each of its 256 gates leads to a stub that saves all that it changes. The code selector
     // exists in the trampoline's descriptors and in the kernel's.
     unsafe { lidt(&pointer) };
@@ -131,11 +128,8 @@ pub(crate) fn use_stacks() {
 fn fill(stack: impl Fn(u8) -> u64) {
     for (vector, [low, high]) in (0..=u8::MAX).zip(&TABLE.0) {
         let stub = &raw const interrupt_stubs as u64 + u64::from(vector) * 16;
-        let gate = (stub & 0xffff)
-            | u64::from(CODE) << 16
-            | stack(vector) << 32
-            | INTERRUPT_GATE
-            | (stub & 0xffff_0000) << 32;
+        let gate =
+            (stub & 0xffff) | u64::from(CODE) << 16 | stack(vector) << 32 | INTERRUPT_GATE | (stub & 0xffff_0000) << 32;
         high.store(stub >> 32, Ordering::Relaxed);
         low.store(gate, Ordering::Relaxed);
     }

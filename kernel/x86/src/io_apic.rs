@@ -66,11 +66,7 @@ pub unsafe fn install(platform: &Platform, map: impl Fn(u64) -> Option<VirtAddr>
             // SAFETY: `line` is within the table, by the chip's own word.
             unsafe { registers.set_table_entry(line, entry) };
         }
-        let chip = Chip {
-            first: chip.first_interrupt,
-            count: u32::from(last) + 1,
-            registers,
-        };
+        let chip = Chip { first: chip.first_interrupt, count: u32::from(last) + 1, registers };
         if CHIPS.lock().try_push(chip).is_err() {
             return;
         }
@@ -134,9 +130,7 @@ pub(crate) fn hold_if_level(gsi: u8) {
 fn with_line<R>(gsi: u8, f: impl FnOnce(&mut IoApic, u8) -> R) -> Result<R, NoSuchInterrupt> {
     let gsi = u32::from(gsi);
     let mut chips = CHIPS.lock();
-    let chip = chips
-        .iter_mut()
-        .find(|chip| gsi >= chip.first && gsi - chip.first < chip.count);
+    let chip = chips.iter_mut().find(|chip| gsi >= chip.first && gsi - chip.first < chip.count);
     let chip = chip.ok_or(NoSuchInterrupt(gsi))?;
     // The table has at most 256 entries.
     Ok(f(&mut chip.registers, (gsi - chip.first) as u8))

@@ -47,8 +47,7 @@ impl PerCpu {
     /// Points the GS base of the boot CPU at its state. The first thing that the kernel does.
     pub fn install() {
         let [cpu] = &CPUS;
-        cpu.this
-            .store(ptr::from_ref(cpu).cast_mut(), Ordering::Relaxed);
+        cpu.this.store(ptr::from_ref(cpu).cast_mut(), Ordering::Relaxed);
         GsBase::write(VirtAddr::from_ptr(cpu));
     }
 
@@ -58,9 +57,7 @@ impl PerCpu {
         let this: *const PerCpu;
         // SAFETY: `install` set the GS base to an entry of `CPUS`, whose first word holds its own address. Nothing else
         // writes the GS base, and no code runs before `install`.
-        unsafe {
-            core::arch::asm!("mov {}, gs:[0]", out(reg) this, options(nostack, readonly, preserves_flags))
-        };
+        unsafe { core::arch::asm!("mov {}, gs:[0]", out(reg) this, options(nostack, readonly, preserves_flags)) };
         // SAFETY: the pointer is that of an entry of the static array `CPUS` (see above), which lives forever and is
         // only ever shared.
         unsafe { &*this }

@@ -11,16 +11,8 @@ const CASCADE: [u8; 2] = [1 << 2, 2];
 
 /// Moves both controllers' vectors and masks all of their lines.
 pub fn mask() {
-    for (((command, data), vector), cascade) in
-        COMMAND.into_iter().zip(DATA).zip(VECTORS).zip(CASCADE)
-    {
-        let sequence = [
-            (command, 0x11),
-            (data, vector),
-            (data, cascade),
-            (data, 0x01),
-            (data, 0xff),
-        ];
+    for (((command, data), vector), cascade) in COMMAND.into_iter().zip(DATA).zip(VECTORS).zip(CASCADE) {
+        let sequence = [(command, 0x11), (data, vector), (data, cascade), (data, 0x01), (data, 0xff)];
         for (port, value) in sequence {
             // SAFETY: the initialisation sequence of the 8259 (ICW1 to ICW4, then the mask) on its own ports. The
             // controllers have no access to memory, and nothing else in the kernel touches them.

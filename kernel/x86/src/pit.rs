@@ -18,12 +18,7 @@ pub fn count<T>(ticks: u16, started: impl FnOnce() -> T) -> T {
     // SAFETY: port 0x61 holds the timer's gate and the speaker; reading it has no effect.
     let control = unsafe { ports::read::<u8>(CONTROL) };
     // Gate open, speaker silent; channel 2, low then high byte, mode 0; counting starts with the high byte.
-    for (port, value) in [
-        (CONTROL, control & !SPEAKER | GATE),
-        (COMMAND, 0xb0),
-        (CHANNEL_2, low),
-        (CHANNEL_2, high),
-    ] {
+    for (port, value) in [(CONTROL, control & !SPEAKER | GATE), (COMMAND, 0xb0), (CHANNEL_2, low), (CHANNEL_2, high)] {
         // SAFETY: channel 2 only drives the speaker and this module is its only user; no memory is involved.
         unsafe { ports::write::<u8>(port, value) };
     }

@@ -24,11 +24,7 @@ pub fn unix_seconds() -> u64 {
     }
     let status = register(STATUS_B);
     let decode = |value: u8| {
-        if status & BINARY != 0 {
-            value
-        } else {
-            (value & 0xf) + (value >> 4) * 10
-        }
+        if status & BINARY != 0 { value } else { (value & 0xf) + (value >> 4) * 10 }
     };
     let [second, minute, hour, day, month, year] = last;
     let afternoon = status & HOURS_24 == 0 && hour & AFTERNOON != 0;
@@ -36,15 +32,8 @@ pub fn unix_seconds() -> u64 {
     if status & HOURS_24 == 0 {
         hour = hour % 12 + if afternoon { 12 } else { 0 };
     }
-    let days = days_since_1970(
-        2000 + u64::from(decode(year)),
-        u64::from(decode(month)),
-        u64::from(decode(day)),
-    );
-    days * 86_400
-        + u64::from(hour) * 3_600
-        + u64::from(decode(minute)) * 60
-        + u64::from(decode(second))
+    let days = days_since_1970(2000 + u64::from(decode(year)), u64::from(decode(month)), u64::from(decode(day)));
+    days * 86_400 + u64::from(hour) * 3_600 + u64::from(decode(minute)) * 60 + u64::from(decode(second))
 }
 
 fn read() -> [u8; 6] {

@@ -33,13 +33,8 @@ pub enum Stack {
 
 impl Stack {
     /// All of them, in the order of the table.
-    pub const ALL: [Stack; 5] = [
-        Self::DoubleFault,
-        Self::NonMaskable,
-        Self::MachineCheck,
-        Self::Exception,
-        Self::Interrupt,
-    ];
+    pub const ALL: [Stack; 5] =
+        [Self::DoubleFault, Self::NonMaskable, Self::MachineCheck, Self::Exception, Self::Interrupt];
 }
 
 /// Loads this CPU's own descriptor tables, with the given interrupt stacks, and makes every interrupt use them.
@@ -52,23 +47,9 @@ pub unsafe fn install(tops: [VirtAddr; 5]) {
     let task_state = cpu.task_state.call_once(|| {
         let mut state = TaskStateSegment::new();
         // The structure is packed: its table is assigned as a whole.
-        let [
-            double_fault,
-            non_maskable,
-            machine_check,
-            exception,
-            interrupt,
-        ] = tops;
+        let [double_fault, non_maskable, machine_check, exception, interrupt] = tops;
         let unused = VirtAddr::zero();
-        state.interrupt_stack_table = [
-            double_fault,
-            non_maskable,
-            machine_check,
-            exception,
-            interrupt,
-            unused,
-            unused,
-        ];
+        state.interrupt_stack_table = [double_fault, non_maskable, machine_check, exception, interrupt, unused, unused];
         state
     });
     let mut task_selector = None;
@@ -79,9 +60,7 @@ pub unsafe fn install(tops: [VirtAddr; 5]) {
         task_selector = Some(table.append(Descriptor::tss_segment(task_state)));
         table
     });
-    let Some(task_selector) = task_selector else {
-        crate::bug!("segments are installed once a CPU")
-    };
+    let Some(task_selector) = task_selector else { crate::bug!("segments are installed once a CPU") };
     table.load();
     let code = x86_64::structures::gdt::SegmentSelector(CODE);
     let data = x86_64::structures::gdt::SegmentSelector(DATA);

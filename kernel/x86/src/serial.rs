@@ -40,17 +40,9 @@ pub fn install() {
     // SAFETY: COM1's eight registers stand at this port on every PC, and this is the only driver of it.
     let uart = unsafe { Uart16550::new_port(PORT) };
     let Ok(mut uart) = uart else { return };
-    let config = Config {
-        baud_rate: BaudRate::Baud115200,
-        ..Config::DEFAULT
-    };
+    let config = Config { baud_rate: BaudRate::Baud115200, ..Config::DEFAULT };
     if uart.init(config).is_ok() {
-        *LINE.lock() = Some(Line {
-            uart,
-            send: Ring::new(),
-            receive: Ring::new(),
-            mode: Mode::Polled,
-        });
+        *LINE.lock() = Some(Line { uart, send: Ring::new(), receive: Ring::new(), mode: Mode::Polled });
     }
 }
 
@@ -75,10 +67,7 @@ pub fn send(bytes: &[u8]) -> usize {
             bytes.len()
         }
         Mode::Interrupts => {
-            let taken = bytes
-                .iter()
-                .take_while(|byte| line.send.push(**byte))
-                .count();
+            let taken = bytes.iter().take_while(|byte| line.send.push(**byte)).count();
             line.pump();
             taken
         }
@@ -125,10 +114,7 @@ pub fn receive(buffer: &mut [u8]) -> usize {
         return line.uart.receive_bytes(buffer);
     }
     let mut count = 0;
-    for (slot, byte) in buffer
-        .iter_mut()
-        .zip(core::iter::from_fn(|| line.receive.pop()))
-    {
+    for (slot, byte) in buffer.iter_mut().zip(core::iter::from_fn(|| line.receive.pop())) {
         *slot = byte;
         count += 1;
     }
@@ -151,11 +137,7 @@ pub fn set_loopback(loopback: Loopback) {
         let mut control = line.uart.mcr();
         control.set(MCR::LOOP_BACK, loopback == Loopback::On);
         // SAFETY: the modem control register of the device that this module drives; the other bits stay as they are.
-        unsafe {
-            line.uart
-                .backend_mut()
-                .write(offsets::MCR as u8, control.bits())
-        };
+        unsafe { line.uart.backend_mut().write(offsets::MCR as u8, control.bits()) };
     }
 }
 
@@ -206,10 +188,7 @@ impl Line {
         if self.uart.ready_to_send().is_ok() {
             let mut chunk = [0; 16];
             let mut count = 0;
-            for (slot, byte) in chunk
-                .iter_mut()
-                .zip(core::iter::from_fn(|| self.send.pop()))
-            {
+            for (slot, byte) in chunk.iter_mut().zip(core::iter::from_fn(|| self.send.pop())) {
                 *slot = byte;
                 count += 1;
             }
@@ -240,11 +219,7 @@ struct Ring<const N: usize> {
 
 impl<const N: usize> Ring<N> {
     const fn new() -> Self {
-        Self {
-            bytes: [0; N],
-            start: 0,
-            len: 0,
-        }
+        Self { bytes: [0; N], start: 0, len: 0 }
     }
 
     /// Appends a byte; `false` if there is no room.

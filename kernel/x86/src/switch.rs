@@ -43,19 +43,9 @@ pub unsafe fn switch(save: *mut usize, load: usize) {
 ///
 /// # Safety
 /// The 48 bytes below `top` are writable, and the stack that ends there belongs to the new context alone.
-pub unsafe fn prepare_stack(
-    top: usize,
-    entry: extern "C" fn(usize, usize) -> !,
-    first: usize,
-    second: usize,
-) -> usize {
+pub unsafe fn prepare_stack(top: usize, entry: extern "C" fn(usize, usize) -> !, first: usize, second: usize) -> usize {
     let base = (top & !15) - 4 * size_of::<usize>();
-    let words = [
-        &raw const context_begin as usize,
-        entry as usize,
-        first,
-        second,
-    ];
+    let words = [&raw const context_begin as usize, entry as usize, first, second];
     // SAFETY: `base` is aligned to 16, and `base..base + 32` lies in the 48 bytes below `top` that the caller promises.
     unsafe { (base as *mut [usize; 4]).write(words) };
     base

@@ -60,11 +60,7 @@ impl<H> Held<H> {
                 (Work::Write(front), front.bytes())
             }
         };
-        let part = Part {
-            ticket: self.ticket,
-            work,
-            offset: self.offset,
-        };
+        let part = Part { ticket: self.ticket, work, offset: self.offset };
         self.left = match left {
             Work::Read(rest) | Work::Write(rest) if rest.count > 0 => Some(left),
             _ => None,

@@ -69,13 +69,7 @@ pub struct Schedule<H> {
 impl<H> Schedule<H> {
     /// A schedule for `limit` requests at once, on so many slots, in parts of at most `part` sectors (1 at least).
     pub fn new(limit: usize, slots: usize, part: u64) -> Self {
-        Schedule {
-            held: VecDeque::with_capacity(limit),
-            slots: vec![None; slots],
-            next: 0,
-            limit,
-            part: part.max(1),
-        }
+        Schedule { held: VecDeque::with_capacity(limit), slots: vec![None; slots], next: 0, limit, part: part.max(1) }
     }
 
     /// Whether one more request may be accepted.
@@ -116,20 +110,14 @@ impl<H> Schedule<H> {
     /// The part that a slot carries, and what stands for its request.
     pub fn carried(&mut self, slot: usize) -> Option<(Part, &mut H)> {
         let part = (*self.slots.get(slot)?)?;
-        let held = self
-            .held
-            .iter_mut()
-            .find(|held| held.ticket() == part.ticket)?;
+        let held = self.held.iter_mut().find(|held| held.ticket() == part.ticket)?;
         Some((part, held.holder()))
     }
 
     /// The part in a slot has ended; the slot is free. Answers the request that is finished with it, and how.
     pub fn complete(&mut self, slot: usize, outcome: Outcome) -> Option<(H, Outcome)> {
         let part = self.slots.get_mut(slot)?.take()?;
-        let at = self
-            .held
-            .iter()
-            .position(|held| held.ticket() == part.ticket)?;
+        let at = self.held.iter().position(|held| held.ticket() == part.ticket)?;
         if !self.held.get_mut(at)?.part_ended(outcome) {
             return None;
         }

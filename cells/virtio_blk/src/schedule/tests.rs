@@ -70,10 +70,7 @@ impl World {
     }
 
     fn unanswered(&self) -> usize {
-        self.requests
-            .iter()
-            .filter(|request| request.answers == 0)
-            .count()
+        self.requests.iter().filter(|request| request.answers == 0).count()
     }
 
     fn arrive(&mut self, work: Work) {
@@ -82,14 +79,7 @@ impl World {
             return;
         }
         let index = self.requests.len();
-        let mut request = Request {
-            ticket: None,
-            work,
-            issued: 0,
-            under_way: 0,
-            failed: false,
-            answers: 0,
-        };
+        let mut request = Request { ticket: None, work, issued: 0, under_way: 0, failed: false, answers: 0 };
         match self.schedule.accept(work, index) {
             Ok(ticket) => request.ticket = Some(ticket),
             Err(holder) => {
@@ -104,9 +94,8 @@ impl World {
     /// Whether a request may go on, as the model sees it.
     fn may_go_on(&self, index: usize) -> bool {
         let request = &self.requests[index];
-        let write_before = self.requests[..index]
-            .iter()
-            .any(|earlier| matches!(earlier.work, Work::Write(_)) && earlier.answers == 0);
+        let write_before =
+            self.requests[..index].iter().any(|earlier| matches!(earlier.work, Work::Write(_)) && earlier.answers == 0);
         request.answers == 0
             && !request.failed
             && request.issued < request.total()
@@ -117,21 +106,14 @@ impl World {
         let expected = (0..self.requests.len()).find(|index| self.may_go_on(*index));
         let full = self.slots.iter().all(Option::is_some);
         let Some((slot, part)) = self.schedule.issue() else {
-            assert!(
-                full || expected.is_none(),
-                "nothing issued for {expected:?}"
-            );
+            assert!(full || expected.is_none(), "nothing issued for {expected:?}");
             return false;
         };
         assert!(self.slots[slot].is_none(), "slot {slot} carries two parts");
         self.slots[slot] = Some(part);
         let index = expected.expect("issued where nothing may go on");
         let request = &mut self.requests[index];
-        assert_eq!(
-            request.ticket,
-            Some(part.ticket),
-            "not the oldest that may go on"
-        );
+        assert_eq!(request.ticket, Some(part.ticket), "not the oldest that may go on");
         let (extent, whole) = match (part.work, request.work) {
             (Work::Flush, Work::Flush) => {
                 request.issued = 1;
@@ -151,9 +133,7 @@ impl World {
     }
 
     fn end(&mut self, which: usize, outcome: Outcome) {
-        let busy: Vec<usize> = (0..self.slots.len())
-            .filter(|slot| self.slots[*slot].is_some())
-            .collect();
+        let busy: Vec<usize> = (0..self.slots.len()).filter(|slot| self.slots[*slot].is_some()).collect();
         let Some(slot) = busy.get(which % busy.len().max(1)).copied() else {
             assert!(self.schedule.carried(0).is_none());
             assert!(self.schedule.complete(0, outcome).is_none());
@@ -169,21 +149,14 @@ impl World {
         request.failed |= outcome == Outcome::Failed;
         let finished = self.schedule.complete(slot, outcome);
         if request.over() {
-            let expected = if request.failed {
-                Outcome::Failed
-            } else {
-                Outcome::Done
-            };
+            let expected = if request.failed { Outcome::Failed } else { Outcome::Done };
             assert_eq!(finished, Some((index, expected)));
             request.answers += 1;
         } else {
             assert_eq!(finished, None, "answered with work left");
         }
         assert!(self.schedule.carried(slot).is_none(), "the slot is free");
-        assert!(
-            self.schedule.complete(slot, outcome).is_none(),
-            "and ends once"
-        );
+        assert!(self.schedule.complete(slot, outcome).is_none(), "and ends once");
     }
 
     /// Lets everything come to its end.
@@ -238,10 +211,7 @@ proptest! {
 #[test]
 fn every_short_history_holds() {
     const DEPTH: u32 = 6;
-    let extent = Extent {
-        sector: 0,
-        count: 2,
-    };
+    let extent = Extent { sector: 0, count: 2 };
     let events = [
         Event::Arrive(Work::Read(extent)),
         Event::Arrive(Work::Write(extent)),
@@ -264,10 +234,7 @@ fn every_short_history_holds() {
 
 #[test]
 fn a_flush_waits_for_earlier_writes_and_holds_no_later_ones_up() {
-    let extent = Extent {
-        sector: 8,
-        count: 1,
-    };
+    let extent = Extent { sector: 8, count: 1 };
     let mut schedule = Schedule::new(8, 8, 64);
     let mut arrive = |work, name| schedule.accept(work, name).expect("work to do");
     let first = arrive(Work::Write(extent), "first");
@@ -275,18 +242,9 @@ fn a_flush_waits_for_earlier_writes_and_holds_no_later_ones_up() {
     let later = arrive(Work::Write(extent), "later");
     let read = arrive(Work::Read(extent), "read");
     let mut issued = || schedule.issue().map(|(_, part)| part.ticket);
-    assert_eq!(
-        [issued(), issued(), issued(), issued()],
-        [Some(first), Some(later), Some(read), None]
-    );
-    assert_eq!(
-        schedule.complete(1, Outcome::Done),
-        Some(("later", Outcome::Done))
-    );
+    assert_eq!([issued(), issued(), issued(), issued()], [Some(first), Some(later), Some(read), None]);
+    assert_eq!(schedule.complete(1, Outcome::Done), Some(("later", Outcome::Done)));
     assert_eq!(schedule.issue(), None, "the first write is still under way");
-    assert_eq!(
-        schedule.complete(0, Outcome::Failed),
-        Some(("first", Outcome::Failed))
-    );
+    assert_eq!(schedule.complete(0, Outcome::Failed), Some(("first", Outcome::Failed)));
     assert_eq!(schedule.issue().map(|(_, part)| part.ticket), Some(flush));
 }

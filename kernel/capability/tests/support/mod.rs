@@ -60,8 +60,7 @@ unsafe impl Hooks for Recorder {
     }
 
     fn cap_removed(&mut self, slot: &Slot) {
-        self.events
-            .push(Event::CapRemoved(slot.kind().unwrap(), slot.badge()));
+        self.events.push(Event::CapRemoved(slot.kind().unwrap(), slot.badge()));
     }
 
     fn destroyed(&mut self, kind: ObjectKind, address: usize, _size_bits: u8) {
@@ -154,23 +153,10 @@ impl World {
         let (home, node_slot, untyped) = (lone_slot(), lone_slot(), lone_slot());
         let home_bits = ObjectKind::CNode.object_bits(u32::from(node_bits)).unwrap();
         endow(&mut context, home, home_bits, Memory::Ordinary);
-        retype_into(
-            &mut context,
-            home,
-            ObjectKind::CNode,
-            u32::from(node_bits),
-            node_slot,
-            None,
-        )
-        .unwrap();
+        retype_into(&mut context, home, ObjectKind::CNode, u32::from(node_bits), node_slot, None).unwrap();
         endow(&mut context, untyped, bits, Memory::Ordinary);
         context.hooks = Recorder::default();
-        World {
-            context,
-            node: node(node_slot),
-            node_slot,
-            untyped,
-        }
+        World { context, node: node(node_slot), node_slot, untyped }
     }
 
     pub fn slot(&self, index: u32) -> &'static Slot {
@@ -178,44 +164,14 @@ impl World {
     }
 
     /// Retypes out of the untyped under test into slots of the CNode.
-    pub fn make(
-        &mut self,
-        kind: ObjectKind,
-        bits: u32,
-        first: u32,
-        count: u32,
-    ) -> Result<(), Error> {
-        retype(
-            &mut self.context,
-            self.untyped,
-            kind,
-            bits,
-            self.node,
-            first,
-            count,
-            None,
-        )
+    pub fn make(&mut self, kind: ObjectKind, bits: u32, first: u32, count: u32) -> Result<(), Error> {
+        retype(&mut self.context, self.untyped, kind, bits, self.node, first, count, None)
     }
 
     /// Retypes out of the untyped in a slot of the CNode.
-    pub fn make_from(
-        &mut self,
-        source: u32,
-        kind: ObjectKind,
-        bits: u32,
-        first: u32,
-    ) -> Result<(), Error> {
+    pub fn make_from(&mut self, source: u32, kind: ObjectKind, bits: u32, first: u32) -> Result<(), Error> {
         let source = self.slot(source);
-        retype(
-            &mut self.context,
-            source,
-            kind,
-            bits,
-            self.node,
-            first,
-            1,
-            None,
-        )
+        retype(&mut self.context, source, kind, bits, self.node, first, 1, None)
     }
 
     /// One endpoint in a slot.
@@ -255,11 +211,7 @@ impl World {
 
     /// Which of these slots are filled.
     pub fn filled(&self, indices: &[u32]) -> Vec<u32> {
-        indices
-            .iter()
-            .copied()
-            .filter(|index| !self.slot(*index).is_empty())
-            .collect()
+        indices.iter().copied().filter(|index| !self.slot(*index).is_empty()).collect()
     }
 
     pub fn was_destroyed(&self, object: u64) -> bool {

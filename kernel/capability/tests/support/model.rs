@@ -36,8 +36,7 @@ pub struct Model {
 
 impl Model {
     pub fn children(&self, parent: Place) -> BTreeSet<Place> {
-        let is_child =
-            |(place, cap): (&Place, &Cap)| (cap.parent == Some(parent)).then_some(*place);
+        let is_child = |(place, cap): (&Place, &Cap)| (cap.parent == Some(parent)).then_some(*place);
         self.caps.iter().filter_map(is_child).collect()
     }
 
@@ -55,10 +54,7 @@ impl Model {
 
     /// How many capabilities there are to an object.
     pub fn count(&self, identity: u64) -> usize {
-        self.caps
-            .values()
-            .filter(|cap| cap.identity == identity)
-            .count()
+        self.caps.values().filter(|cap| cap.identity == identity).count()
     }
 
     /// Deletes a capability, and what dies with it.
@@ -66,11 +62,7 @@ impl Model {
         let Some(cap) = self.caps.remove(&place) else {
             return;
         };
-        for other in self
-            .caps
-            .values_mut()
-            .filter(|other| other.parent == Some(place))
-        {
+        for other in self.caps.values_mut().filter(|other| other.parent == Some(place)) {
             other.parent = cap.parent;
         }
         if cap.kind == ObjectKind::CNode && self.count(cap.identity) == 0 {
@@ -97,11 +89,7 @@ impl Model {
     }
 
     pub fn hanging(&self) -> Vec<Place> {
-        self.caps
-            .iter()
-            .filter(|(_, cap)| cap.hangs)
-            .map(|(place, _)| *place)
-            .collect()
+        self.caps.iter().filter(|(_, cap)| cap.hangs).map(|(place, _)| *place).collect()
     }
 
     pub fn has_children(&self, place: Place) -> bool {
@@ -127,21 +115,10 @@ impl Model {
         if untyped {
             self.caps.get_mut(&source).unwrap().badge = cap.bytes;
         }
-        let parent = if cap.original {
-            Some(source)
-        } else {
-            cap.parent
-        };
+        let parent = if cap.original { Some(source) } else { cap.parent };
         let badge = if untyped { 0 } else { cap.badge };
         let rights = cap.rights & rights;
-        let new = Cap {
-            parent,
-            badge,
-            rights,
-            original: untyped,
-            hangs: false,
-            ..cap
-        };
+        let new = Cap { parent, badge, rights, original: untyped, hangs: false, ..cap };
         self.caps.insert(destination, new);
         Ok(())
     }
@@ -151,18 +128,8 @@ impl Model {
         if cap.kind != ObjectKind::Endpoint || cap.badge != 0 {
             return Err(Error::IllegalOperation);
         }
-        let parent = if cap.original {
-            Some(source)
-        } else {
-            cap.parent
-        };
-        let new = Cap {
-            parent,
-            badge,
-            original: badge != 0,
-            hangs: false,
-            ..cap
-        };
+        let parent = if cap.original { Some(source) } else { cap.parent };
+        let new = Cap { parent, badge, original: badge != 0, hangs: false, ..cap };
         self.caps.insert(destination, new);
         Ok(())
     }
@@ -174,11 +141,7 @@ impl Model {
         }
         self.caps.remove(&source);
         self.caps.insert(destination, cap);
-        for other in self
-            .caps
-            .values_mut()
-            .filter(|other| other.parent == Some(source))
-        {
+        for other in self.caps.values_mut().filter(|other| other.parent == Some(source)) {
             other.parent = Some(destination);
         }
         Ok(())
@@ -190,14 +153,7 @@ impl Model {
             return Err(Error::InvalidCapability);
         }
         let parent = if cap.pinned { cap.parent } else { Some(source) };
-        let new = Cap {
-            parent,
-            badge: 0,
-            original: false,
-            pinned: true,
-            hangs: false,
-            ..cap
-        };
+        let new = Cap { parent, badge: 0, original: false, pinned: true, hangs: false, ..cap };
         self.caps.insert(pin, new);
         Ok(())
     }
@@ -211,20 +167,13 @@ impl Model {
         window: &[Place],
         hangs: bool,
     ) -> Result<Vec<u64>, Error> {
-        let untyped = self
-            .caps
-            .get(&source)
-            .filter(|cap| cap.kind == ObjectKind::Untyped);
+        let untyped = self.caps.get(&source).filter(|cap| cap.kind == ObjectKind::Untyped);
         let untyped = untyped.cloned().ok_or(Error::InvalidCapability)?;
         let size = 1u64 << kind.object_bits(size_bits)?;
         if window.iter().any(|place| self.caps.contains_key(place)) {
             return Err(Error::DeleteFirst);
         }
-        let mark = if self.has_children(source) {
-            untyped.badge
-        } else {
-            0
-        };
+        let mark = if self.has_children(source) { untyped.badge } else { 0 };
         let free = untyped.bytes - mark;
         if free / size < window.len() as u64 {
             return Err(Error::NotEnoughMemory { bytes_left: free });
