@@ -149,6 +149,7 @@ fn what_is_lent_stays_held_until_it_is_not() {
     );
     policy.kernel_mut().pinned.clear();
     assert!(policy.free(3, id).is_ok());
+    assert!(policy.allocate(3, 15).is_ok(), "its charge is gone too");
 }
 
 #[test]
