@@ -229,6 +229,8 @@ pub enum Operation {
     WatchInstances = 0x0802,
     /// Loader: index into the boot archive, address, capacity; answers the length, words out: the name (4 words).
     ArchiveRead = 0x0803,
+    /// Loader: Notification token, bits; signalled when a transaction was aborted and its objects are revoked.
+    WatchAborts = 0x0805,
     /// Loader: Image token, address, capacity; answers the length of `name version`, as much of it as fits.
     ImageName = 0x0804,
     /// VSpace: answers its state; words out: exit status, text base, text end, threads, image hash prefix.

@@ -335,6 +335,15 @@ pub fn watch_instances(loader: &Cap<Loader, All>, notification: &Cap<Notificatio
     invoke_with(Operation::WatchInstances, loader.raw(), &[notification.slot, notification.generation, bits]).map(drop)
 }
 
+/// Signals `bits` whenever a transaction was aborted and its objects are revoked.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn watch_aborts(loader: &Cap<Loader, All>, notification: &Cap<Notification, All>, bits: u64) -> Result<()> {
+    let notification = notification.raw();
+    invoke_with(Operation::WatchAborts, loader.raw(), &[notification.slot, notification.generation, bits]).map(drop)
+}
+
 /// Maps a frame into a VSpace; answers the address.
 ///
 /// # Errors

@@ -1,5 +1,7 @@
 //! The one context of the capability layer, and what that layer asks of the rest of the kernel.
 
+use core::cell::Cell;
+
 use capability::{Anchor, Contents, Context, Hooks, ObjectKind, Slot};
 
 use crate::exclusive::Exclusive;
@@ -13,6 +15,7 @@ use crate::{instance, ipc, memory};
 /// Capabilities that one step of a long operation looks at before interrupts are served.
 pub(crate) const BUDGET: u32 = 64;
 
+static BUSY: Exclusive<Cell<bool>> = Exclusive::new(Cell::new(false));
 static CONTEXT: Exclusive<Option<Context<'static, KernelHooks>>> = Exclusive::new(None);
 
 /// Makes the context. Once, at boot.
@@ -27,10 +30,20 @@ pub fn install() {
 /// Runs `f` with the context. `f` must not switch threads.
 #[inline(always)]
 pub(crate) fn with<R>(f: impl FnOnce(&mut Context<'static, KernelHooks>) -> R) -> R {
-    CONTEXT.with(|context| match context {
+    if BUSY.get().replace(true) {
+        x86::bug!("the object layer was entered from its own hooks");
+    }
+    let result = CONTEXT.with(|context| match context {
         Some(context) => f(context),
         None => x86::bug!("capabilities are used before they are installed"),
-    })
+    });
+    BUSY.get().set(false);
+    result
+}
+
+/// Whether an operation of the object layer is under way: its hooks run, and must not come back.
+pub(crate) fn is_busy() -> bool {
+    BUSY.get().get()
 }
 
 /// What objects of each kind need when they come and go.

@@ -264,22 +264,53 @@ pub(crate) fn end_thread(thread: &Tcb) {
     if !had_parts {
         return;
     }
+    forget_holder(thread);
     if let Some(vspace) = thread.vspace() {
         // SAFETY: a thread with parts stands on the list of its VSpace, which its capability keeps alive.
         unsafe { (*vspace.threads.get()).remove(thread.sibling.get()) };
     }
 }
 
-static WATCHER: Exclusive<Slot> = Exclusive::new(Slot::EMPTY);
-static WATCHED: Exclusive<core::cell::Cell<u64>> = Exclusive::new(core::cell::Cell::new(0));
+/// Somebody who is told of an event by a notification.
+struct Watcher {
+    notification: Slot,
+    bits: core::cell::Cell<u64>,
+}
+
+impl Watcher {
+    const NOBODY: Watcher = Watcher { notification: Slot::EMPTY, bits: core::cell::Cell::new(0) };
+
+    fn set(&self, notification: &Slot, bits: u64) -> Result<(), Failure> {
+        let _ = authority::with(|context| capability::delete(context, &self.notification, authority::BUDGET))?;
+        authority::with(|context| capability::copy(context, notification, &self.notification, notification.rights()))?;
+        self.bits.set(bits);
+        Ok(())
+    }
+
+    fn tell(&self) {
+        if self.notification.is(ObjectKind::Notification) {
+            // SAFETY: the slot's capability keeps it alive.
+            unsafe { Notification::at(self.notification.object() as usize) }.signal(self.bits.get());
+        }
+    }
+}
+
+static ENDS: Exclusive<Watcher> = Exclusive::new(Watcher::NOBODY);
+static ABORTS: Exclusive<Watcher> = Exclusive::new(Watcher::NOBODY);
 
 /// Names the notification that hears of every instance's end.
 pub(crate) fn watch(notification: &Slot, bits: u64) -> Result<(), Failure> {
-    let watcher = WATCHER.get();
-    let _ = authority::with(|context| capability::delete(context, watcher, authority::BUDGET))?;
-    authority::with(|context| capability::copy(context, notification, watcher, notification.rights()))?;
-    WATCHED.get().set(bits);
-    Ok(())
+    ENDS.get().set(notification, bits)
+}
+
+/// Names the notification that hears of every aborted transaction.
+pub(crate) fn watch_aborts(notification: &Slot, bits: u64) -> Result<(), Failure> {
+    ABORTS.get().set(notification, bits)
+}
+
+/// A transaction was aborted, and what hung on it is revoked.
+pub(crate) fn tell_of_abort() {
+    ABORTS.get().tell();
 }
 
 /// The instance of a thread ends, with all its threads. Requests that it holds are answered, endpoints that it served
@@ -298,11 +329,7 @@ pub(crate) fn end_instance(thread: &Tcb, outcome: Outcome, status: u64) {
         // SAFETY: as above.
         end_thread(unsafe { Tcb::of_sibling(first) });
     }
-    let watcher = WATCHER.get();
-    if watcher.is(ObjectKind::Notification) {
-        // SAFETY: the slot's capability keeps it alive.
-        unsafe { Notification::at(watcher.object() as usize) }.signal(WATCHED.get().get());
-    }
+    ENDS.get().tell();
 }
 
 /// Answers every request that is held by a reply object of this CNode, and raises the epoch of every endpoint that is
@@ -323,6 +350,21 @@ fn release_services(cnode: CNode<'_>) {
                 let endpoint = core::ptr::with_exposed_provenance_mut::<ledger::Endpoint>(slot.object() as usize);
                 // SAFETY: the capability names a live endpoint; requests are answered by the second pass.
                 unsafe { ledger::Endpoint::server_died(endpoint, |_| false, |_| {}) };
+            }
+        }
+    }
+}
+
+/// No reply object names a thread that has ended as the holder of its request.
+fn forget_holder(thread: &Tcb) {
+    let cnode = thread.cnode();
+    for index in 1..cnode.capacity() {
+        let Ok(slot) = cnode.slot(index) else { continue };
+        if slot.is(ObjectKind::Reply) {
+            // SAFETY: the capability names a live reply object, and the ledger is not running.
+            let core = unsafe { &mut *Reply::at(slot.object() as usize).core.get() };
+            if core.holder == thread.address() {
+                core.holder = 0;
             }
         }
     }

@@ -6,7 +6,7 @@
 use abi::KernelError;
 use abi::kernel::{Answer, Operation, WORDS};
 use abi::token::RawCap;
-use capability::{CNode, ObjectKind, Progress, Rights, Slot};
+use capability::{Anchor, CNode, ObjectKind, Progress, Rights, Slot};
 use ledger::{AbiError, Endpoint};
 use x86::serial;
 
@@ -136,6 +136,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const INSTANTIATE: u32 = Operation::Instantiate as u32;
     const IMAGE_NEEDS: u32 = Operation::ImageNeeds as u32;
     const WATCH_INSTANCES: u32 = Operation::WatchInstances as u32;
+    const WATCH_ABORTS: u32 = Operation::WatchAborts as u32;
     const ARCHIVE_READ: u32 = Operation::ArchiveRead as u32;
     const IMAGE_NAME: u32 = Operation::ImageName as u32;
     const VSPACE_INFO: u32 = Operation::VSpaceInfo as u32;
@@ -188,6 +189,11 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
             object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
             let notification = object(token(words, 0), ObjectKind::Notification, Rights::SEND)?;
             instance::watch(notification, words[2]).map(|()| 0)
+        }
+        WATCH_ABORTS => {
+            object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
+            let notification = object(token(words, 0), ObjectKind::Notification, Rights::SEND)?;
+            instance::watch_aborts(notification, words[2]).map(|()| 0)
         }
         ARCHIVE_READ => {
             object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
@@ -289,14 +295,23 @@ fn retype(raw: RawCap, words: &mut Words) -> Result<u64> {
     let destination = cnode_of(token(words, 2))?;
     let (first, count) = (words[4] as u32, words[5] as u32);
     let first = if first == 0 && count == 1 { destination.vacant()?.index() } else { first };
-    // What is made under a transaction hangs on it; what is made for a request that is not answered yet, on that.
-    let scope = me.scope();
-    // SAFETY: the thread's last reply object; it is used only while it still holds a request, so it is live.
-    let serving = (me.serving.get() != 0).then(|| unsafe { Reply::at(me.serving.get()) });
-    let anchor = scope.map(|scope| &scope.anchor).or(serving.map(|reply| &reply.anchor));
+    // Splitting memory is the memory server's own affair, whoever asks for some: what hangs is what is made of it.
+    let anchor = if kind == ObjectKind::Untyped { None } else { anchor(me) };
     authority::with(|context| capability::retype(context, source, kind, bits, destination, first, count, anchor))?;
     words[0] = destination.slot(first)?.generation();
     Ok(first.into())
+}
+
+/// Where what a thread makes hangs: on the transaction that it works in, else on the request that it has not answered yet.
+fn anchor(me: &Tcb) -> Option<&Anchor> {
+    if let Some(scope) = me.scope() {
+        return Some(&scope.anchor);
+    }
+    if me.serving.get() == 0 {
+        return None;
+    }
+    // SAFETY: the address is cleared when the reply object has answered or goes away.
+    Some(&unsafe { Reply::at(me.serving.get()) }.anchor)
 }
 
 fn untyped_info(raw: RawCap, words: &mut Words) -> Result<u64> {
@@ -326,6 +341,10 @@ fn copy(raw: RawCap, words: &mut Words) -> Result<u64> {
         0 => capability::copy(context, source, destination, rights),
         badge => capability::mint(context, source, destination, rights, badge),
     })?;
+    // An untyped that is handed out under a transaction comes back with it.
+    if let (true, Some(anchor)) = (destination.is(ObjectKind::Untyped), anchor(scheduler::current())) {
+        authority::with(|context| capability::hang(context, destination, anchor))?;
+    }
     words[0] = destination.generation();
     Ok(destination.index().into())
 }
@@ -573,6 +592,7 @@ fn abort(raw: RawCap, words: &Words) -> Result<u64> {
         }
     }
     finish_reaping();
+    instance::tell_of_abort();
     Ok(0)
 }
 

@@ -308,6 +308,9 @@ fn answer<'a>(me: &Tcb, raw: RawCap, answer: Answer, second: u64) -> Result<(&'a
     if !reply.anchor.is_empty() {
         authority::with(|context| capability::settle(context, &reply.anchor));
     }
+    if me.serving.get() == slot.object() as usize {
+        me.serving.set(0);
+    }
     Ok((client, reply))
 }
 
@@ -432,6 +435,10 @@ pub(crate) fn abandon(thread: &Tcb) {
 /// The request in a reply object died unanswered: what was retyped for it goes. The lease stays until the server has
 /// answered, which it will in vain, or died.
 fn condemn(reply: &Reply) {
+    // In the middle of an operation of the object layer nothing can be revoked: then it stays until the server answers.
+    if authority::is_busy() {
+        return;
+    }
     while !reply.anchor.is_empty() {
         let progress =
             authority::with(|context| capability::revoke_all_step(context, &reply.anchor, authority::BUDGET));
@@ -443,6 +450,12 @@ fn condemn(reply: &Reply) {
 
 /// A reply object goes away, or its server died: the client hears of it, with the epoch of the endpoint.
 pub(crate) fn release(reply: &Reply) {
+    // SAFETY: the object is live until this returns.
+    let holder = unsafe { core::ptr::replace(&raw mut (*reply.core.get()).holder, 0) };
+    if holder != 0 {
+        // SAFETY: a thread that ends is forgotten as the holder: this one is live.
+        unsafe { Tcb::at(holder) }.serving.set(0);
+    }
     // SAFETY: the object is live until this returns.
     let endpoint = unsafe { (*reply.core.get()).request().as_ref() }.map_or(core::ptr::null_mut(), Request::endpoint);
     // SAFETY: as above.
