@@ -38,18 +38,11 @@ impl core::fmt::Display for ArchiveError {
         match self {
             ArchiveError::Magic => write!(f, "not a boot archive; {REBUILD}"),
             ArchiveError::Format(found) => write!(f, "a boot archive of format {found}; {REBUILD}"),
-            ArchiveError::Table => write!(
-                f,
-                "the boot archive's table does not hold together; {REBUILD}"
-            ),
-            ArchiveError::EntryName(index) => write!(
-                f,
-                "entry {index} of the boot archive has a bad name; {REBUILD}"
-            ),
-            ArchiveError::EntryBounds(index) => write!(
-                f,
-                "entry {index} of the boot archive is out of bounds; {REBUILD}"
-            ),
+            ArchiveError::Table => write!(f, "the boot archive's table does not hold together; {REBUILD}"),
+            ArchiveError::EntryName(index) => write!(f, "entry {index} of the boot archive has a bad name; {REBUILD}"),
+            ArchiveError::EntryBounds(index) => {
+                write!(f, "entry {index} of the boot archive is out of bounds; {REBUILD}")
+            }
             ArchiveError::Hash(name) => {
                 write!(f, "image {name} of the boot archive is damaged; {REBUILD}")
             }
@@ -80,9 +73,7 @@ impl<'a> Archive<'a> {
     /// # Errors
     /// The first thing that is wrong.
     pub fn open(bytes: &'a [u8]) -> Result<Self, ArchiveError> {
-        let (head, _) = bytes
-            .split_first_chunk::<HEAD>()
-            .ok_or(ArchiveError::Magic)?;
+        let (head, _) = bytes.split_first_chunk::<HEAD>().ok_or(ArchiveError::Magic)?;
         let [magic @ .., f0, f1, f2, f3, c0, c1, c2, c3] = *head;
         if magic != MAGIC {
             return Err(ArchiveError::Magic);
@@ -98,11 +89,7 @@ impl<'a> Archive<'a> {
         }
         for index in 0..count {
             let image = archive.entry(index)?;
-            let seen = (0..index).any(|other| {
-                archive
-                    .entry(other)
-                    .is_ok_and(|other| other.name == image.name)
-            });
+            let seen = (0..index).any(|other| archive.entry(other).is_ok_and(|other| other.name == image.name));
             if seen {
                 return Err(ArchiveError::EntryName(index));
             }
@@ -142,10 +129,7 @@ impl<'a> Archive<'a> {
         let (offset, rest) = rest.split_first_chunk::<8>().ok_or(ArchiveError::Table)?;
         let (length, rest) = rest.split_first_chunk::<8>().ok_or(ArchiveError::Table)?;
         let (hash, _) = rest.split_first_chunk::<32>().ok_or(ArchiveError::Table)?;
-        let used = name
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(name.len());
+        let used = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
         let (used, fill) = name.split_at_checked(used).ok_or(ArchiveError::Table)?;
         let name = core::str::from_utf8(used).map_err(|_| ArchiveError::EntryName(index))?;
         if !is_name(name) || fill.iter().any(|byte| *byte != 0) {
@@ -169,10 +153,6 @@ impl ArchiveImage<'_> {
     /// # Errors
     /// [`ArchiveError::Hash`] if the boot medium is damaged.
     pub fn check(&self) -> Result<(), ArchiveError> {
-        if sha256(self.bytes) == *self.hash {
-            Ok(())
-        } else {
-            Err(ArchiveError::Hash(Name::new(self.name)))
-        }
+        if sha256(self.bytes) == *self.hash { Ok(()) } else { Err(ArchiveError::Hash(Name::new(self.name))) }
     }
 }

@@ -40,71 +40,40 @@ impl<'a> Elf<'a> {
     /// Finds the section table.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Refusal> {
         let header = FileHeader64::<LE>::parse(bytes).map_err(|_| Structure::Header)?;
-        if header.e_type(LE) != elf::ET_REL
-            || header.e_machine(LE) != elf::EM_X86_64
-            || !header.is_little_endian()
-        {
+        if header.e_type(LE) != elf::ET_REL || header.e_machine(LE) != elf::EM_X86_64 || !header.is_little_endian() {
             return Err(Refusal::NotRelocatable);
         }
         // More would be counted in the first section header instead.
-        if !(1..=MAX_SECTIONS).contains(&usize::from(header.e_shnum(LE))) || header.e_phnum(LE) != 0
-        {
+        if !(1..=MAX_SECTIONS).contains(&usize::from(header.e_shnum(LE))) || header.e_phnum(LE) != 0 {
             return Err(Structure::Sections.into());
         }
-        let headers = header
-            .section_headers(LE, bytes)
-            .map_err(|_| Structure::Sections)?;
-        let names = header
-            .section_strings_index(LE, bytes)
-            .map_err(|_| Structure::Names)?
-            .0;
-        Ok(Elf {
-            bytes,
-            headers,
-            names,
-        })
+        let headers = header.section_headers(LE, bytes).map_err(|_| Structure::Sections)?;
+        let names = header.section_strings_index(LE, bytes).map_err(|_| Structure::Names)?.0;
+        Ok(Elf { bytes, headers, names })
     }
 
     /// The sections in the order of the table, without the null entry.
     pub fn sections(self) -> impl Iterator<Item = Section<'a>> {
-        self.headers
-            .iter()
-            .enumerate()
-            .skip(1)
-            .map(move |(index, header)| Section {
-                index,
-                elf: self,
-                header,
-            })
+        self.headers.iter().enumerate().skip(1).map(move |(index, header)| Section { index, elf: self, header })
     }
 
     /// The section at a place in the table that is not the null entry.
     pub fn section(self, index: usize) -> Option<Section<'a>> {
         let header = self.headers.get(index).filter(|_| index != 0)?;
-        Some(Section {
-            index,
-            elf: self,
-            header,
-        })
+        Some(Section { index, elf: self, header })
     }
 }
 
 impl<'a> Section<'a> {
     /// The name, as bytes that are not yet known to be text.
     pub fn raw_name(&self) -> Result<&'a [u8], Refusal> {
-        let names = self
-            .elf
-            .section(self.elf.names)
-            .ok_or(Structure::Names)?
-            .data()?;
+        let names = self.elf.section(self.elf.names).ok_or(Structure::Names)?.data()?;
         string(names, self.header.sh_name(LE))
     }
 
     /// The name for a refusal.
     pub fn name(&self) -> Name {
-        self.raw_name()
-            .map(Name::from_bytes)
-            .unwrap_or(Name::new("?"))
+        self.raw_name().map(Name::from_bytes).unwrap_or(Name::new("?"))
     }
 
     pub fn kind(&self) -> elf::SectionType {
@@ -144,10 +113,7 @@ impl<'a> Section<'a> {
         if self.kind() == elf::SHT_NOBITS {
             return Ok(&[]);
         }
-        self.elf
-            .bytes
-            .read_bytes_at(self.offset(), self.size())
-            .map_err(|()| Structure::Sections.into())
+        self.elf.bytes.read_bytes_at(self.offset(), self.size()).map_err(|()| Structure::Sections.into())
     }
 
     /// The bytes as a table of fixed entries.
@@ -162,7 +128,5 @@ impl<'a> Section<'a> {
 /// The zero-terminated string at `offset` of a table of names.
 pub(crate) fn string(table: &[u8], offset: u32) -> Result<&[u8], Refusal> {
     let rest = table.get(offset as usize..).ok_or(Structure::Names)?;
-    CStr::from_bytes_until_nul(rest)
-        .map(CStr::to_bytes)
-        .map_err(|_| Structure::Names.into())
+    CStr::from_bytes_until_nul(rest).map(CStr::to_bytes).map_err(|_| Structure::Names.into())
 }

@@ -59,20 +59,12 @@ impl<'a> VerifiedImage<'a> {
         let start = rodata.end.next_multiple_of(PAGE);
         let data = region(start, self.bss_offset() + size(Place::Bss));
         let pages = data.end.div_ceil(PAGE);
-        Layout {
-            text,
-            rodata,
-            data,
-            pages,
-        }
+        Layout { text, rodata, data, pages }
     }
 
     /// Where the zeroed variables start in the data region.
     fn bss_offset(&self) -> u64 {
-        self.parts
-            .part(Place::Data)
-            .size
-            .next_multiple_of(self.parts.part(Place::Bss).alignment)
+        self.parts.part(Place::Data).size.next_multiple_of(self.parts.part(Place::Bss).alignment)
     }
 
     /// The offset of a part from the image's base.
@@ -108,9 +100,7 @@ impl<'a> VerifiedImage<'a> {
         for place in Place::ALL {
             let start = self.offset(&layout, place);
             let part = self.parts.part(place);
-            slice(out, start, part.bytes.len() as u64)
-                .ok_or(Refusal::Buffer)?
-                .copy_from_slice(part.bytes);
+            slice(out, start, part.bytes.len() as u64).ok_or(Refusal::Buffer)?.copy_from_slice(part.bytes);
         }
         for (place, entries) in self.relocations.iter() {
             let part = self.parts.part(place);
@@ -123,21 +113,15 @@ impl<'a> VerifiedImage<'a> {
                 let section = place.name();
                 let symbol = match self.symbols.target(step.symbol, &self.parts) {
                     None => {
-                        return Err(Refusal::RelocationSymbol {
-                            section,
-                            offset: step.offset,
-                        });
+                        return Err(Refusal::RelocationSymbol { section, offset: step.offset });
                     }
                     Some(Target::Here(place, value)) => base + self.offset(&layout, place) + value,
-                    Some(Target::Import(name)) => resolve(name).ok_or(Refusal::Unresolved {
-                        symbol: crate::Name::new(name),
-                    })?,
+                    Some(Target::Import(name)) => {
+                        resolve(name).ok_or(Refusal::Unresolved { symbol: crate::Name::new(name) })?
+                    }
                 };
                 step.apply(bytes, symbol, base + start + step.offset)
-                    .ok_or(Refusal::RelocationOverflow {
-                        section,
-                        offset: step.offset,
-                    })?;
+                    .ok_or(Refusal::RelocationOverflow { section, offset: step.offset })?;
             }
         }
         let at = |range: &Range<u64>| base + range.start..base + range.end;

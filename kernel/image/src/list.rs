@@ -24,10 +24,7 @@ impl<T> Copy for List<'_, T> {}
 impl<'a, T: Deserialize<'a>> List<'a, T> {
     /// The list whose items are encoded one after another in `bytes`.
     pub fn from_encoded(bytes: &'a [u8]) -> Self {
-        List {
-            bytes,
-            item: PhantomData,
-        }
+        List { bytes, item: PhantomData }
     }
 
     /// The items in order. Ends early at an item that does not decode, which a list in a
@@ -76,9 +73,6 @@ impl<T> Serialize for List<'_, T> {
 impl<'de: 'a, 'a, T> Deserialize<'de> for List<'a, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = <&'de [u8]>::deserialize(deserializer)?;
-        Ok(List {
-            bytes,
-            item: PhantomData,
-        })
+        Ok(List { bytes, item: PhantomData })
     }
 }

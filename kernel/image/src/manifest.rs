@@ -103,21 +103,15 @@ impl<'a> Manifest<'a> {
     /// # Errors
     /// [`Refusal::SectionHash`] naming the manifest if it is damaged, else what is wrong with it.
     pub fn decode(section: &'a [u8]) -> Result<Self, Refusal> {
-        let (encoded, hash) = section
-            .split_last_chunk::<32>()
-            .ok_or(Structure::Manifest)?;
+        let (encoded, hash) = section.split_last_chunk::<32>().ok_or(Structure::Manifest)?;
         if sha256(encoded) != *hash {
-            return Err(Refusal::SectionHash {
-                section: Name::new(SECTION),
-            });
+            return Err(Refusal::SectionHash { section: Name::new(SECTION) });
         }
-        let (format, _) =
-            postcard::take_from_bytes::<u16>(encoded).map_err(|_| Structure::Manifest)?;
+        let (format, _) = postcard::take_from_bytes::<u16>(encoded).map_err(|_| Structure::Manifest)?;
         if format != MANIFEST_FORMAT {
             return Err(Refusal::ManifestFormat { found: format });
         }
-        let (manifest, rest) =
-            postcard::take_from_bytes::<Manifest<'a>>(encoded).map_err(|_| Structure::Manifest)?;
+        let (manifest, rest) = postcard::take_from_bytes::<Manifest<'a>>(encoded).map_err(|_| Structure::Manifest)?;
         let lists = manifest.labels.check()
             && manifest.schemas_readable.check()
             && manifest.demands.check()
@@ -133,13 +127,7 @@ impl<'a> Manifest<'a> {
     pub fn heap(&self) -> u64 {
         self.demands
             .iter()
-            .find_map(|demand| {
-                if let Demand::Heap(bytes) = demand {
-                    Some(bytes)
-                } else {
-                    None
-                }
-            })
+            .find_map(|demand| if let Demand::Heap(bytes) = demand { Some(bytes) } else { None })
             .unwrap_or(0)
     }
 
@@ -147,13 +135,7 @@ impl<'a> Manifest<'a> {
     pub fn stack(&self) -> u64 {
         self.demands
             .iter()
-            .find_map(|demand| {
-                if let Demand::Stack(bytes) = demand {
-                    Some(bytes)
-                } else {
-                    None
-                }
-            })
+            .find_map(|demand| if let Demand::Stack(bytes) = demand { Some(bytes) } else { None })
             .unwrap_or(0)
     }
 
@@ -161,21 +143,12 @@ impl<'a> Manifest<'a> {
     pub fn slots(&self) -> u32 {
         self.demands
             .iter()
-            .find_map(|demand| {
-                if let Demand::Slots(count) = demand {
-                    Some(count)
-                } else {
-                    None
-                }
-            })
+            .find_map(|demand| if let Demand::Slots(count) = demand { Some(count) } else { None })
             .unwrap_or(0)
     }
 }
 
 /// True for what may name a cell: 1 to 32 of `a-z`, `0-9` and `_`.
 pub(crate) fn is_name(name: &str) -> bool {
-    (1..=32).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    (1..=32).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }

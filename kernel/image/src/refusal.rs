@@ -35,10 +35,7 @@ impl Name {
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        let kept = self
-            .bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default();
+        let kept = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
         core::str::from_utf8(kept).unwrap_or("?")
     }
 }
@@ -249,43 +246,25 @@ impl fmt::Display for Refusal {
                 write!(f, "the trailer is of format {found}; {REBUILD}")
             }
             Refusal::WrongKey { key_id } => {
-                write!(
-                    f,
-                    "signed by the key {:016x}, which this kernel does not trust; ",
-                    u64::from_be_bytes(key_id)
-                )?;
+                write!(f, "signed by the key {:016x}, which this kernel does not trust; ", u64::from_be_bytes(key_id))?;
                 write!(f, "build kernel and cell with the same signing key")
             }
-            Refusal::Signature => write!(
-                f,
-                "the signature does not match the bytes; copy the image again or rebuild it"
-            ),
-            Refusal::Structure(part) => write!(
-                f,
-                "{} of the file does not hold together; {REBUILD}",
-                part.noun()
-            ),
+            Refusal::Signature => {
+                write!(f, "the signature does not match the bytes; copy the image again or rebuild it")
+            }
+            Refusal::Structure(part) => write!(f, "{} of the file does not hold together; {REBUILD}", part.noun()),
             Refusal::NotRelocatable => write!(f, "not an x86-64 relocatable object; {REBUILD}"),
             Refusal::ManifestFormat { found } => {
                 write!(f, "the manifest is of format {found}; {REBUILD}")
             }
             Refusal::KernelAbi { found, expected } => {
-                write!(
-                    f,
-                    "built for kernel functions {found:016x}, this kernel has {expected:016x}; {REBUILD}"
-                )
+                write!(f, "built for kernel functions {found:016x}, this kernel has {expected:016x}; {REBUILD}")
             }
             Refusal::SectionHash { section } => {
-                write!(
-                    f,
-                    "section {section} is not what the manifest describes; copy the image again or rebuild it"
-                )
+                write!(f, "section {section} is not what the manifest describes; copy the image again or rebuild it")
             }
             Refusal::SectionRecord { section } => {
-                write!(
-                    f,
-                    "section {section} has another name, size or flags than in the manifest; {REBUILD}"
-                )
+                write!(f, "section {section} has another name, size or flags than in the manifest; {REBUILD}")
             }
             Refusal::ForbiddenSection { section } => {
                 write!(f, "section {section} may not be in an image; {REBUILD}")
@@ -297,92 +276,55 @@ impl fmt::Display for Refusal {
                 write!(f, "section {section} is missing; {REBUILD}")
             }
             Refusal::SectionKind { section } => {
-                write!(
-                    f,
-                    "section {section} has a type, flags, alignment or address of another; {REBUILD}"
-                )
+                write!(f, "section {section} has a type, flags, alignment or address of another; {REBUILD}")
             }
             Refusal::WritableAndExecutable { section } => {
-                write!(
-                    f,
-                    "section {section} is writable and executable; separate its code from its data"
-                )
+                write!(f, "section {section} is writable and executable; separate its code from its data")
             }
-            Refusal::ThreadLocal { name } => write!(
-                f,
-                "{name} is thread-local; a cell has none: use a local variable"
-            ),
+            Refusal::ThreadLocal { name } => write!(f, "{name} is thread-local; a cell has none: use a local variable"),
             Refusal::InitArray { section } => {
-                write!(
-                    f,
-                    "section {section} runs code before the entry; call it from the cell's main instead"
-                )
+                write!(f, "section {section} runs code before the entry; call it from the cell's main instead")
             }
             Refusal::Weak { symbol } => write!(f, "symbol {symbol} is weak; {REBUILD}"),
             Refusal::Common { symbol } => write!(f, "symbol {symbol} is common; {REBUILD}"),
             Refusal::IndirectFunction { symbol } => {
                 write!(f, "symbol {symbol} is an indirect function; {REBUILD}")
             }
-            Refusal::SymbolKind { symbol } => write!(
-                f,
-                "symbol {symbol} has an unknown binding or type; {REBUILD}"
-            ),
+            Refusal::SymbolKind { symbol } => write!(f, "symbol {symbol} has an unknown binding or type; {REBUILD}"),
             Refusal::SymbolSection { symbol } => {
                 write!(f, "symbol {symbol} is in no loaded section; {REBUILD}")
             }
-            Refusal::SymbolBounds { symbol } => write!(
-                f,
-                "symbol {symbol} is beyond the end of its section; {REBUILD}"
-            ),
+            Refusal::SymbolBounds { symbol } => {
+                write!(f, "symbol {symbol} is beyond the end of its section; {REBUILD}")
+            }
             Refusal::ForbiddenImport { symbol } => {
-                write!(
-                    f,
-                    "{symbol} is not a kernel function that cells may import; see cells/abi/src/kernel.rs"
-                )
+                write!(f, "{symbol} is not a kernel function that cells may import; see cells/abi/src/kernel.rs")
             }
             Refusal::ExtraGlobal { symbol } => {
                 write!(f, "symbol {symbol} is global besides the entry; {REBUILD}")
             }
-            Refusal::Entry => write!(
-                f,
-                "telos_cell_entry is missing or is no function in .text; {REBUILD}"
-            ),
-            Refusal::RelocationKind {
-                section,
-                offset,
-                kind,
-            } => {
+            Refusal::Entry => write!(f, "telos_cell_entry is missing or is no function in .text; {REBUILD}"),
+            Refusal::RelocationKind { section, offset, kind } => {
                 write!(
                     f,
                     "{section}+{offset:#x} has a relocation of kind {kind}; only 64, 32, 32S, PC32 and PLT32 are applied"
                 )
             }
             Refusal::RelocationBounds { section, offset } => {
-                write!(
-                    f,
-                    "a relocation at {section}+{offset:#x} is outside of the section; {REBUILD}"
-                )
+                write!(f, "a relocation at {section}+{offset:#x} is outside of the section; {REBUILD}")
             }
             Refusal::RelocationSymbol { section, offset } => {
-                write!(
-                    f,
-                    "the relocation at {section}+{offset:#x} has no symbol; {REBUILD}"
-                )
+                write!(f, "the relocation at {section}+{offset:#x} has no symbol; {REBUILD}")
             }
             Refusal::RelocationOverflow { section, offset } => {
-                write!(
-                    f,
-                    "the relocation at {section}+{offset:#x} does not fit; load the cell into the top 2 GiB"
-                )
+                write!(f, "the relocation at {section}+{offset:#x} does not fit; load the cell into the top 2 GiB")
             }
-            Refusal::Unresolved { symbol } => write!(
-                f,
-                "the kernel gives {symbol} no address; this is a bug in the kernel"
-            ),
-            Refusal::Buffer => write!(
-                f,
-                "the buffer is shorter than the layout or not at a page; this is a bug in the loader"
-            ),
+            Refusal::Unresolved { symbol } => {
+                write!(f, "the kernel gives {symbol} no address; this is a bug in the kernel")
+            }
+            Refusal::Buffer => {
+                write!(f, "the buffer is shorter than the layout or not at a page; this is a bug in the loader")
+            }
         }
     }
 }

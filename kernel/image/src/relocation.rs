@@ -34,11 +34,7 @@ impl Kind {
             elf::R_X86_64_32 => Ok(Some(Kind::Absolute32)),
             elf::R_X86_64_32S => Ok(Some(Kind::Absolute32Signed)),
             elf::R_X86_64_PC32 | elf::R_X86_64_PLT32 => Ok(Some(Kind::Relative32)),
-            other => Err(Refusal::RelocationKind {
-                section,
-                offset: entry.r_offset(LE),
-                kind: other.0,
-            }),
+            other => Err(Refusal::RelocationKind { section, offset: entry.r_offset(LE), kind: other.0 }),
         }
     }
 
@@ -62,18 +58,10 @@ pub(crate) fn step(entry: &Relocation, section: Name, size: u64) -> Result<Optio
         return Ok(None);
     };
     let offset = entry.r_offset(LE);
-    if offset
-        .checked_add(kind.width())
-        .is_none_or(|end| end > size)
-    {
+    if offset.checked_add(kind.width()).is_none_or(|end| end > size) {
         return Err(Refusal::RelocationBounds { section, offset });
     }
-    Ok(Some(Step {
-        kind,
-        offset,
-        symbol: entry.r_sym(LE, false),
-        addend: entry.r_addend(LE),
-    }))
+    Ok(Some(Step { kind, offset, symbol: entry.r_sym(LE, false), addend: entry.r_addend(LE) }))
 }
 
 /// Checks every relocation of a section.
@@ -89,10 +77,7 @@ pub(crate) fn check<'a>(
             continue;
         };
         if symbols.target(step.symbol, parts).is_none() {
-            return Err(Refusal::RelocationSymbol {
-                section,
-                offset: step.offset,
-            });
+            return Err(Refusal::RelocationSymbol { section, offset: step.offset });
         }
     }
     Ok(())
@@ -124,15 +109,11 @@ impl Step {
                 &narrow
             }
             Kind::Relative32 => {
-                narrow = i32::try_from(absolute - i128::from(place))
-                    .ok()?
-                    .to_le_bytes();
+                narrow = i32::try_from(absolute - i128::from(place)).ok()?.to_le_bytes();
                 &narrow
             }
         };
-        bytes
-            .get_mut(start..start.checked_add(value.len())?)?
-            .copy_from_slice(value);
+        bytes.get_mut(start..start.checked_add(value.len())?)?.copy_from_slice(value);
         Some(())
     }
 }

@@ -51,9 +51,7 @@ impl<'a> Symbols<'a> {
                     return Err(Refusal::ForbiddenImport { symbol: name });
                 }
             } else {
-                let place = parts
-                    .place(usize::from(section.0))
-                    .ok_or(Refusal::SymbolSection { symbol: name })?;
+                let place = parts.place(usize::from(section.0)).ok_or(Refusal::SymbolSection { symbol: name })?;
                 let end = symbol.st_value(LE).checked_add(symbol.st_size(LE));
                 if end.is_none_or(|end| end > parts.part(place).size) {
                     return Err(Refusal::SymbolBounds { symbol: name });
@@ -63,10 +61,7 @@ impl<'a> Symbols<'a> {
                         return Err(Refusal::ExtraGlobal { symbol: name });
                     }
                     // One past the end is in bounds for a symbol, but no place to start at.
-                    if place != Place::Text
-                        || kind != elf::STT_FUNC
-                        || symbol.st_value(LE) >= parts.part(place).size
-                    {
+                    if place != Place::Text || kind != elf::STT_FUNC || symbol.st_value(LE) >= parts.part(place).size {
                         return Err(Refusal::Entry);
                     }
                     entry = Some(symbol.st_value(LE));
@@ -84,13 +79,9 @@ impl<'a> Symbols<'a> {
             return None;
         }
         if section == elf::SHN_UNDEF {
-            return core::str::from_utf8(self.raw_name(symbol).ok()?)
-                .ok()
-                .map(Target::Import);
+            return core::str::from_utf8(self.raw_name(symbol).ok()?).ok().map(Target::Import);
         }
-        parts
-            .place(usize::from(section.0))
-            .map(|place| Target::Here(place, symbol.st_value(LE)))
+        parts.place(usize::from(section.0)).map(|place| Target::Here(place, symbol.st_value(LE)))
     }
 
     /// The function that holds an offset in `.text`, with the distance from its start.

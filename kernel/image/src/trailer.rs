@@ -36,35 +36,9 @@ impl Trailer {
     /// # Errors
     /// [`Refusal::Unsigned`] if there is no trailer, [`Refusal::TrailerFormat`] if it is of another format.
     pub fn split(file: &[u8]) -> Result<(&[u8], &[u8], Trailer), Refusal> {
-        let (object, bytes) = file
-            .split_last_chunk::<TRAILER_LENGTH>()
-            .ok_or(Refusal::Unsigned)?;
-        let (fields, signature) = bytes
-            .split_first_chunk::<SIGNED>()
-            .ok_or(Structure::Header)?;
-        let [
-            m0,
-            m1,
-            m2,
-            m3,
-            m4,
-            m5,
-            m6,
-            m7,
-            f0,
-            f1,
-            f2,
-            f3,
-            o0,
-            o1,
-            o2,
-            o3,
-            l0,
-            l1,
-            l2,
-            l3,
-            key_id @ ..,
-        ] = *fields;
+        let (object, bytes) = file.split_last_chunk::<TRAILER_LENGTH>().ok_or(Refusal::Unsigned)?;
+        let (fields, signature) = bytes.split_first_chunk::<SIGNED>().ok_or(Structure::Header)?;
+        let [m0, m1, m2, m3, m4, m5, m6, m7, f0, f1, f2, f3, o0, o1, o2, o3, l0, l1, l2, l3, key_id @ ..] = *fields;
         if [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
             return Err(Refusal::Unsigned);
         }
@@ -84,11 +58,7 @@ impl Trailer {
 
     /// The fields before the signature, as they stand in a file.
     #[cfg(any(test, feature = "write"))]
-    pub fn signed_fields(
-        manifest_offset: u32,
-        manifest_length: u32,
-        key_id: [u8; 8],
-    ) -> [u8; SIGNED] {
+    pub fn signed_fields(manifest_offset: u32, manifest_length: u32, key_id: [u8; 8]) -> [u8; SIGNED] {
         let mut fields = [0; SIGNED];
         fields[..8].copy_from_slice(&MAGIC);
         fields[8..12].copy_from_slice(&TRAILER_FORMAT.to_le_bytes());

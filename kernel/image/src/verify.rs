@@ -74,12 +74,7 @@ pub(crate) struct Part<'a> {
     pub alignment: u64,
 }
 
-const NO_PART: Part<'_> = Part {
-    index: 0,
-    bytes: &[],
-    size: 0,
-    alignment: 1,
-};
+const NO_PART: Part<'_> = Part { index: 0, bytes: &[], size: 0, alignment: 1 };
 
 /// The four parts that are loaded.
 #[derive(Clone, Copy)]
@@ -108,9 +103,7 @@ impl<'a> Parts<'a> {
 
     /// The part that a place in the section table became.
     pub fn place(&self, index: usize) -> Option<Place> {
-        Place::ALL
-            .into_iter()
-            .find(|place| index != 0 && self.part(*place).index == index)
+        Place::ALL.into_iter().find(|place| index != 0 && self.part(*place).index == index)
     }
 }
 
@@ -124,12 +117,7 @@ pub(crate) struct Relocations<'a> {
 
 impl<'a> Relocations<'a> {
     pub fn iter(&self) -> impl Iterator<Item = (Place, &'a [Relocation])> {
-        [
-            (Place::Text, self.text),
-            (Place::Rodata, self.rodata),
-            (Place::Data, self.data),
-        ]
-        .into_iter()
+        [(Place::Text, self.text), (Place::Rodata, self.rodata), (Place::Data, self.data)].into_iter()
     }
 }
 
@@ -146,9 +134,7 @@ pub struct VerifiedImage<'a> {
 
 impl core::fmt::Debug for VerifiedImage<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("VerifiedImage")
-            .field("manifest", &self.manifest)
-            .finish_non_exhaustive()
+        f.debug_struct("VerifiedImage").field("manifest", &self.manifest).finish_non_exhaustive()
     }
 }
 
@@ -184,16 +170,10 @@ pub fn verify<'a>(file: &'a [u8], trust: &Trust<'_>) -> Result<VerifiedImage<'a>
     check_hashes(elf, &manifest, &trailer)?;
     check_signature(signed, &trailer, &trust.key)?;
     if manifest.kernel_abi != trust.kernel_abi {
-        return Err(Refusal::KernelAbi {
-            found: manifest.kernel_abi,
-            expected: trust.kernel_abi,
-        });
+        return Err(Refusal::KernelAbi { found: manifest.kernel_abi, expected: trust.kernel_abi });
     }
     let tables = sort_sections(elf, &trailer)?;
-    let memory: u64 = Place::ALL
-        .into_iter()
-        .map(|place| tables.parts.part(place).size.next_multiple_of(PAGE))
-        .sum();
+    let memory: u64 = Place::ALL.into_iter().map(|place| tables.parts.part(place).size.next_multiple_of(PAGE)).sum();
     if memory > MAX_IMAGE {
         return Err(Refusal::TooLarge);
     }
@@ -201,49 +181,27 @@ pub fn verify<'a>(file: &'a [u8], trust: &Trust<'_>) -> Result<VerifiedImage<'a>
     let entry = symbols.check(&tables.parts, trust.imports)?;
     let relocations = tables.relocations(elf)?;
     for (place, entries) in relocations.iter() {
-        relocation::check(
-            entries,
-            place.name(),
-            tables.parts.part(place).size,
-            &symbols,
-            &tables.parts,
-        )?;
+        relocation::check(entries, place.name(), tables.parts.part(place).size, &symbols, &tables.parts)?;
     }
-    Ok(VerifiedImage {
-        manifest,
-        hash: sha256(file),
-        parts: tables.parts,
-        symbols,
-        relocations,
-        entry,
-    })
+    Ok(VerifiedImage { manifest, hash: sha256(file), parts: tables.parts, symbols, relocations, entry })
 }
 
 fn read_manifest<'a>(object: &'a [u8], trailer: &Trailer) -> Result<Manifest<'a>, Refusal> {
     let start = trailer.manifest_offset as usize;
-    let end = start
-        .checked_add(trailer.manifest_length as usize)
-        .ok_or(Structure::Manifest)?;
+    let end = start.checked_add(trailer.manifest_length as usize).ok_or(Structure::Manifest)?;
     Manifest::decode(object.get(start..end).ok_or(Structure::Manifest)?)
 }
 
 /// Compares every section except the manifest with its record. Names come from the manifest, since the table of names
 /// may be what is damaged.
 fn check_hashes(elf: Elf<'_>, manifest: &Manifest<'_>, trailer: &Trailer) -> Result<(), Refusal> {
-    let others = || {
-        elf.sections()
-            .filter(|section| !is_manifest(section, trailer))
-    };
-    if others().count() != manifest.sections.iter().count()
-        || others().count() + 1 != elf.sections().count()
-    {
+    let others = || elf.sections().filter(|section| !is_manifest(section, trailer));
+    if others().count() != manifest.sections.iter().count() || others().count() + 1 != elf.sections().count() {
         return Err(Structure::Sections.into());
     }
     for (section, record) in others().zip(manifest.sections.iter()) {
         if sha256(section.data()?) != record.hash {
-            return Err(Refusal::SectionHash {
-                section: Name::new(record.name),
-            });
+            return Err(Refusal::SectionHash { section: Name::new(record.name) });
         }
     }
     for (section, record) in others().zip(manifest.sections.iter()) {
@@ -251,9 +209,7 @@ fn check_hashes(elf: Elf<'_>, manifest: &Manifest<'_>, trailer: &Trailer) -> Res
             || section.size() != record.size
             || section.flags() != record.flags
         {
-            return Err(Refusal::SectionRecord {
-                section: Name::new(record.name),
-            });
+            return Err(Refusal::SectionRecord { section: Name::new(record.name) });
         }
     }
     Ok(())
@@ -268,14 +224,10 @@ fn is_manifest(section: &Section<'_>, trailer: &Trailer) -> bool {
 
 fn check_signature(signed: &[u8], trailer: &Trailer, key: &[u8; 32]) -> Result<(), Refusal> {
     if trailer.key_id != key_id(key) {
-        return Err(Refusal::WrongKey {
-            key_id: trailer.key_id,
-        });
+        return Err(Refusal::WrongKey { key_id: trailer.key_id });
     }
     let signature = ed25519_compact::Signature::new(trailer.signature);
-    ed25519_compact::PublicKey::new(*key)
-        .verify(signed, &signature)
-        .map_err(|_| Refusal::Signature)
+    ed25519_compact::PublicKey::new(*key).verify(signed, &signature).map_err(|_| Refusal::Signature)
 }
 
 /// Where each allowed section stands in the section table; 0 for one that is not there.
@@ -290,33 +242,21 @@ struct Tables<'a> {
 
 /// Sorts the sections by name and refuses those that no image may have.
 fn sort_sections<'a>(elf: Elf<'a>, trailer: &Trailer) -> Result<Tables<'a>, Refusal> {
-    let mut tables = Tables {
-        parts: Parts([NO_PART; 4]),
-        relocations: [0; 4],
-        manifest: 0,
-        symtab: 0,
-        strtab: 0,
-        shstrtab: 0,
-    };
+    let mut tables =
+        Tables { parts: Parts([NO_PART; 4]), relocations: [0; 4], manifest: 0, symtab: 0, strtab: 0, shstrtab: 0 };
     for section in elf.sections() {
         refuse_kind(&section)?;
         let name = section.raw_name()?;
-        if let Some(place) = Place::ALL
-            .into_iter()
-            .find(|place| place.section().as_bytes() == name)
-        {
+        if let Some(place) = Place::ALL.into_iter().find(|place| place.section().as_bytes() == name) {
             let part = tables.parts.part_mut(place);
             if part.index != 0 {
-                return Err(Refusal::DuplicateSection {
-                    section: section.name(),
-                });
+                return Err(Refusal::DuplicateSection { section: section.name() });
             }
             *part = read_part(&section, place)?;
             continue;
         }
-        let (slot, kind) = if let Some(place) = Place::ALL
-            .into_iter()
-            .find(|place| place.relocations().as_bytes() == name)
+        let (slot, kind) = if let Some(place) =
+            Place::ALL.into_iter().find(|place| place.relocations().as_bytes() == name)
         {
             (tables.relocations.get_mut(place as usize), elf::SHT_RELA)
         } else {
@@ -324,27 +264,19 @@ fn sort_sections<'a>(elf: Elf<'a>, trailer: &Trailer) -> Result<Tables<'a>, Refu
                 b".symtab" => (Some(&mut tables.symtab), elf::SHT_SYMTAB),
                 b".strtab" => (Some(&mut tables.strtab), elf::SHT_STRTAB),
                 b".shstrtab" => (Some(&mut tables.shstrtab), elf::SHT_STRTAB),
-                b".telos.manifest" if is_manifest(&section, trailer) => {
-                    (Some(&mut tables.manifest), elf::SHT_PROGBITS)
-                }
+                b".telos.manifest" if is_manifest(&section, trailer) => (Some(&mut tables.manifest), elf::SHT_PROGBITS),
                 _ => {
-                    return Err(Refusal::ForbiddenSection {
-                        section: section.name(),
-                    });
+                    return Err(Refusal::ForbiddenSection { section: section.name() });
                 }
             }
         };
         let slot = slot.ok_or(Structure::Sections)?;
         if *slot != 0 {
-            return Err(Refusal::DuplicateSection {
-                section: section.name(),
-            });
+            return Err(Refusal::DuplicateSection { section: section.name() });
         }
         // None of these is loaded.
         if section.kind() != kind || section.flags() & !elf::SHF_INFO_LINK.0 != 0 {
-            return Err(Refusal::SectionKind {
-                section: section.name(),
-            });
+            return Err(Refusal::SectionKind { section: section.name() });
         }
         *slot = section.index;
     }
@@ -355,9 +287,7 @@ fn sort_sections<'a>(elf: Elf<'a>, trailer: &Trailer) -> Result<Tables<'a>, Refu
         (tables.strtab, ".strtab"),
     ] {
         if found == 0 {
-            return Err(Refusal::MissingSection {
-                section: Name::new(name),
-            });
+            return Err(Refusal::MissingSection { section: Name::new(name) });
         }
     }
     Ok(tables)
@@ -369,10 +299,7 @@ fn refuse_kind(section: &Section<'_>) -> Result<(), Refusal> {
     if section.flags() & elf::SHF_TLS.0 != 0 {
         return Err(Refusal::ThreadLocal { name });
     }
-    if matches!(
-        section.kind(),
-        elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY
-    ) {
+    if matches!(section.kind(), elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY) {
         return Err(Refusal::InitArray { section: name });
     }
     let both = elf::SHF_WRITE.0 | elf::SHF_EXECINSTR.0;
@@ -395,19 +322,12 @@ fn read_part<'a>(section: &Section<'a>, place: Place) -> Result<Part<'a>, Refusa
     let alignment = section.alignment().max(1);
     let fits = alignment.is_power_of_two() && alignment <= PAGE && section.address() == 0;
     if section.kind() != kind || section.flags() != flags || !fits {
-        return Err(Refusal::SectionKind {
-            section: place.name(),
-        });
+        return Err(Refusal::SectionKind { section: place.name() });
     }
     if section.size() > MAX_IMAGE {
         return Err(Refusal::TooLarge);
     }
-    Ok(Part {
-        index: section.index,
-        bytes: section.data()?,
-        size: section.size(),
-        alignment,
-    })
+    Ok(Part { index: section.index, bytes: section.data()?, size: section.size(), alignment })
 }
 
 impl<'a> Tables<'a> {
@@ -417,10 +337,7 @@ impl<'a> Tables<'a> {
             return Err(Structure::Symbols.into());
         }
         let names = elf.section(self.strtab).ok_or(Structure::Names)?.data()?;
-        Ok(Symbols {
-            table: table.table(Structure::Symbols)?,
-            names,
-        })
+        Ok(Symbols { table: table.table(Structure::Symbols)?, names })
     }
 
     fn relocations(&self, elf: Elf<'a>) -> Result<Relocations<'a>, Refusal> {
@@ -430,25 +347,15 @@ impl<'a> Tables<'a> {
                 return Ok(&[]);
             };
             // The table must be for the part that its name says, and refer to the one symbol table.
-            if section.info() != self.parts.part(place).index
-                || section.info() == 0
-                || section.link() != self.symtab
-            {
+            if section.info() != self.parts.part(place).index || section.info() == 0 || section.link() != self.symtab {
                 return Err(Structure::Relocations.into());
             }
             section.table(Structure::Relocations)
         };
         // There are no bytes to change in a zeroed part.
         if !read(Place::Bss)?.is_empty() {
-            return Err(Refusal::RelocationBounds {
-                section: Place::Bss.name(),
-                offset: 0,
-            });
+            return Err(Refusal::RelocationBounds { section: Place::Bss.name(), offset: 0 });
         }
-        Ok(Relocations {
-            text: read(Place::Text)?,
-            rodata: read(Place::Rodata)?,
-            data: read(Place::Data)?,
-        })
+        Ok(Relocations { text: read(Place::Text)?, rodata: read(Place::Rodata)?, data: read(Place::Data)? })
     }
 }

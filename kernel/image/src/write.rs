@@ -69,33 +69,19 @@ pub fn manifest_size(object: &[u8], fields: &Fields<'_>) -> Result<usize, Refusa
 ///
 /// # Errors
 /// What does not hold together in the object, or [`Structure::Manifest`] if the section has another size.
-pub fn seal(
-    mut object: Vec<u8>,
-    fields: &Fields<'_>,
-    key: &SigningKey,
-) -> Result<Vec<u8>, Refusal> {
+pub fn seal(mut object: Vec<u8>, fields: &Fields<'_>, key: &SigningKey) -> Result<Vec<u8>, Refusal> {
     let (bytes, offset) = encode(&object, fields)?;
-    let section = Elf::parse(&object)?
-        .sections()
-        .find(is_manifest)
-        .map(|section| section.size());
+    let section = Elf::parse(&object)?.sections().find(is_manifest).map(|section| section.size());
     if section != Some(bytes.len() as u64) {
         return Err(Structure::Manifest.into());
     }
-    object
-        .get_mut(offset..offset + bytes.len())
-        .ok_or(Structure::Manifest)?
-        .copy_from_slice(&bytes);
+    object.get_mut(offset..offset + bytes.len()).ok_or(Structure::Manifest)?.copy_from_slice(&bytes);
     Ok(sign(object, offset, bytes.len(), key))
 }
 
 /// Appends the trailer to an object whose manifest stands at `offset`.
 pub fn sign(mut object: Vec<u8>, offset: usize, length: usize, key: &SigningKey) -> Vec<u8> {
-    object.extend_from_slice(&Trailer::signed_fields(
-        offset as u32,
-        length as u32,
-        key_id(&key.public()),
-    ));
+    object.extend_from_slice(&Trailer::signed_fields(offset as u32, length as u32, key_id(&key.public())));
     let signature = key.0.sk.sign(&object, None);
     object.extend_from_slice(&*signature);
     object
@@ -108,10 +94,7 @@ pub fn sign(mut object: Vec<u8>, offset: usize, length: usize, key: &SigningKey)
 /// [`Refusal::Unsigned`] or [`Refusal::TrailerFormat`] if the trailer is not whole.
 pub fn resign(file: &[u8], key: &SigningKey) -> Result<Vec<u8>, Refusal> {
     let (object, _, trailer) = Trailer::split(file)?;
-    let (start, length) = (
-        trailer.manifest_offset as usize,
-        trailer.manifest_length as usize,
-    );
+    let (start, length) = (trailer.manifest_offset as usize, trailer.manifest_length as usize);
     let mut object = object.to_vec();
     if let Some(manifest) = described_again(&object, start, length)
         && let Some(room) = object.get_mut(start..start.saturating_add(length))
@@ -135,66 +118,39 @@ pub fn described_abi(file: &[u8]) -> u64 {
 
 /// The manifest at `start` with records of the sections as they are.
 fn described_again(object: &[u8], start: usize, length: usize) -> Option<Vec<u8>> {
-    let (encoded, _) = object
-        .get(start..start.checked_add(length)?)?
-        .split_last_chunk::<32>()?;
+    let (encoded, _) = object.get(start..start.checked_add(length)?)?.split_last_chunk::<32>()?;
     let manifest: Manifest<'_> = postcard::from_bytes(encoded).ok()?;
-    let manifest_itself = |section: &Section<'_>| {
-        section.kind() == object::elf::SHT_PROGBITS && section.offset() == start as u64
-    };
-    let sections = Elf::parse(object)
-        .ok()?
-        .sections()
-        .filter(|section| !manifest_itself(section));
+    let manifest_itself =
+        |section: &Section<'_>| section.kind() == object::elf::SHT_PROGBITS && section.offset() == start as u64;
+    let sections = Elf::parse(object).ok()?.sections().filter(|section| !manifest_itself(section));
     let mut records = Vec::new();
     for (section, old) in sections.zip(manifest.sections.iter()) {
         let hash = section.data().map(sha256).unwrap_or(old.hash);
-        records.push(SectionRecord {
-            flags: section.flags(),
-            size: section.size(),
-            hash,
-            ..old
-        });
+        records.push(SectionRecord { flags: section.flags(), size: section.size(), hash, ..old });
     }
     let records = items(&records);
-    let manifest = Manifest {
-        sections: List::from_encoded(&records),
-        ..manifest
-    };
+    let manifest = Manifest { sections: List::from_encoded(&records), ..manifest };
     let mut bytes = postcard::to_allocvec(&manifest).ok()?;
     bytes.extend_from_slice(&sha256(&bytes));
     Some(bytes)
 }
 
 fn is_manifest(section: &Section<'_>) -> bool {
-    section
-        .raw_name()
-        .is_ok_and(|name| name == manifest::SECTION.as_bytes())
+    section.raw_name().is_ok_and(|name| name == manifest::SECTION.as_bytes())
 }
 
 /// The contents of the manifest's section, and where that section starts.
 fn encode(object: &[u8], fields: &Fields<'_>) -> Result<(Vec<u8>, usize), Refusal> {
     let elf = Elf::parse(object)?;
-    let missing = Refusal::MissingSection {
-        section: Name::new(manifest::SECTION),
-    };
+    let missing = Refusal::MissingSection { section: Name::new(manifest::SECTION) };
     let offset = elf.sections().find(is_manifest).ok_or(missing)?.offset() as usize;
     let mut sections = Vec::new();
     for section in elf.sections().filter(|section| !is_manifest(section)) {
         let name = core::str::from_utf8(section.raw_name()?).map_err(|_| Structure::Names)?;
         let hash = sha256(section.data()?);
-        sections.push(SectionRecord {
-            name,
-            flags: section.flags(),
-            size: section.size(),
-            hash,
-        });
+        sections.push(SectionRecord { name, flags: section.flags(), size: section.size(), hash });
     }
-    let (labels, readable, demands) = (
-        items(fields.labels),
-        items(fields.schemas_readable),
-        items(fields.demands),
-    );
+    let (labels, readable, demands) = (items(fields.labels), items(fields.schemas_readable), items(fields.demands));
     let (dependencies, sections) = (items(fields.dependencies), items(&sections));
     let manifest = Manifest {
         format: MANIFEST_FORMAT,
@@ -218,10 +174,7 @@ fn encode(object: &[u8], fields: &Fields<'_>) -> Result<(Vec<u8>, usize), Refusa
 
 fn items<T: Serialize>(items: &[T]) -> Vec<u8> {
     // Writing into a vector cannot fail.
-    items
-        .iter()
-        .flat_map(|item| postcard::to_allocvec(item).unwrap_or_default())
-        .collect()
+    items.iter().flat_map(|item| postcard::to_allocvec(item).unwrap_or_default()).collect()
 }
 
 /// Packs images, each with its cell's name, into a boot archive in the order given.

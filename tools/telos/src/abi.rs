@@ -33,20 +33,14 @@ pub fn kernel_abi(project: &Project) -> Result<KernelAbi> {
 }
 
 fn parse(source: &str) -> KernelAbi {
-    let tokens: Vec<&str> = scan::tokens(source)
-        .into_iter()
-        .map(|token| token.text)
-        .collect();
+    let tokens: Vec<&str> = scan::tokens(source).into_iter().map(|token| token.text).collect();
     let imports = tokens
         .iter()
         .zip(tokens.iter().skip(1))
         .filter(|(before, name)| **before == "fn" && name.starts_with("telos_k_"))
         .map(|(_, name)| String::from(*name))
         .collect();
-    KernelAbi {
-        hash: short_hash(tokens.join(" ").as_bytes()),
-        imports,
-    }
+    KernelAbi { hash: short_hash(tokens.join(" ").as_bytes()), imports }
 }
 
 /// The first eight bytes of the SHA-256, little endian.
@@ -61,8 +55,7 @@ mod tests {
 
     #[test]
     fn comments_do_not_change_the_hash() {
-        let plain =
-            parse("unsafe extern \"C\" { pub fn telos_k_call(a: u64); fn telos_k_exit(); }");
+        let plain = parse("unsafe extern \"C\" { pub fn telos_k_call(a: u64); fn telos_k_exit(); }");
         let said = parse(
             "// Words.\nunsafe extern \"C\" { /* fn telos_k_no */ pub fn telos_k_call(a: u64);\nfn telos_k_exit(); }",
         );
@@ -72,9 +65,6 @@ mod tests {
 
     #[test]
     fn another_argument_changes_the_hash() {
-        assert_ne!(
-            parse("fn telos_k_call(a: u64);").hash,
-            parse("fn telos_k_call(a: u32);").hash
-        );
+        assert_ne!(parse("fn telos_k_call(a: u64);").hash, parse("fn telos_k_call(a: u32);").hash);
     }
 }

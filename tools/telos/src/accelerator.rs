@@ -29,12 +29,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 pub fn choose(cache: &Path) -> Accelerator {
     static CHOICE: OnceLock<Accelerator> = OnceLock::new();
     *CHOICE.get_or_init(|| {
-        if OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/kvm")
-            .is_err()
-        {
+        if OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
             return Accelerator::Software;
         }
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -48,11 +43,7 @@ pub fn choose(cache: &Path) -> Accelerator {
         let works = probe(&cache.join("accelerator.img"));
         // Without the file the next run asks again.
         let _ = write(&file, if works { &yes } else { &no }.as_bytes());
-        if works {
-            Accelerator::Kvm
-        } else {
-            Accelerator::Software
-        }
+        if works { Accelerator::Kvm } else { Accelerator::Software }
     })
 }
 
@@ -68,24 +59,10 @@ fn probe(image: &Path) -> bool {
         return false;
     }
     let mut command = Command::new("qemu-system-x86_64");
-    command.args([
-        "-machine", "pc", "-accel", "kvm", "-cpu", "max", "-nic", "none", "-display", "none",
-    ]);
-    command.args([
-        "-monitor",
-        "none",
-        "-device",
-        "isa-debug-exit,iobase=0xf4,iosize=4",
-        "-drive",
-    ]);
-    command.arg(format!(
-        "if=ide,format=raw,file={}",
-        image.display().to_string().replace(',', ",,")
-    ));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.args(["-machine", "pc", "-accel", "kvm", "-cpu", "max", "-nic", "none", "-display", "none"]);
+    command.args(["-monitor", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-drive"]);
+    command.arg(format!("if=ide,format=raw,file={}", image.display().to_string().replace(',', ",,")));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let Ok(mut child) = command.spawn() else {
         return false;
     };

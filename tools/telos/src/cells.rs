@@ -52,56 +52,21 @@ pub fn build(project: &Project) -> Result<()> {
             files.push((cell.name.as_str(), file));
         }
     }
-    let images: Vec<(&str, &[u8])> = files
-        .iter()
-        .map(|(name, file)| (*name, file.as_slice()))
-        .collect();
+    let images: Vec<(&str, &[u8])> = files.iter().map(|(name, file)| (*name, file.as_slice())).collect();
     write(&project.build.join("cells.archive"), &pack(&images))
 }
 
 impl Builder<'_> {
     /// One cell: its file, as written to `build/cells`.
-    fn build(
-        &self,
-        cell: &Cell,
-        workspace: &Workspace,
-        dependencies: &[Package],
-    ) -> Result<Vec<u8>> {
-        let folder = self
-            .project
-            .target
-            .join("cells")
-            .join("objects")
-            .join(&cell.name);
-        let object = CellObject::link(
-            self.project,
-            &workspace.library(&cell.name),
-            &cell.name,
-            &folder,
-        )?;
+    fn build(&self, cell: &Cell, workspace: &Workspace, dependencies: &[Package]) -> Result<Vec<u8>> {
+        let folder = self.project.target.join("cells").join("objects").join(&cell.name);
+        let object = CellObject::link(self.project, &workspace.library(&cell.name), &cell.name, &folder)?;
         let package = package(self.project, &cell.path)?;
-        let labels: Vec<Label> = object
-            .labels
-            .iter()
-            .map(|&(label, signature)| Label { label, signature })
-            .collect();
-        let mut demands = vec![
-            Demand::Heap(cell.heap),
-            Demand::Stack(cell.stack),
-            Demand::Slots(cell.slots),
-        ];
-        demands.extend(
-            cell.capabilities
-                .iter()
-                .map(|name| Demand::Capability(name)),
-        );
-        let dependencies: Vec<Dependency<'_>> = dependencies
-            .iter()
-            .map(|package| Dependency {
-                name: &package.name,
-                version: &package.version,
-            })
-            .collect();
+        let labels: Vec<Label> = object.labels.iter().map(|&(label, signature)| Label { label, signature }).collect();
+        let mut demands = vec![Demand::Heap(cell.heap), Demand::Stack(cell.stack), Demand::Slots(cell.slots)];
+        demands.extend(cell.capabilities.iter().map(|name| Demand::Capability(name)));
+        let dependencies: Vec<Dependency<'_>> =
+            dependencies.iter().map(|package| Dependency { name: &package.name, version: &package.version }).collect();
         let fields = Fields {
             name: &cell.name,
             version: &package.version,
@@ -116,40 +81,18 @@ impl Builder<'_> {
             dependencies: &dependencies,
         };
         // Everything that can make a difference, except the build number.
-        let identity = format!(
-            "{} {fields:?} {}",
-            hex(&sha256(&object.bytes)),
-            hex(&self.key.public())
-        );
-        let path = self
-            .project
-            .build
-            .join("cells")
-            .join(format!("{}.cell", cell.name));
+        let identity = format!("{} {fields:?} {}", hex(&sha256(&object.bytes)), hex(&self.key.public()));
+        let path = self.project.build.join("cells").join(format!("{}.cell", cell.name));
         let record = folder.join("identity");
         let old = fs::read(&path).ok();
         let same = fs::read_to_string(&record).is_ok_and(|text| text == identity);
-        if let Some(old) = old
-            .as_deref()
-            .filter(|old| same && self.verify(old).is_ok())
-        {
+        if let Some(old) = old.as_deref().filter(|old| same && self.verify(old).is_ok()) {
             return Ok(old.to_vec());
         }
-        let previous = old
-            .as_deref()
-            .and_then(|old| self.verify(old).ok())
-            .map_or(0, |image| image.manifest().build);
-        let fields = Fields {
-            build: next_build(previous),
-            ..fields
-        };
+        let previous = old.as_deref().and_then(|old| self.verify(old).ok()).map_or(0, |image| image.manifest().build);
+        let fields = Fields { build: next_build(previous), ..fields };
         let file = self.sign(&object, &fields)?;
-        self.verify(&file).map_err(|refusal| {
-            Failure(format!(
-                "the cell {} would be refused: {refusal}",
-                cell.name
-            ))
-        })?;
+        self.verify(&file).map_err(|refusal| Failure(format!("the cell {} would be refused: {refusal}", cell.name)))?;
         write(&path, &file)?;
         write(&record, identity.as_bytes())?;
         Ok(file)
@@ -164,22 +107,13 @@ impl Builder<'_> {
     /// Asks what the kernel would ask.
     fn verify<'f>(&self, file: &'f [u8]) -> std::result::Result<VerifiedImage<'f>, image::Refusal> {
         let imports: Vec<&str> = self.abi.imports.iter().map(String::as_str).collect();
-        verify(
-            file,
-            &Trust {
-                key: self.key.public(),
-                kernel_abi: self.abi.hash,
-                imports: &imports,
-            },
-        )
+        verify(file, &Trust { key: self.key.public(), kernel_abi: self.abi.hash, imports: &imports })
     }
 }
 
 /// A build number above the previous one, also when the record of the previous one is gone: seconds since 1970.
 fn next_build(previous: u64) -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     now.max(previous.saturating_add(1))
 }
 
@@ -192,17 +126,8 @@ pub fn show(project: &Project, name: &str) -> Result<()> {
     let file = read(&path)?;
     let abi = kernel_abi(project)?;
     let imports: Vec<&str> = abi.imports.iter().map(String::as_str).collect();
-    let trust = Trust {
-        key: sign::key()?.public(),
-        kernel_abi: abi.hash,
-        imports: &imports,
-    };
+    let trust = Trust { key: sign::key()?.public(), kernel_abi: abi.hash, imports: &imports };
     let image = verify(&file, &trust).context(path.display())?;
-    println!(
-        "{:#?}\n{:#?}\nhash {}",
-        image.manifest(),
-        image.layout(),
-        hex(image.hash())
-    );
+    println!("{:#?}\n{:#?}\nhash {}", image.manifest(), image.layout(), hex(image.hash()));
     Ok(())
 }

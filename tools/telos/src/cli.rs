@@ -39,25 +39,15 @@ pub struct Settings {
 impl Settings {
     fn read() -> Result<Settings> {
         let timeout = match env::var("TIMEOUT").ok().filter(|text| !text.is_empty()) {
-            Some(text) => Some(Duration::from_secs(
-                text.parse()
-                    .context("TIMEOUT must be a number of seconds")?,
-            )),
+            Some(text) => Some(Duration::from_secs(text.parse().context("TIMEOUT must be a number of seconds")?)),
             None => None,
         };
-        Ok(Settings {
-            state: env::var_os("STATE")
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from),
-            timeout,
-        })
+        Ok(Settings { state: env::var_os("STATE").filter(|path| !path.is_empty()).map(PathBuf::from), timeout })
     }
 
     /// The state file, the usual one if none was named.
     pub fn state_file(&self, project: &Project) -> PathBuf {
-        self.state
-            .clone()
-            .unwrap_or_else(|| project.root.join("telos_state.fs"))
+        self.state.clone().unwrap_or_else(|| project.root.join("telos_state.fs"))
     }
 }
 
@@ -104,15 +94,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
         ["test-reboot"] => test::reboot(&Project::find()?, &settings),
         ["fmt"] => cargo(&Project::find()?, &["fmt", "--all"]),
         ["lint"] => lint(&Project::find()?),
-        ["doc"] => cargo(
-            &Project::find()?,
-            &[
-                "doc",
-                "--workspace",
-                "--no-deps",
-                "--document-private-items",
-            ],
-        ),
+        ["doc"] => cargo(&Project::find()?, &["doc", "--workspace", "--no-deps", "--document-private-items"]),
         [other, ..] => fail!("no command `{other}` with these arguments\n\n{HELP}"),
     }
 }
@@ -129,34 +111,22 @@ pub fn build(project: &Project, command_line: &str) -> Result<Boot> {
 }
 
 fn cargo(project: &Project, arguments: &[&str]) -> Result<()> {
-    toolchain::run(
-        Command::new("cargo")
-            .args(arguments)
-            .current_dir(&project.root),
-    )
+    toolchain::run(Command::new("cargo").args(arguments).current_dir(&project.root))
 }
 
 /// Formatting, and clippy: host crates for the host, the kernel for its target.
 fn lint(project: &Project) -> Result<()> {
     cargo(project, &["fmt", "--all", "--check"])?;
     let mut command = Command::new("cargo");
-    command
-        .current_dir(&project.root)
-        .args(["clippy", "--workspace", "--all-targets"]);
+    command.current_dir(&project.root).args(["clippy", "--workspace", "--all-targets"]);
     for name in test::not_for_host(project)? {
         command.args(["--exclude", &name]);
     }
     toolchain::run(command.args(["--", "-D", "warnings"]))?;
     let flags = toolchain::kernel_flags(project)?;
     let mut command = Command::new("cargo");
-    command
-        .current_dir(&project.root)
-        .args(["clippy", "-p", "nucleus", "--target", TARGET]);
-    command
-        .args(["-Zbuild-std=core,alloc,compiler_builtins", "--target-dir"])
-        .arg(project.target.join("kernel"));
-    command
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    command.current_dir(&project.root).args(["clippy", "-p", "nucleus", "--target", TARGET]);
+    command.args(["-Zbuild-std=core,alloc,compiler_builtins", "--target-dir"]).arg(project.target.join("kernel"));
+    command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     toolchain::run(command.args(["--", "-D", "warnings"]))
 }

@@ -53,12 +53,7 @@ pub fn boot_set(project: &Project) -> Result<Vec<Cell>> {
     let path = project.cfg("boot.toml");
     let set: BootSet = toml::from_str(&read_text(&path)?).context(path.display())?;
     for (index, cell) in set.cell.iter().enumerate() {
-        if set
-            .cell
-            .iter()
-            .take(index)
-            .any(|other| other.name == cell.name)
-        {
+        if set.cell.iter().take(index).any(|other| other.name == cell.name) {
             crate::fail!("{}: the cell {} is there twice", path.display(), cell.name);
         }
     }
@@ -72,12 +67,7 @@ pub fn boot_set(project: &Project) -> Result<Vec<Cell>> {
 pub fn allowed(project: &Project) -> Result<Allowed> {
     let path = project.cfg("dependencies.toml");
     let allowed: Allowed = toml::from_str(&read_text(&path)?).context(path.display())?;
-    for (name, reason) in allowed
-        .crates
-        .iter()
-        .chain(&allowed.may_use_unsafe)
-        .chain(&allowed.build_scripts)
-    {
+    for (name, reason) in allowed.crates.iter().chain(&allowed.may_use_unsafe).chain(&allowed.build_scripts) {
         if reason.trim().is_empty() {
             crate::fail!("{}: {name} has no reason", path.display());
         }

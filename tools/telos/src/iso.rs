@@ -44,21 +44,13 @@ pub struct Boot {
 impl Boot {
     /// Boots an image as a person would.
     pub fn new(iso: PathBuf, firmware: Firmware) -> Boot {
-        Boot {
-            iso,
-            firmware,
-            clock: Clock::Host,
-            extra: Vec::new(),
-        }
+        Boot { iso, firmware, clock: Clock::Host, extra: Vec::new() }
     }
 
     /// The same with the clock that counts instructions.
     #[must_use]
     pub fn counting(self) -> Boot {
-        Boot {
-            clock: Clock::Instructions,
-            ..self
-        }
+        Boot { clock: Clock::Instructions, ..self }
     }
 }
 
@@ -67,21 +59,14 @@ impl Boot {
 /// # Errors
 /// A part is missing, or grub-mkrescue says no.
 pub fn make(project: &Project, command_line: &str) -> Result<PathBuf> {
-    let suffix = if command_line.is_empty() {
-        String::new()
-    } else {
-        format!("-{}", command_line.replace([' ', '='], "-"))
-    };
+    let suffix =
+        if command_line.is_empty() { String::new() } else { format!("-{}", command_line.replace([' ', '='], "-")) };
     let iso = project.build.join(format!("telos{suffix}.iso"));
     let tree = project.target.join(format!("iso{suffix}"));
-    let grub =
-        read_text(&project.root.join("grub/grub.cfg"))?.replace("@COMMAND_LINE@", command_line);
+    let grub = read_text(&project.root.join("grub/grub.cfg"))?.replace("@COMMAND_LINE@", command_line);
     let parts = [
         ("boot/kernel.elf", read(&project.build.join("kernel.elf"))?),
-        (
-            "boot/cells.archive",
-            read(&project.build.join("cells.archive"))?,
-        ),
+        ("boot/cells.archive", read(&project.build.join("cells.archive"))?),
         ("boot/grub/grub.cfg", grub.into_bytes()),
     ];
     let mut same = iso.is_file();
@@ -93,12 +78,7 @@ pub fn make(project: &Project, command_line: &str) -> Result<PathBuf> {
     if !same {
         // A half-written image must not look finished.
         let fresh = iso.with_extension("new");
-        run_quietly(
-            Command::new("grub-mkrescue")
-                .arg("-o")
-                .arg(&fresh)
-                .arg(&tree),
-        )?;
+        run_quietly(Command::new("grub-mkrescue").arg("-o").arg(&fresh).arg(&tree))?;
         fs::rename(&fresh, &iso).context(format_args!("cannot write {}", iso.display()))?;
     }
     Ok(iso)

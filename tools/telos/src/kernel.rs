@@ -15,13 +15,7 @@ pub fn build(project: &Project) -> Result<()> {
     let mut command = cargo_build(&project.root, &target, &kernel_flags(project)?);
     command.args(["-p", "nucleus", "--quiet"]);
     command.env("TELOS_PUBLIC_KEY", hex(&sign::key()?.public()));
-    command.env(
-        "TELOS_KERNEL_ABI",
-        format!("{:016x}", kernel_abi(project)?.hash),
-    );
+    command.env("TELOS_KERNEL_ABI", format!("{:016x}", kernel_abi(project)?.hash));
     run(&mut command)?;
-    write(
-        &project.build.join("kernel.elf"),
-        &read(&target.join(TARGET).join("release/nucleus"))?,
-    )
+    write(&project.build.join("kernel.elf"), &read(&target.join(TARGET).join("release/nucleus"))?)
 }

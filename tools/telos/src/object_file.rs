@@ -33,18 +33,11 @@ impl CellObject {
     ///
     /// # Errors
     /// The library has no object of the wrapper, or the linker says no.
-    pub fn link(
-        project: &Project,
-        library: &Path,
-        cell: &str,
-        folder: &Path,
-    ) -> Result<CellObject> {
+    pub fn link(project: &Project, library: &Path, cell: &str, folder: &Path) -> Result<CellObject> {
         let objects = extract(library, cell, folder)?;
         let linked = folder.join("linked.o");
         let mut command = Command::new("ld");
-        command
-            .args(["-r", "--gc-sections", "-e", image::ENTRY, "-T"])
-            .arg(project.cfg("cell.ld"));
+        command.args(["-r", "--gc-sections", "-e", image::ENTRY, "-T"]).arg(project.cfg("cell.ld"));
         run_quietly(command.arg("-o").arg(&linked).args(objects))?;
         let labels = labels(&read(&linked)?)?;
         let stripped = folder.join("stripped.o");
@@ -53,16 +46,10 @@ impl CellObject {
         // Local functions keep their names for fault traces.
         command.args(["--strip-debug", "--discard-locals"]);
         for section in [LABELS, ".comment", ".note*", ".eh_frame"] {
-            command
-                .arg(format!("--remove-section={section}"))
-                .arg(format!("--remove-section=.rela{section}"));
+            command.arg(format!("--remove-section={section}")).arg(format!("--remove-section=.rela{section}"));
         }
         run_quietly(command.arg(&linked).arg(&stripped))?;
-        Ok(CellObject {
-            folder: folder.to_owned(),
-            bytes: read(&stripped)?,
-            labels,
-        })
+        Ok(CellObject { folder: folder.to_owned(), bytes: read(&stripped)?, labels })
     }
 
     /// The object with a section for the manifest, of so many zero bytes.
@@ -70,11 +57,7 @@ impl CellObject {
     /// # Errors
     /// `objcopy` says no.
     pub fn with_manifest(&self, size: usize) -> Result<Vec<u8>> {
-        let (from, blank, to) = (
-            self.folder.join("plain.o"),
-            self.folder.join("blank"),
-            self.folder.join("room.o"),
-        );
+        let (from, blank, to) = (self.folder.join("plain.o"), self.folder.join("blank"), self.folder.join("room.o"));
         write(&from, &self.bytes)?;
         write(&blank, &vec![0; size])?;
         let mut command = Command::new("objcopy");
@@ -95,19 +78,13 @@ fn extract(library: &Path, cell: &str, folder: &Path) -> Result<Vec<PathBuf>> {
         let member = member.context(library.display())?;
         let name = String::from_utf8_lossy(member.name()).into_owned();
         let wrapper = format!("cell_{cell}");
-        let is_own = name
-            .strip_prefix(&wrapper)
-            .is_some_and(|rest| rest.starts_with(['-', '.']));
+        let is_own = name.strip_prefix(&wrapper).is_some_and(|rest| rest.starts_with(['-', '.']));
         if !is_own && !name.starts_with("compiler_builtins") {
             continue;
         }
         let path = folder.join("members").join(format!("{index}.o"));
         write(&path, member.data(&*data).context(library.display())?)?;
-        if is_own {
-            own.push(path)
-        } else {
-            helpers.push(path)
-        }
+        if is_own { own.push(path) } else { helpers.push(path) }
     }
     if own.is_empty() {
         fail!("{}: no object of cell_{cell} in it", library.display());

@@ -21,44 +21,29 @@ const MAY_USE_UNSAFE: &str = "TELOS_POLICY_UNSAFE";
 /// Puts this binary in front of the compiler of a cargo command.
 pub fn install(command: &mut Command, project: &Project, allowed: &Allowed, wrapper: &Path) {
     let names: Vec<&str> = allowed.may_use_unsafe.keys().map(String::as_str).collect();
-    command
-        .env("RUSTC_WRAPPER", wrapper)
-        .env(ROOT, &project.root)
-        .env(MAY_USE_UNSAFE, names.join(" "));
+    command.env("RUSTC_WRAPPER", wrapper).env(ROOT, &project.root).env(MAY_USE_UNSAFE, names.join(" "));
     command.env_remove("RUSTC_WORKSPACE_WRAPPER");
 }
 
 /// A compiler flag that changes with the policy, so that cargo builds again what was built under another.
 pub fn fingerprint(allowed: &Allowed) -> String {
     let names: Vec<&str> = allowed.may_use_unsafe.keys().map(String::as_str).collect();
-    format!(
-        "--cfg=telos_policy=\"{:016x}\"",
-        crate::abi::short_hash(names.join(" ").as_bytes())
-    )
+    format!("--cfg=telos_policy=\"{:016x}\"", crate::abi::short_hash(names.join(" ").as_bytes()))
 }
 
 /// Acts as the compiler if cargo runs this process as one.
 pub fn as_compiler() -> Option<ExitCode> {
     let root = PathBuf::from(env::var_os(ROOT)?);
     let mut arguments = env::args_os().skip(1);
-    let compiler = arguments.next().filter(|name| {
-        Path::new(name)
-            .file_stem()
-            .is_some_and(|stem| stem == "rustc")
-    })?;
+    let compiler = arguments.next().filter(|name| Path::new(name).file_stem().is_some_and(|stem| stem == "rustc"))?;
     let arguments: Vec<OsString> = arguments.collect();
     let allowed = env::var(MAY_USE_UNSAFE).unwrap_or_default();
     let package = env::var("CARGO_PKG_NAME").unwrap_or_default();
-    let folder = env::var_os("CARGO_MANIFEST_DIR")
-        .map(PathBuf::from)
-        .unwrap_or_default();
+    let folder = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
     let mut command = Command::new(compiler);
     if is_own(&root, &folder) {
         if let Some(what) = runs_on_host(&arguments) {
-            eprintln!(
-                "error: {} has a {what}; own crates of cells have none",
-                folder.display()
-            );
+            eprintln!("error: {} has a {what}; own crates of cells have none", folder.display());
             return Some(ExitCode::FAILURE);
         }
         if !allowed.split(' ').any(|name| name == package) {
@@ -71,17 +56,13 @@ pub fn as_compiler() -> Option<ExitCode> {
 }
 
 fn is_own(root: &Path, folder: &Path) -> bool {
-    ["cells", "applications"]
-        .iter()
-        .any(|room| folder.starts_with(root.join(room)))
+    ["cells", "applications"].iter().any(|room| folder.starts_with(root.join(room)))
 }
 
 /// What kind of program for the host the compiler is asked for, if it is.
 fn runs_on_host(arguments: &[OsString]) -> Option<&'static str> {
     let pairs = || arguments.iter().zip(arguments.iter().skip(1));
-    if pairs().any(|(flag, value)| {
-        flag == "--crate-name" && value.to_string_lossy().starts_with("build_script_")
-    }) {
+    if pairs().any(|(flag, value)| flag == "--crate-name" && value.to_string_lossy().starts_with("build_script_")) {
         return Some("build script");
     }
     if pairs().any(|(flag, value)| flag == "--crate-type" && value == "proc-macro") {
@@ -100,26 +81,14 @@ mod tests {
         assert!(is_own(root, Path::new("/tree/cells/echo")));
         assert!(is_own(root, Path::new("/tree/applications/shell")));
         assert!(!is_own(root, Path::new("/tree/kernel/image")));
-        assert!(!is_own(
-            root,
-            Path::new("/tree/target/cells-workspace/echo")
-        ));
+        assert!(!is_own(root, Path::new("/tree/target/cells-workspace/echo")));
     }
 
     #[test]
     fn host_programs_are_told_from_libraries() {
         let arguments = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
-        assert_eq!(
-            runs_on_host(&arguments("--crate-name build_script_build")),
-            Some("build script")
-        );
-        assert_eq!(
-            runs_on_host(&arguments("--crate-name x --crate-type proc-macro")),
-            Some("procedural macro")
-        );
-        assert_eq!(
-            runs_on_host(&arguments("--crate-name x --crate-type lib")),
-            None
-        );
+        assert_eq!(runs_on_host(&arguments("--crate-name build_script_build")), Some("build script"));
+        assert_eq!(runs_on_host(&arguments("--crate-name x --crate-type proc-macro")), Some("procedural macro"));
+        assert_eq!(runs_on_host(&arguments("--crate-name x --crate-type lib")), None);
     }
 }

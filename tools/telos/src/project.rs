@@ -28,10 +28,7 @@ impl Project {
     /// There is none.
     pub fn find() -> Result<Project> {
         if let Some(root) = env::var_os("TELOS_ROOT") {
-            return Project::at(
-                Path::new(&root),
-                env::var_os("CARGO_TARGET_DIR").map(PathBuf::from),
-            );
+            return Project::at(Path::new(&root), env::var_os("CARGO_TARGET_DIR").map(PathBuf::from));
         }
         let here = env::current_dir().context("cannot tell the current folder")?;
         for folder in here.ancestors() {
@@ -47,15 +44,9 @@ impl Project {
     /// # Errors
     /// The folder is not there.
     pub fn at(root: &Path, target: Option<PathBuf>) -> Result<Project> {
-        let root = root
-            .canonicalize()
-            .context(format_args!("cannot open {}", root.display()))?;
+        let root = root.canonicalize().context(format_args!("cannot open {}", root.display()))?;
         let target = target.unwrap_or_else(|| root.join("target"));
-        Ok(Project {
-            build: root.join("build"),
-            target,
-            root,
-        })
+        Ok(Project { build: root.join("build"), target, root })
     }
 
     /// A file of the `cfg` folder.

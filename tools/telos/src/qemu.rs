@@ -92,36 +92,20 @@ pub struct Machine {
 /// QEMU's command line up to the serial console.
 pub fn command(boot: &Boot, state: Option<&Path>) -> Command {
     let mut command = Command::new("qemu-system-x86_64");
-    command.args([
-        "-machine", "pc", "-m", "512M", "-smp", "1", "-nic", "none", "-display", "none",
-        "-monitor", "none",
-    ]);
+    command.args(["-machine", "pc", "-m", "512M", "-smp", "1", "-nic", "none", "-display", "none", "-monitor", "none"]);
     match boot.clock {
-        Clock::Instructions => command.args([
-            "-accel",
-            "tcg",
-            "-icount",
-            "shift=0,sleep=off",
-            "-cpu",
-            "max",
-        ]),
+        Clock::Instructions => command.args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max"]),
         Clock::Host if fast(boot) => command.args(["-accel", "kvm", "-cpu", "max"]),
         Clock::Host => command.args(["-accel", "tcg", "-cpu", "max"]),
     };
-    command.args([
-        "-device",
-        "isa-debug-exit,iobase=0xf4,iosize=4",
-        "-no-reboot",
-    ]);
+    command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot"]);
     if boot.firmware == Firmware::Uefi {
         command.args(["-bios", OVMF]);
     }
     command.args(["-boot", "d", "-cdrom"]).arg(&boot.iso);
     if let Some(state) = state {
         let path = state.display().to_string().replace(',', ",,");
-        command.arg("-drive").arg(format!(
-            "id=p_disk,if=none,file={path},format=raw,cache=writeback"
-        ));
+        command.arg("-drive").arg(format!("id=p_disk,if=none,file={path},format=raw,cache=writeback"));
         command.args(["-device", "virtio-blk-pci,drive=p_disk,disable-modern=off"]);
     }
     command.args(&boot.extra);
@@ -156,21 +140,10 @@ impl Machine {
             fail!("QEMU has no console");
         };
         // The first line has a start too.
-        let console: Shared = Arc::new((
-            Mutex::new(Console {
-                text: "\n".into(),
-                closed: false,
-            }),
-            Condvar::new(),
-        ));
+        let console: Shared = Arc::new((Mutex::new(Console { text: "\n".into(), closed: false }), Condvar::new()));
         let shared = Arc::clone(&console);
         thread::spawn(move || listen(output, &shared, echo));
-        Ok(Machine {
-            child,
-            input,
-            console,
-            seen: 0,
-        })
+        Ok(Machine { child, input, console, seen: 0 })
     }
 
     /// Waits for text that was not waited for before; returns what came up to its end.
@@ -204,11 +177,7 @@ impl Machine {
                     tail(&console.text)
                 );
             }
-            console = shared
-                .1
-                .wait_timeout(console, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            console = shared.1.wait_timeout(console, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -251,23 +220,11 @@ impl Machine {
         while !console.closed {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                fail!(
-                    "the machine did not end within {} s\n{}",
-                    deadline.as_secs(),
-                    tail(&console.text)
-                );
+                fail!("the machine did not end within {} s\n{}", deadline.as_secs(), tail(&console.text));
             }
-            console = shared
-                .1
-                .wait_timeout(console, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            console = shared.1.wait_timeout(console, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let panicked = console
-            .text
-            .lines()
-            .find(|line| line.contains(PANIC))
-            .map(str::to_owned);
+        let panicked = console.text.lines().find(|line| line.contains(PANIC)).map(str::to_owned);
         drop(console);
         // The console closes when QEMU ends, so this does not wait long.
         let status = self.child.wait().context("QEMU")?;
@@ -288,11 +245,7 @@ impl Machine {
 
     /// Everything that the console has shown.
     pub fn transcript(&self) -> String {
-        lock(&self.console)
-            .text
-            .get(1..)
-            .unwrap_or_default()
-            .to_owned()
+        lock(&self.console).text.get(1..).unwrap_or_default().to_owned()
     }
 }
 
@@ -318,11 +271,7 @@ fn listen(mut output: impl Read, shared: &Shared, echo: Echo) {
             // A closed standard output must not end the machine.
             let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
         }
-        lock(shared).text.extend(
-            String::from_utf8_lossy(bytes)
-                .chars()
-                .filter(|c| *c != '\r'),
-        );
+        lock(shared).text.extend(String::from_utf8_lossy(bytes).chars().filter(|c| *c != '\r'));
         shared.1.notify_all();
     }
     lock(shared).closed = true;
@@ -349,13 +298,9 @@ mod tests {
 
     #[test]
     fn types_at_the_prompt_and_reads_the_answer() {
-        let mut machine =
-            machine("printf 'telos> '; read x; printf \"got $x\\r\\ntelos> \"; read x; exit 33");
+        let mut machine = machine("printf 'telos> '; read x; printf \"got $x\\r\\ntelos> \"; read x; exit 33");
         machine.expect_prompt(SOON).expect("first prompt");
-        assert_eq!(
-            machine.ask("hello", SOON).expect("an answer"),
-            "got hello\ntelos> "
-        );
+        assert_eq!(machine.ask("hello", SOON).expect("an answer"), "got hello\ntelos> ");
         machine.send_line("shutdown").expect("typed");
         assert_eq!(machine.wait(SOON).expect("it ends"), Outcome::Clean);
     }
@@ -365,45 +310,24 @@ mod tests {
         let mut first = machine("echo 'kernel panic: no memory'; read x");
         let failure = first.expect_prompt(SOON).expect_err("no prompt comes").0;
         assert!(failure.contains("the kernel panicked"), "{failure}");
-        let failure = machine("echo 'kernel panic: no memory'; exit 33")
-            .wait(SOON)
-            .expect_err("not clean")
-            .0;
+        let failure = machine("echo 'kernel panic: no memory'; exit 33").wait(SOON).expect_err("not clean").0;
         assert!(failure.contains("no memory"), "{failure}");
     }
 
     #[test]
     fn an_early_end_and_a_deadline_are_told_apart() {
-        let failure = machine("echo hello")
-            .expect_prompt(SOON)
-            .expect_err("it ends")
-            .0;
-        assert!(
-            failure.contains("the machine ended") && failure.contains("hello"),
-            "{failure}"
-        );
-        let failure = machine("read x")
-            .expect_prompt(Duration::from_millis(50))
-            .expect_err("silence")
-            .0;
+        let failure = machine("echo hello").expect_prompt(SOON).expect_err("it ends").0;
+        assert!(failure.contains("the machine ended") && failure.contains("hello"), "{failure}");
+        let failure = machine("read x").expect_prompt(Duration::from_millis(50)).expect_err("silence").0;
         assert!(failure.contains("the deadline passed"), "{failure}");
-        let failure = machine("read x")
-            .wait(Duration::from_millis(50))
-            .expect_err("silence")
-            .0;
+        let failure = machine("read x").wait(Duration::from_millis(50)).expect_err("silence").0;
         assert!(failure.contains("did not end"), "{failure}");
     }
 
     #[test]
     fn exit_statuses_are_told_apart() {
-        assert_eq!(
-            machine("exit 35").wait(SOON).expect("ends"),
-            Outcome::Failed
-        );
-        assert_eq!(
-            machine("exit 0").wait(SOON).expect("ends"),
-            Outcome::Ended(Some(0))
-        );
+        assert_eq!(machine("exit 35").wait(SOON).expect("ends"), Outcome::Failed);
+        assert_eq!(machine("exit 0").wait(SOON).expect("ends"), Outcome::Ended(Some(0)));
         assert!(Outcome::Ended(Some(0)).clean().is_err());
         assert!(Outcome::Clean.clean().is_ok());
     }

@@ -27,9 +27,7 @@ const SCRIPT_TIMEOUT: Duration = Duration::from_secs(600);
 /// It cannot be made.
 pub fn make_state(path: &Path) -> Result<()> {
     match OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(file) => file
-            .set_len(STATE_SIZE)
-            .context(format_args!("cannot size {}", path.display())),
+        Ok(file) => file.set_len(STATE_SIZE).context(format_args!("cannot size {}", path.display())),
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(cause) => fail!("cannot make {}: {cause}", path.display()),
     }
@@ -47,10 +45,7 @@ pub fn set_aside(path: &Path) -> Result<()> {
     old.push(".old");
     let old = PathBuf::from(old);
     if old.exists() {
-        fail!(
-            "{} is in the way: remove it if nothing in it matters",
-            old.display()
-        );
+        fail!("{} is in the way: remove it if nothing in it matters", old.display());
     }
     fs::rename(path, &old).context(format_args!("cannot rename {}", path.display()))
 }
@@ -66,22 +61,12 @@ pub fn run(project: &Project, boot: Boot, settings: &Settings) -> Result<()> {
         at_terminal(project, &boot, &state, settings.timeout)
     } else {
         let machine = Machine::spawn(&boot, Some(&state), Echo::Stdout)?;
-        script(
-            machine,
-            std::io::stdin().lock(),
-            settings.timeout.unwrap_or(SCRIPT_TIMEOUT),
-        )?
-        .clean()
+        script(machine, std::io::stdin().lock(), settings.timeout.unwrap_or(SCRIPT_TIMEOUT))?.clean()
     }
 }
 
 /// Gives QEMU the terminal. A copy of the output shows afterwards whether the kernel panicked.
-fn at_terminal(
-    project: &Project,
-    boot: &Boot,
-    state: &Path,
-    timeout: Option<Duration>,
-) -> Result<()> {
+fn at_terminal(project: &Project, boot: &Boot, state: &Path, timeout: Option<Duration>) -> Result<()> {
     let log = project.target.join("console.log");
     fs::create_dir_all(&project.target).context(project.target.display())?;
     File::create(&log).context(log.display())?;
@@ -89,23 +74,16 @@ fn at_terminal(
         // QEMU gives the terminal back when it is asked to end, which a kill would not.
         Some(limit) => {
             let mut command = Command::new("timeout");
-            command
-                .args(["--foreground", "--signal=TERM"])
-                .arg(limit.as_secs().to_string());
+            command.args(["--foreground", "--signal=TERM"]).arg(limit.as_secs().to_string());
             let inner = qemu::command(boot, Some(state));
             command.arg(inner.get_program()).args(inner.get_args());
             command
         }
         None => qemu::command(boot, Some(state)),
     };
-    command.arg("-chardev").arg(format!(
-        "stdio,id=console,signal=off,logfile={}",
-        log.display()
-    ));
+    command.arg("-chardev").arg(format!("stdio,id=console,signal=off,logfile={}", log.display()));
     command.args(["-serial", "chardev:console"]);
-    let status = command
-        .status()
-        .context("cannot start qemu-system-x86_64; try `make setup`")?;
+    let status = command.status().context("cannot start qemu-system-x86_64; try `make setup`")?;
     let text = String::from_utf8_lossy(&crate::project::read(&log)?).into_owned();
     if let Some(line) = text.lines().find(|line| line.contains(qemu::PANIC)) {
         fail!("the kernel panicked: {line}");
@@ -144,31 +122,16 @@ pub fn gdb(project: &Project, boot: &Boot, settings: &Settings) -> Result<()> {
     let _ = fs::remove_file(&socket);
     let mut boot = boot.clone();
     let chardev = format!("socket,path={},server=on,wait=off,id=gdb", socket.display());
-    boot.extra
-        .extend(["-S", "-chardev", &chardev, "-gdb", "chardev:gdb"].map(String::from));
-    boot.extra.extend([
-        "-monitor".into(),
-        "none".into(),
-        "-D".into(),
-        "/dev/null".into(),
-    ]);
+    boot.extra.extend(["-S", "-chardev", &chardev, "-gdb", "chardev:gdb"].map(String::from));
+    boot.extra.extend(["-monitor".into(), "none".into(), "-D".into(), "/dev/null".into()]);
     let mut command = qemu::command(&boot, Some(&state));
     let log = project.target.join("console.log");
-    command
-        .arg("-serial")
-        .arg(format!("file:{}", log.display()));
-    let mut machine = command
-        .spawn()
-        .context("cannot start qemu-system-x86_64; try `make setup`")?;
+    command.arg("-serial").arg(format!("file:{}", log.display()));
+    let mut machine = command.spawn().context("cannot start qemu-system-x86_64; try `make setup`")?;
     println!("the console goes to {}", log.display());
     let mut debugger = Command::new("gdb");
-    debugger
-        .arg(project.build.join("kernel.elf"))
-        .arg("-ex")
-        .arg(format!("target remote {}", socket.display()));
-    let done = debugger
-        .status()
-        .context("cannot start gdb; `apt-get install gdb`");
+    debugger.arg(project.build.join("kernel.elf")).arg("-ex").arg(format!("target remote {}", socket.display()));
+    let done = debugger.status().context("cannot start gdb; `apt-get install gdb`");
     // The debugger may have ended the machine already.
     let _ = machine.kill();
     let _ = machine.wait();
@@ -196,15 +159,9 @@ mod tests {
         make_state(&path).expect("left alone");
         assert_eq!(fs::read(&path).expect("there"), b"precious");
         set_aside(&path).expect("set aside");
-        assert_eq!(
-            fs::read(folder.join("s.fs.old")).expect("there"),
-            b"precious"
-        );
+        assert_eq!(fs::read(folder.join("s.fs.old")).expect("there"), b"precious");
         make_state(&path).expect("made again");
-        assert!(
-            set_aside(&path).is_err(),
-            "the older one is not overwritten"
-        );
+        assert!(set_aside(&path).is_err(), "the older one is not overwritten");
         fs::remove_dir_all(folder).expect("clean up");
     }
 }

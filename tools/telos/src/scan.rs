@@ -87,11 +87,10 @@ fn comment(rest: &str) -> usize {
 /// The length of a string literal of any kind, if one starts here.
 fn string(rest: &str) -> Option<usize> {
     let prefix = ["br", "cr", "b", "c", "r", ""].into_iter().find(|prefix| {
-        rest.strip_prefix(prefix)
-            .is_some_and(|tail| match prefix.ends_with('r') {
-                true => tail.trim_start_matches('#').starts_with('"'),
-                false => tail.starts_with('"'),
-            })
+        rest.strip_prefix(prefix).is_some_and(|tail| match prefix.ends_with('r') {
+            true => tail.trim_start_matches('#').starts_with('"'),
+            false => tail.starts_with('"'),
+        })
     })?;
     let tail = rest.get(prefix.len()..)?;
     if prefix.ends_with('r') {
@@ -136,10 +135,7 @@ pub fn check(project: &Project, allowed: &Allowed) -> Result<()> {
     let mut found = Vec::new();
     for room in ["cells", "applications"] {
         for folder in folders(&project.root.join(room))? {
-            let name = folder
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
+            let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if !allowed.may_use_unsafe.contains_key(name) {
                 scan_crate(project, &folder, &mut found)?;
             }
@@ -170,15 +166,10 @@ fn folders(room: &Path) -> Result<Vec<PathBuf>> {
 /// A crate's sources, except for its host tests and benchmarks, which are in no cell.
 fn scan_crate(project: &Project, folder: &Path, found: &mut Vec<String>) -> Result<()> {
     if folder.join("build.rs").exists() {
-        found.push(format!(
-            "{}/build.rs: a cell has no build script",
-            shown(project, folder)
-        ));
+        found.push(format!("{}/build.rs: a cell has no build script", shown(project, folder)));
     }
-    let mut queue: Vec<PathBuf> = folders(folder)?
-        .into_iter()
-        .filter(|inner| !inner.ends_with("tests") && !inner.ends_with("benches"))
-        .collect();
+    let mut queue: Vec<PathBuf> =
+        folders(folder)?.into_iter().filter(|inner| !inner.ends_with("tests") && !inner.ends_with("benches")).collect();
     while let Some(inner) = queue.pop() {
         queue.extend(folders(&inner)?);
         let mut files: Vec<PathBuf> = std::fs::read_dir(&inner)
@@ -195,10 +186,7 @@ fn scan_crate(project: &Project, folder: &Path, found: &mut Vec<String>) -> Resu
 }
 
 fn shown(project: &Project, path: &Path) -> String {
-    path.strip_prefix(&project.root)
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    path.strip_prefix(&project.root).unwrap_or(path).display().to_string()
 }
 
 fn scan_source(file: &str, source: &str, found: &mut Vec<String>) {
@@ -208,9 +196,7 @@ fn scan_source(file: &str, source: &str, found: &mut Vec<String>) {
         let line = token.line;
         match token.text {
             "unsafe" => found.push(format!("{file}:{line}: unsafe")),
-            "include" if after(1) == Some("!") => {
-                found.push(format!("{file}:{line}: include! hides source"))
-            }
+            "include" if after(1) == Some("!") => found.push(format!("{file}:{line}: include! hides source")),
             "#" if after(1) == Some("[") && after(2) == Some("path") => {
                 found.push(format!("{file}:{line}: #[path] hides source"));
             }
@@ -232,19 +218,10 @@ mod tests {
     #[test]
     fn finds_the_word_in_code_and_in_macro_bodies() {
         assert_eq!(findings("fn f() {\n unsafe { g() } }"), ["x.rs:2: unsafe"]);
-        assert_eq!(
-            findings("macro_rules! m { () => { unsafe { 1 } } }"),
-            ["x.rs:1: unsafe"]
-        );
-        assert_eq!(
-            findings("fn f<'a>(x: &'a u8) { let c = 'x'; unsafe {} }"),
-            ["x.rs:1: unsafe"]
-        );
+        assert_eq!(findings("macro_rules! m { () => { unsafe { 1 } } }"), ["x.rs:1: unsafe"]);
+        assert_eq!(findings("fn f<'a>(x: &'a u8) { let c = 'x'; unsafe {} }"), ["x.rs:1: unsafe"]);
         assert_eq!(findings("let q = '\\''; unsafe {}"), ["x.rs:1: unsafe"]);
-        assert_eq!(
-            findings("let q = b'\"'; unsafe {} // \""),
-            ["x.rs:1: unsafe"]
-        );
+        assert_eq!(findings("let q = b'\"'; unsafe {} // \""), ["x.rs:1: unsafe"]);
         assert_eq!(findings("r#unsafe"), ["x.rs:1: unsafe"]);
         assert_eq!(findings("/* /* */ */ unsafe"), ["x.rs:1: unsafe"]);
     }

@@ -22,12 +22,8 @@ use crate::project::hex;
 pub fn key() -> Result<SigningKey> {
     let base = match env::var_os("XDG_CONFIG_HOME").filter(|folder| !folder.is_empty()) {
         Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(
-            env::var_os("HOME")
-                .ok_or("HOME is not set")
-                .context("no place for the signing key")?,
-        )
-        .join(".config"),
+        None => PathBuf::from(env::var_os("HOME").ok_or("HOME is not set").context("no place for the signing key")?)
+            .join(".config"),
     };
     key_at(&base.join("telos/signing.key"))
 }
@@ -35,10 +31,7 @@ pub fn key() -> Result<SigningKey> {
 fn key_at(path: &Path) -> Result<SigningKey> {
     match fs::metadata(path) {
         Ok(about) if about.permissions().mode() & 0o077 != 0 => {
-            fail!(
-                "{} is readable by others: chmod 600 it, or remove it to have a new key made",
-                path.display()
-            )
+            fail!("{} is readable by others: chmod 600 it, or remove it to have a new key made", path.display())
         }
         Ok(_) => {}
         Err(cause) if cause.kind() == ErrorKind::NotFound => make(path)?,
@@ -47,30 +40,20 @@ fn key_at(path: &Path) -> Result<SigningKey> {
     let text = crate::project::read_text(path)?;
     match seed(text.trim()) {
         Some(seed) => Ok(SigningKey::from_seed(seed)),
-        None => fail!(
-            "{} does not hold a key: remove it to have a new one made",
-            path.display()
-        ),
+        None => fail!("{} does not hold a key: remove it to have a new one made", path.display()),
     }
 }
 
 fn make(path: &Path) -> Result<()> {
     let mut seed = [0; 32];
-    File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut seed))
-        .context("no random bytes")?;
+    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut seed)).context("no random bytes")?;
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).context(format_args!("cannot make {}", folder.display()))?;
     }
     // Two builds at once must not end with a key each.
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {
-        Ok(mut file) => writeln!(file, "{}", hex(&seed))
-            .context(format_args!("cannot write {}", path.display())),
+        Ok(mut file) => writeln!(file, "{}", hex(&seed)).context(format_args!("cannot write {}", path.display())),
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(cause) => fail!("cannot make {}: {cause}", path.display()),
     }
@@ -102,14 +85,7 @@ mod tests {
         let folder = scratch("once");
         let path = folder.join("telos/signing.key");
         let first = key_at(&path).expect("a key is made").public();
-        assert_eq!(
-            fs::metadata(&path)
-                .expect("it is there")
-                .permissions()
-                .mode()
-                & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
         assert_eq!(key_at(&path).expect("it is read again").public(), first);
         fs::remove_dir_all(folder).expect("clean up");
     }
@@ -120,13 +96,7 @@ mod tests {
         let path = folder.join("signing.key");
         key_at(&path).expect("a key is made");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("change mode");
-        assert!(
-            key_at(&path)
-                .err()
-                .expect("refused")
-                .0
-                .contains("readable by others")
-        );
+        assert!(key_at(&path).err().expect("refused").0.contains("readable by others"));
         fs::remove_dir_all(folder).expect("clean up");
     }
 }

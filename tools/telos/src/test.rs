@@ -67,14 +67,8 @@ pub fn all(project: &Project, _settings: &Settings) -> Result<()> {
     });
     if let Some(boot) = built {
         totals.add(in_kernel(project)?);
-        let uefi = Scenario {
-            name: "uefi_boot_to_prompt",
-            ..scenarios::ALL[0]
-        };
-        let stage = |firmware| Boot {
-            firmware,
-            ..boot.clone()
-        };
+        let uefi = Scenario { name: "uefi_boot_to_prompt", ..scenarios::ALL[0] };
+        let stage = |firmware| Boot { firmware, ..boot.clone() };
         scenario(project, stage(Firmware::Uefi), &uefi, &mut totals);
         for each in scenarios::ALL {
             scenario(project, stage(Firmware::Bios), each, &mut totals);
@@ -101,10 +95,7 @@ pub fn reboot(project: &Project, settings: &Settings) -> Result<()> {
     totals.count("test_reboot", || {
         let own = settings.state.is_none();
         let folder = project.target.join("scenarios/test_reboot");
-        let state = settings
-            .state
-            .clone()
-            .unwrap_or_else(|| folder.join("state.fs"));
+        let state = settings.state.clone().unwrap_or_else(|| folder.join("state.fs"));
         if own {
             let _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).context(folder.display())?;
@@ -140,38 +131,24 @@ fn scenario(project: &Project, boot: Boot, scenario: &Scenario, totals: &mut Tot
 /// cargo says no.
 pub fn not_for_host(project: &Project) -> Result<Vec<String>> {
     let mut command = Command::new("cargo");
-    command
-        .args(["metadata", "--format-version", "1", "--no-deps"])
-        .current_dir(&project.root);
-    let metadata: Value =
-        serde_json::from_str(&toolchain::output(&mut command)?).context("cargo metadata")?;
+    command.args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(&project.root);
+    let metadata: Value = serde_json::from_str(&toolchain::output(&mut command)?).context("cargo metadata")?;
     let packages = metadata.get("packages").and_then(Value::as_array);
     let named = packages.into_iter().flatten().filter(|package| {
-        let says_no = package
-            .pointer("/metadata/telos/host-tests")
-            .and_then(Value::as_bool)
-            == Some(false);
+        let says_no = package.pointer("/metadata/telos/host-tests").and_then(Value::as_bool) == Some(false);
         says_no || package.get("name").is_some_and(|name| name == "nucleus")
     });
-    Ok(named
-        .filter_map(|package| Some(package.get("name")?.as_str()?.to_owned()))
-        .collect())
+    Ok(named.filter_map(|package| Some(package.get("name")?.as_str()?.to_owned())).collect())
 }
 
 /// `cargo test`, with a line for each test program and in full what failed.
 fn host(project: &Project) -> Result<Totals> {
     let mut command = Command::new("cargo");
-    command
-        .current_dir(&project.root)
-        .args(["test", "--workspace", "--no-fail-fast"]);
+    command.current_dir(&project.root).args(["test", "--workspace", "--no-fail-fast"]);
     for name in not_for_host(project)? {
         command.args(["--exclude", &name]);
     }
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start cargo")?;
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let output = child.stdout.take().ok_or("no output").context("cargo")?;
     let mut totals = Totals::default();
     for line in BufReader::new(output).lines() {
@@ -188,10 +165,7 @@ fn host(project: &Project) -> Result<Totals> {
         println!("test host_tests ... FAILED\ncargo test: {status}");
         totals.failed += 1;
     }
-    println!(
-        "host tests: {} passed, {} failed",
-        totals.passed, totals.failed
-    );
+    println!("host tests: {} passed, {} failed", totals.passed, totals.failed);
     Ok(totals)
 }
 
@@ -199,19 +173,13 @@ fn host(project: &Project) -> Result<Totals> {
 fn result_line(line: &str) -> Option<Totals> {
     let rest = line.strip_prefix("test result: ")?;
     let count = |noun: &str| {
-        let words: Vec<&str> = rest
-            .split([' ', ';', '.'])
-            .filter(|word| !word.is_empty())
-            .collect();
+        let words: Vec<&str> = rest.split([' ', ';', '.']).filter(|word| !word.is_empty()).collect();
         words.windows(2).find_map(|pair| match pair {
             [number, word] if *word == noun => number.parse().ok(),
             _ => None,
         })
     };
-    Some(Totals {
-        passed: count("passed")?,
-        failed: count("failed")?,
-    })
+    Some(Totals { passed: count("passed")?, failed: count("failed")? })
 }
 
 /// The counts in the kernel's `3 passed, 0 failed`.
@@ -219,10 +187,7 @@ fn kernel_totals(transcript: &str) -> Option<Totals> {
     transcript.lines().rev().find_map(|line| {
         let (passed, rest) = line.trim().split_once(" passed, ")?;
         let failed = rest.strip_suffix(" failed")?;
-        Some(Totals {
-            passed: passed.parse().ok()?,
-            failed: failed.parse().ok()?,
-        })
+        Some(Totals { passed: passed.parse().ok()?, failed: failed.parse().ok()? })
     })
 }
 
@@ -263,42 +228,16 @@ mod tests {
     #[test]
     fn counts_are_read_from_cargo_and_from_the_kernel() {
         let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
-        assert_eq!(
-            result_line(line),
-            Some(Totals {
-                passed: 12,
-                failed: 3
-            })
-        );
+        assert_eq!(result_line(line), Some(Totals { passed: 12, failed: 3 }));
         assert_eq!(result_line("test x ... ok"), None);
-        assert_eq!(
-            kernel_totals("test a ... ok\n4 passed, 1 failed\n"),
-            Some(Totals {
-                passed: 4,
-                failed: 1
-            })
-        );
+        assert_eq!(kernel_totals("test a ... ok\n4 passed, 1 failed\n"), Some(Totals { passed: 4, failed: 1 }));
         assert_eq!(kernel_totals("booting\n"), None);
     }
 
     #[test]
     fn no_tests_at_all_is_a_failure() {
         assert!(Totals::default().report().is_err());
-        assert!(
-            Totals {
-                passed: 1,
-                failed: 0
-            }
-            .report()
-            .is_ok()
-        );
-        assert!(
-            Totals {
-                passed: 1,
-                failed: 1
-            }
-            .report()
-            .is_err()
-        );
+        assert!(Totals { passed: 1, failed: 0 }.report().is_ok());
+        assert!(Totals { passed: 1, failed: 1 }.report().is_err());
     }
 }

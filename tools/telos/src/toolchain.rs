@@ -26,10 +26,7 @@ const COMMON: &[&str] = &[
 pub fn kernel_flags(project: &Project) -> Result<Vec<String>> {
     let mut flags = common(project)?;
     flags.extend(["-Clinker=ld", "-Clinker-flavor=ld"].map(String::from));
-    flags.push(format!(
-        "-Clink-arg=-T{}",
-        project.cfg("kernel.ld").display()
-    ));
+    flags.push(format!("-Clink-arg=-T{}", project.cfg("kernel.ld").display()));
     Ok(flags)
 }
 
@@ -43,21 +40,10 @@ pub fn cell_flags(project: &Project) -> Result<Vec<String>> {
 /// The common flags, and names for folders that do not depend on where the tree lies: a build is the same anywhere.
 fn common(project: &Project) -> Result<Vec<String>> {
     let mut flags: Vec<String> = COMMON.iter().map(|flag| String::from(*flag)).collect();
-    let sysroot = output(
-        Command::new("rustc")
-            .args(["--print", "sysroot"])
-            .current_dir(&project.root),
-    )?;
-    flags.push(format!(
-        "--remap-path-prefix={}=telos",
-        project.root.display()
-    ));
-    flags.push(format!(
-        "--remap-path-prefix={}/lib/rustlib/src/rust=rust",
-        sysroot.trim()
-    ));
-    let home = std::env::var("CARGO_HOME")
-        .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
+    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(&project.root))?;
+    flags.push(format!("--remap-path-prefix={}=telos", project.root.display()));
+    flags.push(format!("--remap-path-prefix={}/lib/rustlib/src/rust=rust", sysroot.trim()));
+    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     if let Ok(home) = home {
         flags.push(format!("--remap-path-prefix={home}/registry/src=crates"));
     }
@@ -66,31 +52,19 @@ fn common(project: &Project) -> Result<Vec<String>> {
 
 /// The flags without what depends on the machine, for the manifest's hash.
 pub fn flags_identity(flags: &[String]) -> String {
-    let kept: Vec<&str> = flags
-        .iter()
-        .filter(|flag| !flag.starts_with("--remap-path-prefix"))
-        .map(String::as_str)
-        .collect();
+    let kept: Vec<&str> =
+        flags.iter().filter(|flag| !flag.starts_with("--remap-path-prefix")).map(String::as_str).collect();
     kept.join(" ")
 }
 
 /// A `cargo build --release` for kernel or cells with the standard library built alongside.
 pub fn cargo_build(folder: &Path, target_dir: &Path, flags: &[String]) -> Command {
     let mut command = Command::new("cargo");
-    command
-        .current_dir(folder)
-        .args(["build", "--release", "--target", TARGET]);
-    command.args([
-        "-Zbuild-std=core,alloc,compiler_builtins",
-        "-Zbuild-std-features=compiler-builtins-mem",
-    ]);
+    command.current_dir(folder).args(["build", "--release", "--target", TARGET]);
+    command.args(["-Zbuild-std=core,alloc,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem"]);
     command.arg("--target-dir").arg(target_dir);
-    command
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-    command
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_TARGET_DIR");
+    command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
     command
 }
 
@@ -99,13 +73,7 @@ pub fn cargo_build(folder: &Path, target_dir: &Path, flags: &[String]) -> Comman
 /// # Errors
 /// There is no compiler.
 pub fn compiler(project: &Project) -> Result<String> {
-    Ok(output(
-        Command::new("rustc")
-            .arg("--version")
-            .current_dir(&project.root),
-    )?
-    .trim()
-    .to_owned())
+    Ok(output(Command::new("rustc").arg("--version").current_dir(&project.root))?.trim().to_owned())
 }
 
 /// Runs a program and shows what it prints.
@@ -114,10 +82,8 @@ pub fn compiler(project: &Project) -> Result<String> {
 /// It cannot be started, or says that it failed.
 pub fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .context(format_args!("cannot start {name}; try `make setup`"))?;
+    let status =
+        command.stdin(Stdio::null()).status().context(format_args!("cannot start {name}; try `make setup`"))?;
     if !status.success() {
         fail!("{name} failed ({status})");
     }
@@ -138,17 +104,10 @@ pub fn run_quietly(command: &mut Command) -> Result<()> {
 /// It cannot be started, or says that it failed; the failure holds what it printed.
 pub fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let done = command
-        .stdin(Stdio::null())
-        .output()
-        .context(format_args!("cannot start {name}; try `make setup`"))?;
+    let done = command.stdin(Stdio::null()).output().context(format_args!("cannot start {name}; try `make setup`"))?;
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
     if !done.status.success() {
-        fail!(
-            "{name} failed ({})\n{text}{}",
-            done.status,
-            String::from_utf8_lossy(&done.stderr)
-        );
+        fail!("{name} failed ({})\n{text}{}", done.status, String::from_utf8_lossy(&done.stderr));
     }
     Ok(text)
 }

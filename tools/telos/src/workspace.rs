@@ -34,25 +34,13 @@ pub struct Package {
 pub fn package(project: &Project, path: &str) -> Result<Package> {
     let file = project.root.join(path).join("Cargo.toml");
     let manifest: Table = toml::from_str(&read_text(&file)?).context(file.display())?;
-    let field = |name: &str| {
-        manifest
-            .get("package")
-            .and_then(|package| package.get(name))
-    };
+    let field = |name: &str| manifest.get("package").and_then(|package| package.get(name));
     let root = root_manifest(project)?;
-    let inherited = || {
-        root.get("workspace")?
-            .get("package")?
-            .get("version")?
-            .as_str()
-    };
+    let inherited = || root.get("workspace")?.get("package")?.get("version")?.as_str();
     let name = field("name").and_then(|name| name.as_str());
     let version = field("version").and_then(|version| version.as_str().or_else(inherited));
     match (name, version) {
-        (Some(name), Some(version)) => Ok(Package {
-            name: name.to_owned(),
-            version: version.to_owned(),
-        }),
+        (Some(name), Some(version)) => Ok(Package { name: name.to_owned(), version: version.to_owned() }),
         _ => fail!("{}: no package name and version", file.display()),
     }
 }
@@ -79,9 +67,7 @@ impl Workspace {
         for cell in cells {
             let name = wrapper_name(&cell.name);
             let package = package(project, &cell.path)?;
-            let source = template
-                .replace("@NAME@", &cell.name)
-                .replace("@CRATE@", &package.name.replace('-', "_"));
+            let source = template.replace("@NAME@", &cell.name).replace("@CRATE@", &package.name.replace('-', "_"));
             write(&folder.join(&name).join("src/lib.rs"), source.as_bytes())?;
             let path = |inner: &str| toml_string(&project.root.join(inner));
             let manifest = format!(
@@ -96,20 +82,14 @@ impl Workspace {
             members.push(name);
         }
         let mut manifest = Table::new();
-        manifest.insert(
-            "workspace".into(),
-            toml::Value::Table(workspace_table(members)),
-        );
+        manifest.insert("workspace".into(), toml::Value::Table(workspace_table(members)));
         if let Some(profile) = root_manifest(project)?.remove("profile") {
             manifest.insert("profile".into(), profile);
         }
         let text = toml::to_string(&manifest).context("cannot write the generated workspace")?;
         write(&folder.join("Cargo.toml"), text.as_bytes())?;
         copy_lock(project, &folder)?;
-        Ok(Workspace {
-            folder,
-            target: project.target.join("cells"),
-        })
+        Ok(Workspace { folder, target: project.target.join("cells") })
     }
 
     /// Fails if a cell depends on a crate that is not on the list, or that runs code in the build and may not.
@@ -118,15 +98,7 @@ impl Workspace {
     /// Names the crate and the list.
     pub fn check_dependencies(&self, allowed: &Allowed) -> Result<Dependencies> {
         let mut command = std::process::Command::new("cargo");
-        command
-            .args([
-                "metadata",
-                "--format-version",
-                "1",
-                "--filter-platform",
-                TARGET,
-            ])
-            .current_dir(&self.folder);
+        command.args(["metadata", "--format-version", "1", "--filter-platform", TARGET]).current_dir(&self.folder);
         let text = toolchain::output(&mut command)?;
         let metadata: Value = serde_json::from_str(&text).context("cargo metadata")?;
         let dependencies = Dependencies { metadata };
@@ -134,30 +106,20 @@ impl Workspace {
         for package in dependencies.packages() {
             let name = text_field(package, "name");
             let foreign = !package.get("source").is_none_or(Value::is_null);
-            let targets = package
-                .get("targets")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten();
+            let targets = package.get("targets").and_then(Value::as_array).into_iter().flatten();
             let builds = targets
                 .filter_map(|target| target.get("kind")?.as_array())
                 .flatten()
                 .any(|kind| kind == "custom-build");
             if foreign && !allowed.crates.contains_key(name) {
-                wrong.push(format!(
-                    "{name} {} is not on the list",
-                    text_field(package, "version")
-                ));
+                wrong.push(format!("{name} {} is not on the list", text_field(package, "version")));
             }
             if foreign && builds && !allowed.build_scripts.contains_key(name) {
                 wrong.push(format!("{name} has a build script and is not on that list"));
             }
         }
         if !wrong.is_empty() {
-            fail!(
-                "cfg/dependencies.toml does not allow what the cells depend on:\n{}",
-                wrong.join("\n")
-            );
+            fail!("cfg/dependencies.toml does not allow what the cells depend on:\n{}", wrong.join("\n"));
         }
         Ok(dependencies)
     }
@@ -174,26 +136,19 @@ impl Workspace {
         crate::policy::install(&mut command, project, allowed, &wrapper);
         command.arg("--quiet");
         // What the compiler says belongs into the failure when a test builds, and on the terminal in any case.
-        toolchain::run_quietly(&mut command)
-            .map_err(|Failure(text)| Failure(format!("the cells do not build: {text}")))
+        toolchain::run_quietly(&mut command).map_err(|Failure(text)| Failure(format!("the cells do not build: {text}")))
     }
 
     /// The static library of a cell's wrapper.
     pub fn library(&self, cell: &str) -> PathBuf {
-        self.target
-            .join(TARGET)
-            .join("release")
-            .join(format!("lib{}.a", wrapper_name(cell)))
+        self.target.join(TARGET).join("release").join(format!("lib{}.a", wrapper_name(cell)))
     }
 }
 
 fn workspace_table(members: Vec<String>) -> Table {
     let mut table = Table::new();
     table.insert("resolver".into(), "3".into());
-    table.insert(
-        "members".into(),
-        toml::Value::Array(members.into_iter().map(toml::Value::String).collect()),
-    );
+    table.insert("members".into(), toml::Value::Array(members.into_iter().map(toml::Value::String).collect()));
     table
 }
 
@@ -223,47 +178,23 @@ pub struct Dependencies {
 
 impl Dependencies {
     fn packages(&self) -> impl Iterator<Item = &Value> {
-        self.metadata
-            .get("packages")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
+        self.metadata.get("packages").and_then(Value::as_array).into_iter().flatten()
     }
 
     /// The crates that are compiled into a cell, by name, without its wrapper.
     pub fn of(&self, cell: &str) -> Vec<Package> {
-        let nodes = self
-            .metadata
-            .pointer("/resolve/nodes")
-            .and_then(Value::as_array);
-        let node = |id: &str| {
-            nodes
-                .into_iter()
-                .flatten()
-                .find(|node| text_field(node, "id") == id)
-        };
-        let find = |id: &str| {
-            self.packages()
-                .find(|package| text_field(package, "id") == id)
-        };
+        let nodes = self.metadata.pointer("/resolve/nodes").and_then(Value::as_array);
+        let node = |id: &str| nodes.into_iter().flatten().find(|node| text_field(node, "id") == id);
+        let find = |id: &str| self.packages().find(|package| text_field(package, "id") == id);
         let wrapper = wrapper_name(cell);
-        let Some(start) = self
-            .packages()
-            .find(|package| text_field(package, "name") == wrapper)
-        else {
+        let Some(start) = self.packages().find(|package| text_field(package, "name") == wrapper) else {
             return Vec::new();
         };
         let mut queue = vec![text_field(start, "id")];
         let mut seen = queue.clone();
         while let Some(id) = queue.pop() {
-            let inner = node(id)
-                .and_then(|node| node.get("deps")?.as_array())
-                .into_iter()
-                .flatten();
-            for next in inner
-                .filter(|next| is_normal(next))
-                .map(|next| text_field(next, "pkg"))
-            {
+            let inner = node(id).and_then(|node| node.get("deps")?.as_array()).into_iter().flatten();
+            for next in inner.filter(|next| is_normal(next)).map(|next| text_field(next, "pkg")) {
                 if !seen.contains(&next) && !find(next).is_some_and(is_macro) {
                     seen.push(next);
                     queue.push(next);
@@ -287,22 +218,12 @@ impl Dependencies {
 /// True for a dependency that is linked, as opposed to one of the build or the tests.
 fn is_normal(dependency: &Value) -> bool {
     let kinds = dependency.get("dep_kinds").and_then(Value::as_array);
-    kinds
-        .into_iter()
-        .flatten()
-        .any(|kind| kind.get("kind").is_none_or(Value::is_null))
+    kinds.into_iter().flatten().any(|kind| kind.get("kind").is_none_or(Value::is_null))
 }
 
 fn is_macro(package: &Value) -> bool {
-    let targets = package
-        .get("targets")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    targets
-        .filter_map(|target| target.get("kind")?.as_array())
-        .flatten()
-        .any(|kind| kind == "proc-macro")
+    let targets = package.get("targets").and_then(Value::as_array).into_iter().flatten();
+    targets.filter_map(|target| target.get("kind")?.as_array()).flatten().any(|kind| kind == "proc-macro")
 }
 
 fn text_field<'v>(value: &'v Value, name: &str) -> &'v str {

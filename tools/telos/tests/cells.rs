@@ -1,8 +1,5 @@
 //! The builder on a small tree: what a cell file holds, when it changes, and what fails a build.
-#![expect(
-    clippy::tests_outside_test_module,
-    reason = "an integration test is one"
-)]
+#![expect(clippy::tests_outside_test_module, reason = "an integration test is one")]
 
 mod project;
 
@@ -12,19 +9,14 @@ use project::Tree;
 const IMPORTS: &[&str] = &["telos_k_log", "telos_k_exit"];
 
 fn trust(tree: &Tree) -> Trust<'static> {
-    let seed = std::fs::read_to_string(tree.root.join("target/config/telos/signing.key"))
-        .expect("a key was made");
+    let seed = std::fs::read_to_string(tree.root.join("target/config/telos/signing.key")).expect("a key was made");
     let mut bytes = [0; 32];
     for (index, byte) in bytes.iter_mut().enumerate() {
         *byte = u8::from_str_radix(&seed[index * 2..index * 2 + 2], 16).expect("hexadecimal");
     }
     let project = telos::project::Project::at(&tree.root, None).expect("a tree");
     let kernel_abi = telos::abi::kernel_abi(&project).expect("declarations").hash;
-    Trust {
-        key: image::write::SigningKey::from_seed(bytes).public(),
-        kernel_abi,
-        imports: IMPORTS,
-    }
+    Trust { key: image::write::SigningKey::from_seed(bytes).public(), kernel_abi, imports: IMPORTS }
 }
 
 #[test]
@@ -37,21 +29,12 @@ fn cells_are_described_signed_and_packed_in_boot_order() {
     assert_eq!(names, ["sum", "echo"]);
     for entry in archive.iter() {
         entry.check().expect("undamaged");
-        assert_eq!(
-            entry.bytes,
-            tree.built(&format!("cells/{}.cell", entry.name))
-        );
+        assert_eq!(entry.bytes, tree.built(&format!("cells/{}.cell", entry.name)));
         let cell = verify(entry.bytes, &trust(&tree)).expect("verifies");
         let mut out = vec![0; cell.layout().bytes() as usize];
-        let loaded = cell
-            .relocate(&mut out, 0xffff_ffff_a000_0000, |_| {
-                Some(0xffff_ffff_8000_1000)
-            })
-            .expect("fits");
+        let loaded = cell.relocate(&mut out, 0xffff_ffff_a000_0000, |_| Some(0xffff_ffff_8000_1000)).expect("fits");
         assert!(loaded.text.contains(&loaded.entry));
-        let (name, offset) = cell
-            .symbol_at(loaded.entry - loaded.text.start)
-            .expect("the entry has a name");
+        let (name, offset) = cell.symbol_at(loaded.entry - loaded.text.start).expect("the entry has a name");
         assert_eq!((name, offset), ("telos_cell_entry", 0));
     }
     let file = tree.built("cells/sum.cell");
@@ -60,36 +43,11 @@ fn cells_are_described_signed_and_packed_in_boot_order() {
     assert_eq!((manifest.name, manifest.version), ("sum", "0.3.1"));
     assert!(manifest.compiler.starts_with("rustc 1."));
     let demands: Vec<_> = manifest.demands.iter().collect();
-    assert_eq!(
-        demands,
-        [
-            Demand::Heap(65536),
-            Demand::Stack(16384),
-            Demand::Slots(32),
-            Demand::Capability("clock")
-        ]
-    );
-    assert_eq!(
-        (
-            manifest.schema_written,
-            manifest.schemas_readable.iter().collect::<Vec<_>>()
-        ),
-        (2, vec![1, 2])
-    );
-    let labels: Vec<_> = manifest
-        .labels
-        .iter()
-        .map(|label| (label.label, label.signature))
-        .collect();
-    assert_eq!(
-        labels,
-        [(1, 0x4141_4141_4141_4141), (2, 0x4242_4242_4242_4242)]
-    );
-    let dependencies: Vec<_> = manifest
-        .dependencies
-        .iter()
-        .map(|dependency| dependency.name)
-        .collect();
+    assert_eq!(demands, [Demand::Heap(65536), Demand::Stack(16384), Demand::Slots(32), Demand::Capability("clock")]);
+    assert_eq!((manifest.schema_written, manifest.schemas_readable.iter().collect::<Vec<_>>()), (2, vec![1, 2]));
+    let labels: Vec<_> = manifest.labels.iter().map(|label| (label.label, label.signature)).collect();
+    assert_eq!(labels, [(1, 0x4141_4141_4141_4141), (2, 0x4242_4242_4242_4242)]);
+    let dependencies: Vec<_> = manifest.dependencies.iter().map(|dependency| dependency.name).collect();
     assert_eq!(dependencies, ["abi", "runtime", "sum"]);
     // The zeroed table and the counter that is not zero.
     assert!(cell.layout().data.end - cell.layout().data.start >= 4808);
@@ -105,12 +63,7 @@ fn an_unchanged_cell_keeps_its_bytes_and_a_changed_one_gets_a_higher_build_numbe
     assert_eq!(tree.built("cells/sum.cell"), sum);
     let changed = tree.built("cells/echo.cell");
     assert_ne!(changed, echo);
-    let build = |file: &[u8]| {
-        verify(file, &trust(&tree))
-            .expect("verifies")
-            .manifest()
-            .build
-    };
+    let build = |file: &[u8]| verify(file, &trust(&tree)).expect("verifies").manifest().build;
     assert!(build(&changed) > build(&echo));
 }
 
@@ -129,22 +82,11 @@ fn unsafe_in_a_cell_fails_the_build_with_its_line() {
 #[test]
 fn unsafe_from_a_macro_of_another_own_crate_fails_the_build() {
     let tree = Tree::new();
-    tree.write(
-        "cells/helper/Cargo.toml",
-        "[package]\nname = \"helper\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
-    );
+    tree.write("cells/helper/Cargo.toml", "[package]\nname = \"helper\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
     let body = "#![no_std]\n#[macro_export]\nmacro_rules! peek { ($at:expr) => { unsafe { *($at as *const u8) } } }\n";
     tree.write("cells/helper/src/lib.rs", body);
-    tree.edit(
-        "cells/echo/Cargo.toml",
-        "[dependencies]",
-        "[dependencies]\nhelper = { path = \"../helper\" }",
-    );
-    tree.edit(
-        "cells/echo/src/lib.rs",
-        "pub fn main() {",
-        "pub fn main() {\n    helper::peek!(8);",
-    );
+    tree.edit("cells/echo/Cargo.toml", "[dependencies]", "[dependencies]\nhelper = { path = \"../helper\" }");
+    tree.edit("cells/echo/src/lib.rs", "pub fn main() {", "pub fn main() {\n    helper::peek!(8);");
     let said = tree.fails(&["cells"]);
     assert!(said.contains("cells/helper/src/lib.rs:3: unsafe"), "{said}");
 }
@@ -153,21 +95,10 @@ fn unsafe_from_a_macro_of_another_own_crate_fails_the_build() {
 fn the_compiler_refuses_what_the_word_does_not_show() {
     let tree = Tree::new();
     // Before edition 2024 this attribute is written without the word.
-    tree.edit(
-        "cells/echo/Cargo.toml",
-        "edition = \"2024\"",
-        "edition = \"2021\"",
-    );
-    tree.edit(
-        "cells/echo/src/lib.rs",
-        "pub fn main() {",
-        "#[no_mangle]\npub fn memcpy() {}\npub fn main() {",
-    );
+    tree.edit("cells/echo/Cargo.toml", "edition = \"2024\"", "edition = \"2021\"");
+    tree.edit("cells/echo/src/lib.rs", "pub fn main() {", "#[no_mangle]\npub fn memcpy() {}\npub fn main() {");
     let said = tree.fails(&["cells"]);
-    assert!(
-        said.contains("unsafe-code") && said.contains("no_mangle"),
-        "{said}"
-    );
+    assert!(said.contains("unsafe-code") && said.contains("no_mangle"), "{said}");
 }
 
 #[test]
@@ -175,19 +106,15 @@ fn programs_for_the_host_are_refused_in_own_crates() {
     let tree = Tree::new();
     tree.write("cells/echo/build.rs", "fn main() {}");
     let said = tree.fails(&["cells"]);
-    assert!(
-        said.contains("cells/echo/build.rs: a cell has no build script"),
-        "{said}"
-    );
+    assert!(said.contains("cells/echo/build.rs: a cell has no build script"), "{said}");
     drop(tree);
     let tree = Tree::new();
-    tree.write("cells/helper/Cargo.toml", "[package]\nname = \"helper\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\nproc-macro = true\n");
-    tree.write("cells/helper/src/lib.rs", "");
-    tree.edit(
-        "cells/echo/Cargo.toml",
-        "[dependencies]",
-        "[dependencies]\nhelper = { path = \"../helper\" }",
+    tree.write(
+        "cells/helper/Cargo.toml",
+        "[package]\nname = \"helper\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\nproc-macro = true\n",
     );
+    tree.write("cells/helper/src/lib.rs", "");
+    tree.edit("cells/echo/Cargo.toml", "[dependencies]", "[dependencies]\nhelper = { path = \"../helper\" }");
     let said = tree.fails(&["cells"]);
     assert!(said.contains("procedural macro"), "{said}");
 }
@@ -195,31 +122,17 @@ fn programs_for_the_host_are_refused_in_own_crates() {
 #[test]
 fn a_crate_that_is_not_on_the_list_fails_the_build() {
     let tree = Tree::new();
-    tree.edit(
-        "cells/echo/Cargo.toml",
-        "[dependencies]",
-        "[dependencies]\ncfg-if = \"1\"",
-    );
+    tree.edit("cells/echo/Cargo.toml", "[dependencies]", "[dependencies]\ncfg-if = \"1\"");
     tree.edit("cfg/dependencies.toml", "cfg-if = ", "# cfg-if = ");
     let said = tree.fails(&["cells"]);
-    assert!(
-        said.contains("cfg-if 1") && said.contains("is not on the list"),
-        "{said}"
-    );
+    assert!(said.contains("cfg-if 1") && said.contains("is not on the list"), "{said}");
 }
 
 #[test]
 fn a_cell_that_needs_another_import_is_refused_before_it_is_written() {
     let tree = Tree::new();
-    tree.edit(
-        "cells/abi/src/kernel.rs",
-        "pub fn telos_k_log",
-        "pub fn telos_x_log",
-    );
+    tree.edit("cells/abi/src/kernel.rs", "pub fn telos_k_log", "pub fn telos_x_log");
     tree.edit("cells/runtime/src/lib.rs", "telos_k_log", "telos_x_log");
     let said = tree.fails(&["cells"]);
-    assert!(
-        said.contains("would be refused: telos_x_log is not a kernel function"),
-        "{said}"
-    );
+    assert!(said.contains("would be refused: telos_x_log is not a kernel function"), "{said}");
 }

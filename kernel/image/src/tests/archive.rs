@@ -4,11 +4,7 @@ use crate::write::pack;
 use crate::{Archive, ArchiveError, Name};
 
 fn packed() -> Vec<u8> {
-    pack(&[
-        ("memory", b"first image"),
-        ("shell", b"second"),
-        ("empty", b""),
-    ])
+    pack(&[("memory", b"first image"), ("shell", b"second"), ("empty", b"")])
 }
 
 #[test]
@@ -16,18 +12,8 @@ fn images_come_back_in_order() {
     let bytes = packed();
     let archive = Archive::open(&bytes).unwrap();
     assert_eq!(archive.len(), 3);
-    let found: Vec<_> = archive
-        .iter()
-        .map(|image| (image.name, image.bytes))
-        .collect();
-    assert_eq!(
-        found,
-        [
-            ("memory", &b"first image"[..]),
-            ("shell", b"second"),
-            ("empty", b"")
-        ]
-    );
+    let found: Vec<_> = archive.iter().map(|image| (image.name, image.bytes)).collect();
+    assert_eq!(found, [("memory", &b"first image"[..]), ("shell", b"second"), ("empty", b"")]);
     assert!(archive.iter().all(|image| image.check().is_ok()));
     assert_eq!(archive.find("shell").unwrap().bytes, b"second");
     assert!(archive.find("she").is_none());
@@ -37,16 +23,10 @@ fn images_come_back_in_order() {
 #[test]
 fn damage_in_an_image_is_named() {
     let mut bytes = packed();
-    let at = bytes
-        .windows(6)
-        .position(|window| window == b"second")
-        .unwrap();
+    let at = bytes.windows(6).position(|window| window == b"second").unwrap();
     bytes[at] ^= 1;
     let archive = Archive::open(&bytes).unwrap();
-    assert_eq!(
-        archive.find("shell").unwrap().check(),
-        Err(ArchiveError::Hash(Name::new("shell")))
-    );
+    assert_eq!(archive.find("shell").unwrap().check(), Err(ArchiveError::Hash(Name::new("shell"))));
     assert_eq!(archive.find("memory").unwrap().check(), Ok(()));
 }
 
@@ -66,15 +46,9 @@ fn damage_in_the_tables_is_refused() {
     assert_eq!(change(16 + 33, 0), Err(ArchiveError::EntryBounds(0)));
     assert_eq!(change(16 + 34, 1), Err(ArchiveError::EntryBounds(0)));
     assert_eq!(change(16 + 47, 0xff), Err(ArchiveError::EntryBounds(0)));
-    assert_eq!(
-        Archive::open(&pack(&[("a", b""), ("a", b"")])).map(drop),
-        Err(ArchiveError::EntryName(1))
-    );
+    assert_eq!(Archive::open(&pack(&[("a", b""), ("a", b"")])).map(drop), Err(ArchiveError::EntryName(1)));
     let whole = packed();
     for length in 0..whole.len() {
-        assert!(
-            Archive::open(&whole[..length]).is_err() || length >= whole.len() - 6,
-            "cut to {length}"
-        );
+        assert!(Archive::open(&whole[..length]).is_err() || length >= whole.len() - 6, "cut to {length}");
     }
 }

@@ -45,12 +45,7 @@ fn a_flipped_bit_anywhere_is_refused() {
     for bit in 0..file.len() * 8 {
         let mut damaged = file.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
-        assert!(
-            verify(&damaged, &trust()).is_err(),
-            "bit {} of byte {}",
-            bit % 8,
-            bit / 8
-        );
+        assert!(verify(&damaged, &trust()).is_err(), "bit {} of byte {}", bit % 8, bit / 8);
     }
 }
 
@@ -58,10 +53,7 @@ fn a_flipped_bit_anywhere_is_refused() {
 fn a_cut_or_longer_file_is_refused() {
     let file = Maker::good().seal();
     for length in 0..file.len() {
-        assert!(
-            verify(&file[..length], &trust()).is_err(),
-            "cut to {length}"
-        );
+        assert!(verify(&file[..length], &trust()).is_err(), "cut to {length}");
     }
     let mut longer = file.clone();
     longer.push(0);
@@ -102,11 +94,7 @@ fn an_unchanged_file_signed_again_verifies() {
     let file = Maker::good().seal();
     assert!(exercise(&resigned(&file, &[])));
     // So a change reaches the rules behind the hashes.
-    let symbols = sections(&file)
-        .into_iter()
-        .find(|(name, _)| name == ".symtab")
-        .unwrap()
-        .1;
+    let symbols = sections(&file).into_iter().find(|(name, _)| name == ".symtab").unwrap().1;
     let weak = resigned(&file, &[(symbols.start + 24 + 4, 0x20)]);
     assert!(matches!(verify(&weak, &trust()), Err(Refusal::Weak { .. })));
 }
@@ -125,12 +113,7 @@ fn seeded_changes_never_panic() {
     let (mut verified, mut refused) = (0, 0);
     for _ in 0..4_000 {
         let changes: Vec<(usize, u8)> = (0..1 + random() % 4)
-            .map(|_| {
-                (
-                    random() as usize,
-                    [0, 1, 0x7f, 0xff, random() as u8][random() as usize % 5],
-                )
-            })
+            .map(|_| (random() as usize, [0, 1, 0x7f, 0xff, random() as u8][random() as usize % 5]))
             .collect();
         // Signed again it may verify, since many changes are harmless, but it may not panic.
         if exercise(&resigned(&file, &changes)) {
@@ -139,10 +122,7 @@ fn seeded_changes_never_panic() {
             refused += 1;
         }
     }
-    assert!(
-        verified > 100 && refused > 500,
-        "{verified} verified, {refused} refused: the changes do not reach far"
-    );
+    assert!(verified > 100 && refused > 500, "{verified} verified, {refused} refused: the changes do not reach far");
 }
 
 proptest! {

@@ -54,34 +54,16 @@ fn each_relocation_has_its_value() {
     let image = verify(&file, &trust()).unwrap();
     let out = place(&image, BASE).unwrap();
     let (rodata, bss, entry) = (BASE + 4096, BASE + 8192 + 32, BASE + 16);
-    assert_eq!(
-        i64::from(u32_at(&out, 0) as i32) as u64,
-        rodata + 8 + 2,
-        "32S"
-    );
-    assert_eq!(
-        u32_at(&out, 4),
-        LOG.wrapping_sub(4).wrapping_sub(BASE + 4) as u32,
-        "PLT32"
-    );
-    assert_eq!(
-        u32_at(&out, 8),
-        (bss - 4).wrapping_sub(BASE + 8) as u32,
-        "PC32"
-    );
+    assert_eq!(i64::from(u32_at(&out, 0) as i32) as u64, rodata + 8 + 2, "32S");
+    assert_eq!(u32_at(&out, 4), LOG.wrapping_sub(4).wrapping_sub(BASE + 4) as u32, "PLT32");
+    assert_eq!(u32_at(&out, 8), (bss - 4).wrapping_sub(BASE + 8) as u32, "PC32");
     assert_eq!(u32_at(&out, 12), 0xc3c3_c3c3, "NONE");
     assert_eq!(u64_at(&out, 40), entry, "64");
     assert_eq!(u64_at(&out, 4096 + 16), entry + 1, "64 in rodata");
     assert_eq!(u64_at(&out, 8192 + 8), bss, "64 in data");
     assert_eq!(&out[8192..8200], [5; 8]);
-    assert!(
-        out[8192 + 16..].iter().all(|byte| *byte == 0),
-        "zeroed, to the end of the page"
-    );
-    assert!(
-        out[64..4096].iter().all(|byte| *byte == 0),
-        "nothing of the buffer's past"
-    );
+    assert!(out[8192 + 16..].iter().all(|byte| *byte == 0), "zeroed, to the end of the page");
+    assert!(out[64..4096].iter().all(|byte| *byte == 0), "nothing of the buffer's past");
 }
 
 #[test]
@@ -100,47 +82,27 @@ fn the_addresses_are_told() {
 fn a_signed_32_bit_address_must_be_in_the_top_or_bottom_2_gib() {
     let file = Maker::good().seal();
     let image = verify(&file, &trust()).unwrap();
-    let overflow = Refusal::RelocationOverflow {
-        section: Name::new(".text"),
-        offset: 0,
-    };
+    let overflow = Refusal::RelocationOverflow { section: Name::new(".text"), offset: 0 };
     assert_eq!(place(&image, 0x8000_0000).unwrap_err(), overflow);
     assert_eq!(place(&image, 0xffff_8000_0000_0000).unwrap_err(), overflow);
     // The largest and smallest that fit.
     let mut maker = Maker::good();
     maker.relocations[0].2.truncate(1);
-    for (addend, fits) in [
-        (0x7fff_ffff, true),
-        (0x8000_0000, false),
-        (-0x1008, true),
-        (-0x1009, false),
-    ] {
+    for (addend, fits) in [(0x7fff_ffff, true), (0x8000_0000, false), (-0x1008, true), (-0x1009, false)] {
         maker.relocations[0].2[0].addend = addend - if addend > 0 { 0x1008 } else { 0 };
         let file = maker.seal();
-        assert_eq!(
-            place(&verify(&file, &trust()).unwrap(), 0).is_ok(),
-            fits,
-            "{addend:#x}"
-        );
+        assert_eq!(place(&verify(&file, &trust()).unwrap(), 0).is_ok(), fits, "{addend:#x}");
     }
 }
 
 #[test]
 fn an_unsigned_32_bit_address_must_be_below_4_gib() {
     let mut maker = Maker::good();
-    maker.relocations[0].2 = vec![Relocation {
-        offset: 0,
-        kind: 10,
-        symbol: SYM_ENTRY,
-        addend: 0,
-    }];
+    maker.relocations[0].2 = vec![Relocation { offset: 0, kind: 10, symbol: SYM_ENTRY, addend: 0 }];
     let file = maker.seal();
     let image = verify(&file, &trust()).unwrap();
     assert_eq!(u32_at(&place(&image, 0xf000_0000).unwrap(), 0), 0xf000_0010);
-    let overflow = Refusal::RelocationOverflow {
-        section: Name::new(".text"),
-        offset: 0,
-    };
+    let overflow = Refusal::RelocationOverflow { section: Name::new(".text"), offset: 0 };
     assert_eq!(place(&image, BASE).unwrap_err(), overflow);
     assert_eq!(place(&image, 0x1_0000_0000).unwrap_err(), overflow);
 }
@@ -151,10 +113,7 @@ fn a_relative_address_must_be_within_2_gib() {
     let image = verify(&file, &trust()).unwrap();
     let mut out = vec![0; image.layout().bytes() as usize];
     let mut far = |base, address: u64| image.relocate(&mut out, base, |_| Some(address)).map(drop);
-    let overflow = Refusal::RelocationOverflow {
-        section: Name::new(".text"),
-        offset: 4,
-    };
+    let overflow = Refusal::RelocationOverflow { section: Name::new(".text"), offset: 4 };
     // The place is four bytes behind the base, and the addend is -4.
     assert_eq!(far(BASE, BASE - 0x8000_0000 + 8), Ok(()));
     assert_eq!(far(BASE, BASE - 0x8000_0000 + 7), Err(overflow));
@@ -169,12 +128,7 @@ fn an_import_without_address_is_the_kernels_fault() {
     let image = verify(&file, &trust()).unwrap();
     let mut out = vec![0; image.layout().bytes() as usize];
     let refusal = image.relocate(&mut out, BASE, |_| None).unwrap_err();
-    assert_eq!(
-        refusal,
-        Refusal::Unresolved {
-            symbol: Name::new("telos_k_log")
-        }
-    );
+    assert_eq!(refusal, Refusal::Unresolved { symbol: Name::new("telos_k_log") });
 }
 
 #[test]
@@ -182,10 +136,7 @@ fn the_buffer_must_be_long_enough_and_at_a_page() {
     let file = Maker::good().seal();
     let image = verify(&file, &trust()).unwrap();
     let mut short = vec![0; image.layout().bytes() as usize - 1];
-    assert_eq!(
-        image.relocate(&mut short, BASE, resolve).unwrap_err(),
-        Refusal::Buffer
-    );
+    assert_eq!(image.relocate(&mut short, BASE, resolve).unwrap_err(), Refusal::Buffer);
     assert_eq!(place(&image, BASE + 8).unwrap_err(), Refusal::Buffer);
     assert_eq!(place(&image, u64::MAX - 4095).unwrap_err(), Refusal::Buffer);
 }

@@ -81,18 +81,7 @@ pub struct Maker {
 
 pub fn section(name: &'static str, kind: u32, flags: u64, bytes: Vec<u8>) -> Section {
     let size = bytes.len() as u64;
-    Section {
-        name,
-        kind,
-        flags,
-        bytes,
-        size,
-        align: 8,
-        address: 0,
-        link: 0,
-        info: 0,
-        entry_size: 0,
-    }
+    Section { name, kind, flags, bytes, size, align: 8, address: 0, link: 0, info: 0, entry_size: 0 }
 }
 
 pub fn key() -> SigningKey {
@@ -100,11 +89,7 @@ pub fn key() -> SigningKey {
 }
 
 pub fn trust() -> Trust<'static> {
-    Trust {
-        key: key().public(),
-        kernel_abi: ABI,
-        imports: IMPORTS,
-    }
+    Trust { key: key().public(), kernel_abi: ABI, imports: IMPORTS }
 }
 
 impl Maker {
@@ -114,20 +99,8 @@ impl Maker {
         let mut bss = section(".bss", NOBITS, ALLOC | WRITE, Vec::new());
         bss.size = 5000;
         bss.align = 32;
-        let symbol = |name, bind, kind, section, value, size| Symbol {
-            name,
-            bind,
-            kind,
-            section,
-            value,
-            size,
-        };
-        let step = |offset, kind, symbol, addend| Relocation {
-            offset,
-            kind,
-            symbol,
-            addend,
-        };
+        let symbol = |name, bind, kind, section, value, size| Symbol { name, bind, kind, section, value, size };
+        let step = |offset, kind, symbol, addend| Relocation { offset, kind, symbol, addend };
         Maker {
             sections: vec![
                 section(".text", PROGBITS, ALLOC | EXEC, vec![0xc3; 64]),
@@ -153,11 +126,7 @@ impl Maker {
                         step(40, 1, SYM_ENTRY, 0),
                     ],
                 ),
-                (
-                    ".rela.rodata",
-                    u32::from(RODATA),
-                    vec![step(16, 1, SYM_ENTRY, 1)],
-                ),
+                (".rela.rodata", u32::from(RODATA), vec![step(16, 1, SYM_ENTRY, 1)]),
                 (".rela.data", u32::from(DATA), vec![step(8, 1, SYM_BSS, 0)]),
             ],
             kernel_abi: ABI,
@@ -213,28 +182,11 @@ impl Maker {
             compiler: "by hand",
             flags_hash: 1,
             kernel_abi: self.kernel_abi,
-            labels: &[
-                Label {
-                    label: 1,
-                    signature: 11,
-                },
-                Label {
-                    label: 2,
-                    signature: 22,
-                },
-            ],
+            labels: &[Label { label: 1, signature: 11 }, Label { label: 2, signature: 22 }],
             schema_written: 3,
             schemas_readable: &[2, 3],
-            demands: &[
-                Demand::Heap(4096),
-                Demand::Stack(8192),
-                Demand::Slots(16),
-                Demand::Capability("block"),
-            ],
-            dependencies: &[Dependency {
-                name: "core",
-                version: "0.0.0",
-            }],
+            demands: &[Demand::Heap(4096), Demand::Stack(8192), Demand::Slots(16), Demand::Capability("block")],
+            dependencies: &[Dependency { name: "core", version: "0.0.0" }],
         }
     }
 
@@ -249,11 +201,7 @@ impl Maker {
 fn write(mut sections: Vec<Section>) -> Vec<u8> {
     let mut names = vec![0];
     let mut starts = Vec::new();
-    for name in sections
-        .iter()
-        .map(|section| section.name)
-        .chain([".shstrtab"])
-    {
+    for name in sections.iter().map(|section| section.name).chain([".shstrtab"]) {
         starts.push(names.len() as u32);
         names.extend(name.bytes().chain([0]));
     }

@@ -30,7 +30,4 @@ pub struct Scenario {
 }
 
 /// The scenarios of `test`, in order.
-pub const ALL: &[Scenario] = &[Scenario {
-    name: "boot_to_prompt",
-    run: boot::to_prompt,
-}];
+pub const ALL: &[Scenario] = &[Scenario { name: "boot_to_prompt", run: boot::to_prompt }];

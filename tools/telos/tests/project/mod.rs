@@ -27,11 +27,7 @@ impl Tree {
         copy(&here.join("tests/fixtures/project"), &root, &mut kept);
         let cfg = here.join("../../cfg");
         for name in ["cell.ld", "dependencies.toml"] {
-            put(
-                &root.join("cfg").join(name),
-                &fs::read(cfg.join(name)).expect("cfg"),
-                &mut kept,
-            );
+            put(&root.join("cfg").join(name), &fs::read(cfg.join(name)).expect("cfg"), &mut kept);
         }
         let mut wrapper = fs::read(cfg.join("cell_wrapper.rs.in")).expect("cfg");
         wrapper.extend(fs::read(root.join("cfg/labels.rs.in")).expect("fixture"));
@@ -57,13 +53,8 @@ impl Tree {
     /// A command of the builder for this tree.
     pub fn telos(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_telos"));
-        command
-            .args(arguments)
-            .current_dir(&self.root)
-            .stdin(Stdio::null());
-        command
-            .env("TELOS_ROOT", &self.root)
-            .env("CARGO_TARGET_DIR", self.root.join("target"));
+        command.args(arguments).current_dir(&self.root).stdin(Stdio::null());
+        command.env("TELOS_ROOT", &self.root).env("CARGO_TARGET_DIR", self.root.join("target"));
         command.env("XDG_CONFIG_HOME", self.root.join("target/config"));
         command.env_remove("STATE").env_remove("TIMEOUT");
         command
@@ -72,37 +63,26 @@ impl Tree {
     /// Runs a command that must succeed.
     pub fn ok(&self, arguments: &[&str]) -> String {
         let done = self.telos(arguments).output().expect("telos starts");
-        assert!(
-            done.status.success(),
-            "telos {arguments:?}:\n{}",
-            text(&done)
-        );
+        assert!(done.status.success(), "telos {arguments:?}:\n{}", text(&done));
         text(&done)
     }
 
     /// Runs a command that must fail; returns what it said.
     pub fn fails(&self, arguments: &[&str]) -> String {
         let done = self.telos(arguments).output().expect("telos starts");
-        assert!(
-            !done.status.success(),
-            "telos {arguments:?} succeeded:\n{}",
-            text(&done)
-        );
+        assert!(!done.status.success(), "telos {arguments:?} succeeded:\n{}", text(&done));
         text(&done)
     }
 
     /// A result of a build.
+    #[allow(dead_code, reason = "not every test program looks at one")]
     pub fn built(&self, name: &str) -> Vec<u8> {
         fs::read(self.root.join("build").join(name)).expect(name)
     }
 }
 
 pub fn text(done: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    )
+    format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
 }
 
 fn put(path: &Path, bytes: &[u8], kept: &mut BTreeSet<PathBuf>) {

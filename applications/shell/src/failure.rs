@@ -1,0 +1,193 @@
+//! What failed, why, and what to do: one line for every way in which a command can fail.
+
+use core::fmt;
+
+use abi::interfaces::{memory, persistence, process};
+use abi::{CallError, KernelError};
+use runtime::abi;
+
+use crate::text::Oid;
+
+/// A server, by its name in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// The persistence server.
+    Persistence,
+    /// The memory server.
+    Memory,
+    /// The process server.
+    Process,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Server::Persistence => "persistence",
+            Server::Memory => "memory",
+            Server::Process => "process",
+        })
+    }
+}
+
+/// Why a command failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The shell was not given the server.
+    NoServer(Server),
+    /// The shell was not given the machine.
+    NoMachine,
+    /// A call of a server failed.
+    Call(Server, CallError),
+    /// A reply was not what its interface says.
+    BadReply(Server),
+    /// The record is longer than the shell reads.
+    TooLong(u64),
+    /// The kernel refused a step of the shell's own.
+    Kernel(KernelError),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Failure::NoServer(server) => {
+                write!(f, "this shell holds no capability for {server}; grant one where the shell is started")
+            }
+            Failure::NoMachine => {
+                f.write_str("this shell holds no capability for the machine; grant one, or stop it from outside")
+            }
+            Failure::Call(server, CallError::Kernel(error, detail)) => kernel(f, server, error, detail),
+            Failure::Call(server, CallError::Server(code, detail)) => refused(f, server, code, detail),
+            Failure::Call(server, CallError::Malformed) | Failure::BadReply(server) => write!(
+                f,
+                "{server} answered in another form than this shell knows; replace one of the two by a version that fits"
+            ),
+            Failure::TooLong(bytes) => {
+                write!(f, "the record has {bytes} bytes, more than this shell reads; read the state file with telosfs")
+            }
+            Failure::Kernel(error) => write!(
+                f,
+                "the kernel refused this shell: {error:?}; restart the shell, and report it if that does not help"
+            ),
+        }
+    }
+}
+
+fn kernel(f: &mut fmt::Formatter<'_>, server: Server, error: KernelError, detail: u64) -> fmt::Result {
+    match error {
+        KernelError::ServerDied => write!(
+            f,
+            "{server} died on the request, which may have taken effect (its epoch is {detail} now); look before you try again"
+        ),
+        KernelError::TimedOut => write!(f, "{server} did not answer in time; try again"),
+        KernelError::UnknownLabel | KernelError::WrongSignature => write!(
+            f,
+            "{server} does not serve this request in the form that this shell sends ({error:?}); replace one of the two by a version that fits"
+        ),
+        KernelError::EndpointGone | KernelError::InvalidCapability => {
+            write!(f, "{server} is gone, or was taken from this shell ({error:?}); start the shell again with it")
+        }
+        _ => write!(f, "the kernel refused the call of {server}: {error:?} ({detail}); report it"),
+    }
+}
+
+fn refused(f: &mut fmt::Formatter<'_>, server: Server, code: u32, detail: u64) -> fmt::Result {
+    match server {
+        Server::Persistence => by_persistence(f, code, detail),
+        Server::Memory => by_memory(f, code, detail),
+        Server::Process => by_process(f, code, detail),
+    }
+}
+
+fn by_persistence(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result {
+    let oid = Oid(detail);
+    match code {
+        persistence::CONFLICT => {
+            write!(f, "another transaction changed {oid} first; try again")
+        }
+        persistence::NO_SUCH_OBJECT => {
+            write!(f, "there is no object {oid}; `inspect` shows the root, whence all are reached")
+        }
+        persistence::NO_TRANSACTION => f.write_str("no transaction is open; begin one"),
+        persistence::NOT_THE_BEGINNER => f.write_str("the transaction was begun elsewhere; commit it there"),
+        persistence::BAD_RECORD => {
+            write!(f, "the record is malformed, or refers to {oid}, which does not exist; mend it")
+        }
+        persistence::BUFFER_TOO_SMALL => {
+            write!(f, "the record has {detail} bytes and does not fit; lend a larger buffer")
+        }
+        persistence::STORE_FULL => f.write_str("the state file is full; pack it, or give it a larger device"),
+        persistence::STORE_STOPPED => {
+            f.write_str("the device failed and the store has stopped; read the log, mend the device, and start again")
+        }
+        persistence::MUST_ABORT => f.write_str("a commit failed; abort the transaction first"),
+        _ => unknown(f, Server::Persistence, code, detail),
+    }
+}
+
+fn by_memory(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result {
+    match code {
+        memory::OUT_OF_MEMORY => write!(
+            f,
+            "the largest free block has {detail} bytes, which is too little; end a process that you can spare"
+        ),
+        memory::QUOTA_EXCEEDED => write!(f, "only {detail} bytes are left of this shell's quota; give it a larger one"),
+        memory::BAD_SIZE => f.write_str("there are no blocks of this size; ask for another"),
+        memory::NOT_ALLOCATED => f.write_str("the memory is not this shell's; it may be free already"),
+        _ => unknown(f, Server::Memory, code, detail),
+    }
+}
+
+fn by_process(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result {
+    match code {
+        process::BAD_IMAGE => f.write_str("there is no such image; store it first, with `make push`"),
+        process::IMAGE_REFUSED => {
+            f.write_str("the image does not verify; build and sign it for this kernel, and store it again")
+        }
+        process::BAD_CAPABILITIES => {
+            f.write_str("its list of capabilities is malformed, or asks for what cannot be granted; mend the list")
+        }
+        process::OUT_OF_MEMORY => f.write_str("there is not enough memory for it; `mem` shows what there is"),
+        process::STORE_FAILED => {
+            f.write_str("the store refused: ")?;
+            by_persistence(f, u32::try_from(detail).unwrap_or(u32::MAX), 0)
+        }
+        process::NO_SUCH_PROCESS => f.write_str("there is no such process; `ps` lists them"),
+        process::PLANTED => f.write_str("a test planted this failure; nothing is to be done"),
+        _ => unknown(f, Server::Process, code, detail),
+    }
+}
+
+fn unknown(f: &mut fmt::Formatter<'_>, server: Server, code: u32, detail: u64) -> fmt::Result {
+    write!(f, "{server} refused with code {code} ({detail}), which this shell does not know; look in its interface")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_says_why_and_what_to_do() {
+        let servers = [Server::Persistence, Server::Memory, Server::Process];
+        let errors =
+            (0..30u32)
+                .map(|code| CallError::Server(code, 7))
+                .chain((1..=20).filter_map(|code| {
+                    KernelError::from_status(1 << 63 | code).map(|error| CallError::Kernel(error, 7))
+                }))
+                .chain([CallError::Malformed]);
+        for error in errors {
+            for server in servers {
+                let text = Failure::Call(server, error).to_string();
+                assert!(text.contains("; "), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_store_s_reason_goes_through() {
+        let full = u64::from(persistence::STORE_FULL);
+        let error = CallError::Server(process::STORE_FAILED, full);
+        let text = Failure::Call(Server::Process, error).to_string();
+        assert!(text.starts_with("the store refused: the state file is full"), "{text}");
+    }
+}

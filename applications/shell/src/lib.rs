@@ -1,0 +1,43 @@
+//! The shell: commands at the console.
+//!
+//! * [`command`]: the table of commands, and lines to commands;
+//! * [`words`] and [`nearest`]: what that takes;
+//! * [`session`]: typed bytes to lines, lines to commands;
+//! * [`servers`]: what the shell may call;
+//! * [`processes`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
+//! * [`failure`]: what failed, why, and what to do;
+//! * [`text`]: numbers, times and foreign text as lines.
+//!
+//! # Capabilities
+//! The fixed slots CNode, VSpace and console; persistence, memory and process as far as granted: a command without its
+//! server says so. Then 16: the machine, to halt it; without it the end of input ends the shell alone.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod command;
+pub mod failure;
+pub mod help;
+pub mod machine;
+pub mod memory;
+pub mod nearest;
+pub mod objects;
+pub mod processes;
+pub mod servers;
+pub mod session;
+pub mod text;
+pub mod transactions;
+pub mod words;
+
+use runtime::Environment;
+use servers::Servers;
+use session::Session;
+
+/// Reads and carries out commands until the input ends.
+///
+/// # Panics
+/// Without its CNode, its VSpace or a console, which ends the cell by name.
+pub fn main(environment: Environment) -> u64 {
+    Session::new(Servers::new(environment)).run()
+}

@@ -1,0 +1,128 @@
+//! Numbers, times and foreign text as lines.
+
+use alloc::string::String;
+use core::fmt::{self, Write};
+
+/// Text from elsewhere: what would control the terminal is shown as a replacement character.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a>(pub &'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| {
+            f.write_char(match character.is_control() {
+                true => char::REPLACEMENT_CHARACTER,
+                false => character,
+            })
+        })
+    }
+}
+
+/// Text in a column of so many characters: a longer one is not cut, and pushes the next aside.
+pub fn column(text: &str, width: usize) -> String {
+    let mut column = String::new();
+    let _ = write!(column, "{}", Plain(text));
+    let length = column.chars().count();
+    column.extend(core::iter::repeat_n(' ', width.saturating_sub(length)));
+    column
+}
+
+/// An OID, as it is typed too.
+#[derive(Clone, Copy, Debug)]
+pub struct Oid(pub u64);
+
+impl fmt::Display for Oid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#018x}", self.0)
+    }
+}
+
+/// A length of time in nanoseconds, as `1 d 02:03:04`.
+#[derive(Clone, Copy, Debug)]
+pub struct Duration(pub u64);
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0 / NANOSECONDS;
+        let days = seconds / DAY;
+        if days > 0 {
+            write!(f, "{days} d ")?;
+        }
+        write!(f, "{}", TimeOfDay(seconds % DAY))
+    }
+}
+
+/// A point in time in nanoseconds since 1970, as `2026-01-02 03:04:05 UTC`.
+#[derive(Clone, Copy, Debug)]
+pub struct Date(pub u64);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0 / NANOSECONDS;
+        let (year, month, day) = civil(seconds / DAY);
+        let time = TimeOfDay(seconds % DAY);
+        write!(f, "{year:04}-{month:02}-{day:02} {time} UTC")
+    }
+}
+
+const NANOSECONDS: u64 = 1_000_000_000;
+const DAY: u64 = 86_400;
+
+struct TimeOfDay(u64);
+
+impl fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TimeOfDay(seconds) = self;
+        let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+        write!(f, "{hours:02}:{minutes:02}:{:02}", seconds % 60)
+    }
+}
+
+/// Year, month and day of a number of days since 1970, by the Gregorian calendar. Years begin in March, so that the
+/// leap day is their last (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!(Duration(0).to_string(), "00:00:00");
+        assert_eq!(Duration((2 * 86_400 + 3 * 3600 + 4 * 60 + 5) * NANOSECONDS + 6).to_string(), "2 d 03:04:05");
+        assert!(!Duration(u64::MAX).to_string().is_empty());
+    }
+
+    #[test]
+    fn dates() {
+        assert_eq!(Date(0).to_string(), "1970-01-01 00:00:00 UTC");
+        // `date -u -d @951827696` and so on.
+        assert_eq!(Date(951_827_696 * NANOSECONDS).to_string(), "2000-02-29 12:34:56 UTC");
+        assert_eq!(Date(4_107_542_399 * NANOSECONDS).to_string(), "2100-02-28 23:59:59 UTC");
+        assert_eq!(Date(4_107_542_400 * NANOSECONDS).to_string(), "2100-03-01 00:00:00 UTC");
+        assert!(!Date(u64::MAX).to_string().is_empty());
+    }
+
+    #[test]
+    fn foreign_text_stays_in_its_column() {
+        assert_eq!(column("añ\n", 5), "añ\u{fffd}  ");
+        assert_eq!(column("longer", 3), "longer");
+    }
+
+    #[test]
+    fn oids_have_one_width() {
+        assert_eq!(Oid(10).to_string(), "0x000000000000000a");
+        assert_eq!(Oid(u64::MAX).to_string(), "0xffffffffffffffff");
+    }
+}

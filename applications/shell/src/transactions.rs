@@ -1,0 +1,126 @@
+//! The transaction log.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use runtime::Call;
+use runtime::abi::interfaces::persistence::{TransactionSummary, Transactions};
+use runtime::abi::kernel::BODY_MAX;
+
+use crate::failure::{Failure, Server};
+use crate::servers::Servers;
+use crate::text::{Plain, column};
+
+/// Lists so many transactions, the newest first, in as many replies as it takes.
+///
+/// # Errors
+/// Those of the calls.
+pub fn list(servers: &Servers, count: u64) -> Result<String, Failure> {
+    let endpoint = servers.endpoint(Server::Persistence)?;
+    let mut listing = Listing::new(count);
+    let mut room = [0; BODY_MAX];
+    while let Some(before) = listing.before {
+        let (_, length) = Call::new(endpoint, Transactions { before })
+            .into_bytes(&mut room)
+            .map_err(|error| Failure::Call(Server::Persistence, error))?;
+        listing.append(room.get(..length).unwrap_or(&[]))?;
+    }
+    Ok(listing.text)
+}
+
+/// A list that grows by replies.
+struct Listing {
+    text: String,
+    /// Transactions still wanted.
+    left: u64,
+    /// Before which TID to ask next; 0 for the newest, `None` when nothing more is wanted, or there is nothing.
+    before: Option<u64>,
+}
+
+impl Listing {
+    fn new(count: u64) -> Self {
+        Listing {
+            text: "TID         OBJECTS  USER        DESCRIPTION\n".to_string(),
+            left: count,
+            before: (count > 0).then_some(0),
+        }
+    }
+
+    fn append(&mut self, body: &[u8]) -> Result<(), Failure> {
+        let given: Vec<TransactionSummary<'_>> =
+            postcard::from_bytes(body).map_err(|_| Failure::BadReply(Server::Persistence))?;
+        let before = self.before.take();
+        for transaction in &given {
+            if self.left == 0 {
+                return Ok(());
+            }
+            self.left -= 1;
+            self.line(transaction);
+        }
+        let oldest = given.last().map(|transaction| transaction.tid);
+        // TIDs fall from reply to reply; a server that does not keep to that is not asked for ever.
+        self.before = oldest.filter(|tid| *tid > 0 && (before == Some(0) || Some(*tid) < before));
+        self.before = self.before.filter(|_| self.left > 0);
+        Ok(())
+    }
+
+    fn line(&mut self, transaction: &TransactionSummary<'_>) {
+        self.text += &column(&transaction.tid.to_string(), 12);
+        self.text += &column(&transaction.objects.to_string(), 9);
+        self.text += &column(transaction.user, 11);
+        self.text.push(' ');
+        self.text += &Plain(transaction.description).to_string();
+        self.text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn body(tids: &[u64]) -> Vec<u8> {
+        let summary = |tid: &u64| TransactionSummary { tid: *tid, objects: 2, user: "shell", description: "set state" };
+        let transactions: Vec<_> = tids.iter().map(summary).collect();
+        postcard::to_allocvec(&transactions).expect("it is encodable")
+    }
+
+    #[test]
+    fn a_listing_goes_on_behind_the_last_reply() {
+        let mut listing = Listing::new(3);
+        assert_eq!(listing.before, Some(0));
+        listing.append(&body(&[9, 8])).expect("well-formed");
+        assert_eq!(listing.before, Some(8));
+        listing.append(&body(&[7, 6])).expect("well-formed");
+        assert_eq!(listing.before, None);
+        assert_eq!(listing.text.lines().count(), 4);
+        assert!(listing.text.ends_with("7           2        shell       set state\n"), "{}", listing.text);
+    }
+
+    #[test]
+    fn a_listing_ends_with_the_log() {
+        let mut listing = Listing::new(100);
+        listing.append(&body(&[2, 1])).expect("well-formed");
+        assert_eq!(listing.before, Some(1));
+        listing.append(&body(&[])).expect("well-formed");
+        assert_eq!(listing.before, None);
+        assert_eq!(Listing::new(0).before, None);
+    }
+
+    #[test]
+    fn a_server_that_repeats_itself_is_not_asked_for_ever() {
+        let mut listing = Listing::new(100);
+        listing.append(&body(&[5])).expect("well-formed");
+        listing.append(&body(&[5])).expect("well-formed");
+        assert_eq!(listing.before, None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_reply_is_shown_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let mut listing = Listing::new(5);
+            let _ = listing.append(&bytes);
+            prop_assert!(!listing.text.replace('\n', "").contains(char::is_control));
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The process server.
+
+use serde::{Deserialize, Serialize};
+
+/// The image object does not exist, or is none.
+pub const BAD_IMAGE: u32 = 1;
+/// The image does not verify; it is not run.
+pub const IMAGE_REFUSED: u32 = 2;
+/// The list of capabilities does not exist, is malformed, or asks for what cannot be granted.
+pub const BAD_CAPABILITIES: u32 = 3;
+/// A step failed for lack of memory; nothing was left behind.
+pub const OUT_OF_MEMORY: u32 = 4;
+/// The store refused; detail: its code.
+pub const STORE_FAILED: u32 = 5;
+/// There is no such process.
+pub const NO_SUCH_PROCESS: u32 = 6;
+/// A planted failure of a test.
+pub const PLANTED: u32 = 7;
+
+/// A state of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Its thread runs or waits.
+    Running,
+    /// It ended by itself.
+    Exited(u64),
+    /// It failed and was stopped.
+    Failed,
+}
+
+/// One line of `ps`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessSummary<'a> {
+    /// The Process object.
+    pub oid: u64,
+    /// Its image's name.
+    pub name: &'a str,
+    /// Version of the image.
+    pub version: &'a str,
+    /// First bytes of the image's hash.
+    pub hash: u64,
+    /// First address of its text.
+    pub text: u64,
+    /// End of its text.
+    pub text_end: u64,
+    /// What it is doing.
+    pub state: State,
+}
+
+crate::interface! {
+    /// What a client of the process server asks.
+    Process {
+        /// Makes a process of a persistent image with the capabilities that a persistent list names.
+        1 CreateProcess(image: u64, capabilities: u64) -> u64;
+        /// The processes from an index on, as many as fit the reply; answers how many there are.
+        2 List(from: u64) -> u64;
+        /// Ends a process.
+        3 Terminate(process: u64);
+        /// Makes a process of the current image of that name (the body), as CreateProcess does.
+        4 Spawn() -> u64;
+        /// Waits until a process has ended; answers its exit status.
+        5 Wait(process: u64) -> u64;
+    }
+}

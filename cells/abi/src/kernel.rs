@@ -1,0 +1,328 @@
+//! The kernel's surface: every function that a cell may import, and the layouts that cross with it.
+//!
+//! This file is the kernel ABI. Its hash stands in each cell's manifest, and the loader refuses a cell that was built
+//! against another. The functions are `unsafe` to call because they take slots and pointers on trust of the types
+//! around them: `cells/runtime` wraps each in a typed, safe form, and cells, which cannot write `unsafe`, use those.
+//!
+//! Arguments of a message travel where the plan puts them: RDI, RSI, RDX. The target follows in RCX (slot in the low
+//! half, label in the high half) and the token's generation in R8.
+
+use crate::token::RawCap;
+
+/// The most bytes of a message body that the kernel copies; larger data travels in a lent Buf.
+pub const BODY_MAX: usize = 2048;
+/// Words of arguments and results of an invocation.
+pub const WORDS: usize = 10;
+/// A timeout that never comes.
+pub const TIMEOUT_NONE: u64 = u64::MAX;
+
+/// Outcome of a kernel function, in RAX and RDX.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// 0, a server's own code, or a [`crate::KernelError`] with the top bit set.
+    pub status: u64,
+    /// The result word, or the detail of an error (the epoch of a dead server).
+    pub value: u64,
+}
+
+/// What a call carries beyond its three words, and where the reply's body goes.
+#[repr(C)]
+pub struct Exchange {
+    /// Bytes to send, and where they stand.
+    pub send: *const u8,
+    /// How many; at most [`BODY_MAX`].
+    pub send_length: usize,
+    /// Room for the reply's body.
+    pub receive: *mut u8,
+    /// Bytes of room.
+    pub receive_capacity: usize,
+    /// Out: bytes of the reply's body.
+    pub received: usize,
+    /// A Buf lent until the reply, or the empty token.
+    pub buf: RawCap,
+    /// A capability handed over (moved), or the empty token.
+    pub grant: RawCap,
+    /// Out: the capability that came with the reply, or the empty token.
+    pub granted: RawCap,
+    /// Nanoseconds until the call is given up; [`TIMEOUT_NONE`] waits for ever.
+    pub timeout: u64,
+    /// Out: second word of the reply.
+    pub second: u64,
+}
+
+/// A request as its server receives it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Message {
+    /// The label, or [`Message::NOTIFICATION`] when a bound notification was signalled.
+    pub label: u32,
+    /// Bytes of `body` that count.
+    pub body_length: u32,
+    /// The three words; for a notification, its bits in the first.
+    pub words: [u64; 3],
+    /// The badge of the capability that the sender used: no message can fake it.
+    pub badge: u64,
+    /// The sending thread, as the kernel attests it: unique, never reused.
+    pub thread: u64,
+    /// The transaction scope that travels with the call, 0 for none.
+    pub scope: u64,
+    /// Address of the Buf lent with the call, 0 for none.
+    pub lease_address: usize,
+    /// Its bytes.
+    pub lease_length: usize,
+    /// The capability that came with the request, or the empty token.
+    pub granted: RawCap,
+    /// The body.
+    pub body: [u8; BODY_MAX],
+}
+
+impl Message {
+    /// The label under which a bound notification arrives.
+    pub const NOTIFICATION: u32 = u32::MAX;
+    /// An empty message, to receive into.
+    pub const EMPTY: Message = Message {
+        label: 0,
+        body_length: 0,
+        words: [0; 3],
+        badge: 0,
+        thread: 0,
+        scope: 0,
+        lease_address: 0,
+        lease_length: 0,
+        granted: RawCap::EMPTY,
+        body: [0; BODY_MAX],
+    };
+}
+
+/// What a reply carries beyond its status and two words.
+#[repr(C)]
+pub struct ReplyBody {
+    /// Bytes to send, and where they stand.
+    pub send: *const u8,
+    /// How many.
+    pub send_length: usize,
+    /// A capability handed over (moved), or the empty token.
+    pub grant: RawCap,
+}
+
+/// Where a server receives: its endpoint, the reply object for the next request, and how long to wait.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Reception {
+    /// The endpoint.
+    pub endpoint: RawCap,
+    /// The reply object that will hold the request.
+    pub reply: RawCap,
+    /// Nanoseconds to wait, or [`TIMEOUT_NONE`].
+    pub timeout: u64,
+}
+
+/// What the kernel leaves at the top of a new thread's stack for the runtime.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Start {
+    /// First byte of the heap.
+    pub heap: usize,
+    /// Bytes of heap, 0 for a thread that shares its cell's.
+    pub heap_length: usize,
+    /// The token of the cell's own CNode.
+    pub cnode: RawCap,
+    /// An argument that the creator chose.
+    pub argument: u64,
+}
+
+/// What a slot of the caller's CNode holds.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotInfo {
+    /// Kind of object, as [`Kind`]; 0 for an empty slot.
+    pub kind: u8,
+    /// Rights, as bits.
+    pub rights: u8,
+    /// Logarithm of the object's size.
+    pub size_bits: u8,
+    /// Unused, zero.
+    pub reserved: u8,
+    /// The slot.
+    pub slot: u32,
+    /// Generation of the token.
+    pub generation: u64,
+    /// Its badge.
+    pub badge: u64,
+}
+
+/// Kinds of kernel objects, by the number that retype takes.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the objects of the design")]
+pub enum Kind {
+    Untyped = 1,
+    Frame = 2,
+    Tcb = 3,
+    CNode = 4,
+    VSpace = 5,
+    Endpoint = 6,
+    Notification = 7,
+    Reply = 8,
+    Buf = 9,
+    Image = 10,
+    Scope = 11,
+    DmaFrame = 12,
+    PciFunction = 13,
+    Irq = 14,
+    IoPort = 15,
+    Loader = 16,
+    Scheduler = 17,
+    Serial = 18,
+    Settle = 19,
+    Machine = 20,
+}
+
+/// Operations of [`telos_k_invoke`], by the object that they work on. Arguments stand in the order of the words.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Untyped: kind, size bits, CNode token (2 words), first slot, count.
+    Retype = 0x0100,
+    /// Untyped: answers bytes free; words out: size, children.
+    UntypedInfo = 0x0101,
+    /// CNode: source token (2 words), destination slot (0: any free one), rights, badge (0: unbadged). Answers the slot.
+    Copy = 0x0200,
+    /// CNode: source token, destination slot.
+    Move = 0x0201,
+    /// Any capability of the caller: deletes it.
+    Delete = 0x0202,
+    /// Any capability of the caller: deletes all that was derived from it.
+    Revoke = 0x0203,
+    /// CNode: slot; words out: a [`SlotInfo`].
+    Inspect = 0x0204,
+    /// Frame or Buf: VSpace token; answers the address.
+    Map = 0x0300,
+    /// Tcb: tokens of CNode, VSpace, stack Frame and heap Frame, argument.
+    TcbConfigure = 0x0400,
+    /// Tcb: makes it runnable.
+    TcbStart = 0x0401,
+    /// Tcb: stops it.
+    TcbStop = 0x0402,
+    /// Tcb: Scheduler token, priority.
+    TcbPriority = 0x0403,
+    /// Tcb: Notification token; its signals arrive at receive.
+    TcbBind = 0x0404,
+    /// Tcb: answers its state; words out: exit status, thread identity, nanoseconds run.
+    TcbInfo = 0x0405,
+    /// Endpoint: address of (label, signature) pairs, their number.
+    EndpointAbi = 0x0500,
+    /// Endpoint: label, signature; refused unless served with just that signature.
+    EndpointCheck = 0x0501,
+    /// Notification: ORs the word into it.
+    Signal = 0x0600,
+    /// Image: address and length of signed bytes; verifies and keeps them.
+    ImageFill = 0x0700,
+    /// Image: offset, address, length; reads the pristine bytes back.
+    ImageRead = 0x0701,
+    /// Loader: Image token, VSpace token, Frame token; relocates the cell into the frame.
+    Instantiate = 0x0800,
+    /// Loader: Image token; words out: bytes of memory it needs, heap, stack, slots, build, hash (4 words).
+    ImageNeeds = 0x0801,
+    /// Loader: Notification token, bits; signalled when an instance ends.
+    WatchInstances = 0x0802,
+    /// Loader: index into the boot archive, address, capacity; answers the length, words out: the name (4 words).
+    ArchiveRead = 0x0803,
+    /// Loader: Image token, address, capacity; answers the length of `name version`, as much of it as fits.
+    ImageName = 0x0804,
+    /// VSpace: answers its state; words out: exit status, text base, text end, threads, image hash prefix.
+    VSpaceInfo = 0x0900,
+    /// Scope: Reply token; the caller held in the reply becomes its beginner.
+    ScopeAttach = 0x0a00,
+    /// Scope: Settle token; keeps what hangs on it.
+    ScopeSettle = 0x0a01,
+    /// Scope: Settle token; revokes what hangs on it.
+    ScopeAbort = 0x0a02,
+    /// Serial: address, length.
+    SerialWrite = 0x0b00,
+    /// Serial: address, capacity; answers the bytes read, 0 when there are none.
+    SerialRead = 0x0b01,
+    /// Serial: Notification token, bits; signalled when bytes arrive.
+    SerialWatch = 0x0b02,
+    /// Irq: Notification token, bits.
+    IrqBind = 0x0c00,
+    /// Irq: ready for the next one.
+    IrqAcknowledge = 0x0c01,
+    /// PciFunction: offset, width; answers the value.
+    PciRead = 0x0d00,
+    /// PciFunction: offset, width, value.
+    PciWrite = 0x0d01,
+    /// PciFunction: BAR, VSpace token; maps it uncached and answers the address.
+    PciMap = 0x0d02,
+    /// IoPort: port, width; answers the value.
+    PortRead = 0x0e00,
+    /// IoPort: port, width, value.
+    PortWrite = 0x0e01,
+    /// DmaFrame: VSpace token; answers the address, words out: physical address, length.
+    DmaMap = 0x0f00,
+    /// Machine: exit code; the machine stops at once, unclean.
+    Halt = 0x1000,
+    /// Machine: what has been used (see the kernel's document); words out: frames, heap, threads.
+    MachineInfo = 0x1001,
+    /// Machine: address, capacity; answers the length of the boot command line.
+    CommandLine = 0x1002,
+}
+
+/// What [`telos_k_clock`] reads.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Nanoseconds since boot.
+    Monotonic = 0,
+    /// Nanoseconds since 1970, UTC.
+    Wall = 1,
+}
+
+#[cfg(target_os = "none")]
+unsafe extern "C" {
+    /// Calls an endpoint with three words and waits for the reply.
+    pub fn telos_k_call(first: u64, second: u64, third: u64, target: u64, generation: u64) -> Answer;
+    /// Calls an endpoint with a body, a Buf, a capability or a timeout.
+    pub fn telos_k_exchange(
+        first: u64,
+        second: u64,
+        third: u64,
+        target: u64,
+        generation: u64,
+        exchange: *mut Exchange,
+    ) -> Answer;
+    /// Waits for a request or for the bound notification.
+    pub fn telos_k_receive(reception: *const Reception, message: *mut Message) -> Answer;
+    /// Answers the request that a reply object holds. `body` may be null.
+    pub fn telos_k_reply(
+        status: u64,
+        value: u64,
+        second: u64,
+        slot: u64,
+        generation: u64,
+        body: *const ReplyBody,
+    ) -> Answer;
+    /// Answers with words alone, then receives again with the same reply object.
+    pub fn telos_k_reply_receive(
+        status: u64,
+        value: u64,
+        second: u64,
+        reception: *const Reception,
+        message: *mut Message,
+    ) -> Answer;
+    /// Waits for a notification and takes its bits.
+    pub fn telos_k_wait(slot: u64, generation: u64, timeout: u64) -> Answer;
+    /// Works on a kernel object; `words` holds arguments and, after it, results.
+    pub fn telos_k_invoke(operation: u64, slot: u64, generation: u64, words: *mut [u64; WORDS]) -> Answer;
+    /// Gives the processor to the next thread of the same priority.
+    pub fn telos_k_yield();
+    /// Sleeps for so many nanoseconds.
+    pub fn telos_k_sleep(nanoseconds: u64);
+    /// Reads a clock.
+    pub fn telos_k_clock(clock: u64) -> u64;
+    /// Ends the calling cell with a status.
+    pub fn telos_k_exit(status: u64) -> !;
+    /// Ends the calling cell as failed; the text goes to the fault report.
+    pub fn telos_k_panic(text: *const u8, length: usize) -> !;
+}

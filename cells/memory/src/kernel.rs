@@ -1,0 +1,54 @@
+//! The pool's operations on real untypeds.
+
+use runtime::abi::KernelError;
+use runtime::abi::token::{All, CNode, Cap, Untyped};
+use runtime::objects;
+
+use crate::pool::Kernel;
+
+/// Untypeds in this cell's own CNode.
+#[derive(Debug)]
+pub struct Untypeds {
+    /// The CNode that takes what is made.
+    pub cnode: Cap<CNode, All>,
+}
+
+impl Untypeds {
+    /// Over the cell's CNode.
+    pub fn new(cnode: Cap<CNode, All>) -> Self {
+        Untypeds { cnode }
+    }
+}
+
+impl Kernel for Untypeds {
+    type Untyped = Cap<Untyped, All>;
+    type Error = KernelError;
+
+    fn split(&mut self, whole: &Self::Untyped, half_bits: u8) -> Result<[Self::Untyped; 2], KernelError> {
+        let lower = objects::retype(whole, half_bits, &self.cnode)?;
+        match objects::retype(whole, half_bits, &self.cnode) {
+            Ok(upper) => Ok([lower, upper]),
+            Err(error) => {
+                objects::delete(lower);
+                Err(error)
+            }
+        }
+    }
+
+    fn delete(&mut self, untyped: Self::Untyped) {
+        objects::delete(untyped);
+    }
+
+    fn revoke(&mut self, untyped: &Self::Untyped) -> Result<(), KernelError> {
+        objects::revoke(untyped)
+    }
+
+    fn is_whole(&mut self, untyped: &Self::Untyped) -> bool {
+        matches!(objects::untyped_info(untyped), Ok((free, size)) if free == size)
+    }
+
+    fn size_bits(&mut self, untyped: &Self::Untyped) -> Option<u8> {
+        let (_, size) = objects::untyped_info(untyped).ok()?;
+        size.is_power_of_two().then(|| size.ilog2() as u8)
+    }
+}

@@ -1,0 +1,72 @@
+//! The numbers that name things in a store.
+//!
+//! An [`Oid`] names an object for ever, a [`Tid`] a transaction; neither is reused and a [`Tid`] never goes back. A
+//! [`SegmentId`] names a place on the device, an [`Epoch`] a publication of the root. All are plain numbers here: authority
+//! over an object is made elsewhere, from a permuted image of its [`Oid`].
+
+use serde::{Deserialize, Serialize};
+
+/// Declares an ordered newtype over an integer, with a constructor and an accessor.
+macro_rules! number {
+    ($(#[$meta:meta])* $name:ident, $inner:ty) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name($inner);
+
+        impl $name {
+            /// Wraps a number.
+            #[must_use]
+            pub const fn new(number: $inner) -> Self {
+                Self(number)
+            }
+
+            /// The number itself.
+            #[must_use]
+            pub const fn number(self) -> $inner {
+                self.0
+            }
+        }
+    };
+}
+
+number!(
+    /// The identity of an object: issued once by a storage, never again, also after a power cut.
+    Oid,
+    u64
+);
+number!(
+    /// The identity of a transaction and its place in the order of commits.
+    ///
+    /// Taken from the clock in microseconds since 1970, but always greater than every one before it.
+    Tid,
+    u64
+);
+number!(
+    /// The place of a segment on the device, counted from 0.
+    SegmentId,
+    u32
+);
+number!(
+    /// A publication of the root. A segment carries the epoch that published it as its generation.
+    Epoch,
+    u64
+);
+
+impl Oid {
+    /// The object from which every other must be reachable.
+    pub const ROOT: Self = Self(0);
+}
+
+impl Tid {
+    /// Before every transaction: what an object that does not exist yet is based on.
+    pub const ZERO: Self = Self(0);
+    /// After every transaction: `load_before(oid, Tid::MAX)` is the current revision.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// The next number, for turning "at" into "before".
+    #[must_use]
+    pub const fn after(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}

@@ -1,0 +1,157 @@
+//! What is stored: the state of one object, and what a transaction says of itself.
+//!
+//! A [`Record`] is opaque but for its table of references, which the store reads to keep the graph closed: the payload
+//! names other objects by index into that table, so that no client can hide a reference. Both types are postcard on disk.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use postcard::ser_flavors::Size;
+use serde::{Deserialize, Serialize};
+
+use crate::{Oid, StorageError};
+
+/// The longest user, description or extension, in bytes.
+pub const METADATA_LIMIT: usize = 65_535;
+
+/// The state of one object in one revision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which kind of object this is, in its owner's numbering.
+    pub schema: u16,
+    /// Which version of that kind's layout the payload follows.
+    pub version: u16,
+    /// The objects that this one refers to. Each must exist when the record is committed.
+    pub references: Vec<Oid>,
+    /// Recipes of capabilities, written only by servers that hold the live token; never part of the payload.
+    #[serde(with = "bytes")]
+    pub capabilities: Vec<u8>,
+    /// The object's own data.
+    #[serde(with = "bytes")]
+    pub payload: Vec<u8>,
+}
+
+/// What a transaction says of itself, kept with it in the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// On whose behalf.
+    pub user: String,
+    /// What for.
+    pub description: String,
+    /// Anything else, opaque.
+    #[serde(with = "bytes")]
+    pub extension: Vec<u8>,
+}
+
+impl Record {
+    /// The length of the encoded record in bytes.
+    ///
+    /// # Errors
+    /// [`StorageError::Malformed`] if postcard refuses it, which it does for no value of this type.
+    pub fn encoded_length(&self) -> Result<usize, StorageError> {
+        length(self)
+    }
+
+    /// Appends the encoded record; on an error, `output` is unchanged.
+    ///
+    /// # Errors
+    /// [`StorageError::OutOfMemory`].
+    pub fn encode(&self, output: &mut Vec<u8>) -> Result<(), StorageError> {
+        encode(self, output)
+    }
+
+    /// Reads a whole record; nothing may follow it.
+    ///
+    /// # Errors
+    /// [`StorageError::Malformed`] for anything that [`encode`](Self::encode) did not write.
+    pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        decode(bytes)
+    }
+}
+
+impl Metadata {
+    /// Metadata with a user and a description.
+    #[must_use]
+    pub fn new(user: &str, description: &str) -> Self {
+        Self { user: user.into(), description: description.into(), extension: Vec::new() }
+    }
+
+    /// Refuses fields longer than [`METADATA_LIMIT`].
+    pub(crate) fn check(&self) -> Result<(), StorageError> {
+        let fits = [self.user.len(), self.description.len(), self.extension.len()]
+            .iter()
+            .all(|&length| length <= METADATA_LIMIT);
+        if fits { Ok(()) } else { Err(StorageError::MetadataTooLarge { limit: METADATA_LIMIT }) }
+    }
+
+    pub(crate) fn encode(&self, output: &mut Vec<u8>) -> Result<(), StorageError> {
+        encode(self, output)
+    }
+
+    pub(crate) fn encoded_length(&self) -> Result<usize, StorageError> {
+        length(self)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        decode(bytes)
+    }
+}
+
+fn length(value: &impl Serialize) -> Result<usize, StorageError> {
+    postcard::serialize_with_flavor(value, Size::default()).map_err(|_| StorageError::Malformed)
+}
+
+fn encode(value: &impl Serialize, output: &mut Vec<u8>) -> Result<(), StorageError> {
+    let start = output.len();
+    let length = length(value)?;
+    output.try_reserve(length)?;
+    output.resize(start + length, 0);
+    let space = output.get_mut(start..).unwrap_or_default();
+    let written = postcard::to_slice(value, space).map(|written| written.len());
+    if written == Ok(length) {
+        return Ok(());
+    }
+    output.truncate(start);
+    Err(StorageError::Malformed)
+}
+
+fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StorageError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(StorageError::Malformed),
+    }
+}
+
+/// Byte strings as one copy, where serde would go byte by byte. The encoding is the same.
+mod bytes {
+    use alloc::vec::Vec;
+    use core::fmt;
+
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        deserializer.deserialize_bytes(Copy)
+    }
+
+    struct Copy;
+
+    impl Visitor<'_> for Copy {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("bytes")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(bytes.len()).map_err(|_| E::custom("out of memory"))?;
+            copy.extend_from_slice(bytes);
+            Ok(copy)
+        }
+    }
+}

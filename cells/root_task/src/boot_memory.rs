@@ -1,0 +1,75 @@
+//! Boot memory: objects retyped from the untypeds that the kernel handed over.
+
+use alloc::vec::Vec;
+
+use abi::KernelError;
+use abi::token::{All, CNode, Cap, Object, Untyped};
+use runtime::{Environment, objects};
+use spawner::Memory;
+
+/// The first slot with boot memory.
+const FIRST: u32 = 96;
+/// The most pieces of it.
+const MOST: u32 = 512;
+
+/// The untypeds that are left, largest last.
+#[derive(Debug)]
+pub struct BootMemory {
+    cnode: Cap<CNode, All>,
+    /// With the size of each in bits, smallest first.
+    pieces: Vec<(u8, Cap<Untyped, All>)>,
+}
+
+impl BootMemory {
+    /// Collects what the kernel left.
+    pub fn new(environment: &mut Environment, cnode: Cap<CNode, All>) -> Self {
+        let mut pieces = Vec::new();
+        for slot in FIRST..FIRST + MOST {
+            let Some(cap) = environment.take::<Untyped, All>(slot) else { break };
+            let bits = objects::untyped_info(&cap).map_or(0, |(_, size)| size.trailing_zeros() as u8);
+            pieces.push((bits, cap));
+        }
+        pieces.sort_by_key(|(bits, _)| *bits);
+        BootMemory { cnode, pieces }
+    }
+
+    /// The root task's CNode.
+    pub fn cnode(&self) -> &Cap<CNode, All> {
+        &self.cnode
+    }
+
+    /// What is left, largest last: the end of boot, when the memory server takes over.
+    pub fn into_pieces(self) -> (Cap<CNode, All>, Vec<(u8, Cap<Untyped, All>)>) {
+        (self.cnode, self.pieces)
+    }
+
+    /// Splits the largest piece off, whole.
+    pub fn take_largest(&mut self) -> Option<(u8, Cap<Untyped, All>)> {
+        self.pieces.pop()
+    }
+
+    /// All pieces, whole.
+    pub fn pieces(&self) -> &[(u8, Cap<Untyped, All>)] {
+        &self.pieces
+    }
+}
+
+impl Memory for BootMemory {
+    type Error = KernelError;
+
+    /// From the smallest piece that has the room.
+    fn make<T: Object>(&mut self, size_bits: u8) -> Result<Cap<T, All>, KernelError> {
+        let mut failure = KernelError::NotEnoughMemory;
+        for (_, piece) in &self.pieces {
+            match objects::retype(piece, size_bits, &self.cnode) {
+                Ok(cap) => return Ok(cap),
+                Err(KernelError::NotEnoughMemory) => {}
+                Err(error) => {
+                    failure = error;
+                    break;
+                }
+            }
+        }
+        Err(failure)
+    }
+}

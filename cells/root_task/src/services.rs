@@ -1,0 +1,117 @@
+//! The services that the root task starts from the boot archive, before there is a graph.
+
+use abi::slots::{CONSOLE, ENDPOINT, FIRST_GRANTED, NOTIFICATION, REPLY};
+use abi::token::{All, CallOnly, Cap, DmaFrame, Endpoint, Notification, Object, Reply, Rights, Serial, Untyped};
+use runtime::{Environment, objects};
+use spawner::{Instance, Memory};
+
+use crate::{Authority, archive, pci};
+
+/// Priorities of the servers: whoever is called by more stands higher.
+mod priority {
+    pub const CONSOLE: u8 = 52;
+    pub const BLOCK: u8 = 50;
+}
+
+/// What a service is made of, beyond its cell: it outlives the instance.
+#[derive(Debug)]
+pub struct Service {
+    /// Its endpoint; the instance receives, others get the right to call.
+    pub endpoint: Cap<Endpoint, All>,
+    /// The instance that serves.
+    pub instance: Instance,
+}
+
+/// Bytes of untyped that a server gets for its reply objects.
+const SCRATCH_BITS: u8 = 16;
+
+impl Service {
+    /// A service of an image of the archive, with endpoint, reply object, notification and scratch memory; not started.
+    ///
+    /// # Panics
+    /// Where the archive lacks the image, or it does not verify: the system cannot be built.
+    pub fn new(authority: &mut Authority, name: &str) -> Service {
+        let Some(entry) = archive::find(&authority.loader, name) else {
+            panic!("the boot archive has no image of {name}: it was built without it")
+        };
+        Self::try_new(authority, &entry.bytes).unwrap_or_else(|error| panic!("{name} cannot be made: {error:?}"))
+    }
+
+    fn try_new(authority: &mut Authority, bytes: &[u8]) -> Result<Service, abi::KernelError> {
+        let image = spawner::image(&mut authority.memory, bytes)?;
+        let instance = Instance::new(&mut authority.memory, &authority.loader, &image)?;
+        let endpoint: Cap<Endpoint, All> = authority.memory.make(0)?;
+        instance.grant(ENDPOINT, &endpoint, 0)?;
+        let reply: Cap<Reply, All> = authority.memory.make(0)?;
+        instance.give(REPLY, reply)?;
+        let notification: Cap<Notification, All> = authority.memory.make(0)?;
+        instance.give(NOTIFICATION, notification)?;
+        Ok(Service { endpoint, instance })
+    }
+
+    /// A capability to call it, for the root task itself.
+    ///
+    /// # Panics
+    /// Where the root task's CNode is full.
+    pub fn client(&self, authority: &Authority, badge: u64) -> Cap<Endpoint, CallOnly> {
+        objects::duplicate(&self.endpoint, authority.memory.cnode(), badge)
+            .unwrap_or_else(|error| panic!("no capability to a service can be made: {error:?}"))
+    }
+
+    /// Lets it log.
+    pub fn lend_console(&self, console: &Service) {
+        if let Err(error) = objects::copy(&console.endpoint, &self.instance.cnode, CONSOLE, CallOnly::BITS, 0) {
+            panic!("a service cannot be given the console: {error:?}");
+        }
+    }
+
+    /// Starts it at a priority.
+    ///
+    /// # Panics
+    /// Where the kernel refuses.
+    pub fn start(&self, authority: &Authority, priority: u8) {
+        let started = self.instance.configure(&authority.scheduler, priority, 0).and_then(|()| self.instance.start());
+        if let Err(error) = started {
+            panic!("a service does not start: {error:?}");
+        }
+    }
+}
+
+/// Memory for a server's reply objects.
+fn scratch(authority: &mut Authority) -> Cap<Untyped, All> {
+    authority.memory.make(SCRATCH_BITS).unwrap_or_else(|error| panic!("no boot memory is left: {error:?}"))
+}
+
+/// Gives a capability that the service cannot do without.
+fn give<T: Object, R: Rights>(service: &Service, slot: u32, cap: Cap<T, R>) {
+    if let Err(error) = service.instance.give(slot, cap) {
+        panic!("a service cannot be given what it needs in slot {slot}: {error:?}");
+    }
+}
+
+/// The console, on the serial line.
+pub fn console(authority: &mut Authority, serial: Cap<Serial, All>) -> Service {
+    let service = Service::new(authority, "console");
+    give(&service, FIRST_GRANTED, serial);
+    give(&service, FIRST_GRANTED + 1, scratch(authority));
+    service.start(authority, priority::CONSOLE);
+    service
+}
+
+/// Bytes of DMA memory of the block driver.
+const DMA_BITS: u8 = 19;
+
+/// The driver of the first virtio block device; `None` where the machine has none.
+pub fn block(authority: &mut Authority, environment: &mut Environment, console: &Service) -> Option<Service> {
+    let (function, irq) = pci::find(environment, pci::VIRTIO, &pci::BLOCK)?;
+    let service = Service::new(authority, "virtio_blk");
+    let dma: Cap<DmaFrame, All> =
+        authority.memory.make(DMA_BITS).unwrap_or_else(|error| panic!("no memory for DMA: {error:?}"));
+    service.lend_console(console);
+    give(&service, FIRST_GRANTED, function);
+    give(&service, FIRST_GRANTED + 1, irq);
+    give(&service, FIRST_GRANTED + 2, dma);
+    give(&service, FIRST_GRANTED + 3, scratch(authority));
+    service.start(authority, priority::BLOCK);
+    Some(service)
+}

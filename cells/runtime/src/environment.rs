@@ -1,0 +1,54 @@
+//! What a cell is given at its start.
+
+use alloc::collections::BTreeSet;
+
+use abi::kernel::Start;
+use abi::token::{All, CNode, Cap, Object, RawCap, Rights};
+
+use crate::objects;
+
+/// The capabilities that a cell starts with, each to be taken once.
+#[derive(Debug)]
+pub struct Environment {
+    cnode: RawCap,
+    argument: u64,
+    taken: BTreeSet<u32>,
+}
+
+impl Environment {
+    /// # Safety
+    /// `start` is the kernel's, and this is called once in the life of the cell.
+    #[cfg(target_os = "none")]
+    pub(crate) unsafe fn new(start: Start) -> Self {
+        Environment { cnode: start.cnode, argument: start.argument, taken: BTreeSet::new() }
+    }
+
+    /// The argument that the creator chose.
+    pub fn argument(&self) -> u64 {
+        self.argument
+    }
+
+    /// Takes the capability of a slot. `None` where the slot is empty, was taken already, holds another kind, or
+    /// fewer rights.
+    pub fn take<T: Object, R: Rights>(&mut self, slot: u32) -> Option<Cap<T, R>> {
+        let info = objects::inspect_raw(self.cnode, slot)?;
+        if info.kind != T::KIND as u8 || !objects::has_rights::<T, R>(info.rights) || !self.taken.insert(slot) {
+            return None;
+        }
+        // SAFETY: the kernel just reported kind and rights, and `taken` keeps a second token from being made.
+        Some(unsafe { Cap::adopt(RawCap { slot: slot.into(), generation: info.generation }) })
+    }
+
+    /// As [`Self::take`], for what the cell cannot do without: ends the cell by name where it is missing.
+    pub fn need<T: Object, R: Rights>(&mut self, slot: u32, what: &str) -> Cap<T, R> {
+        match self.take(slot) {
+            Some(cap) => cap,
+            None => panic!("this cell needs {what} ({:?}) in slot {slot}, and it is not there", T::KIND),
+        }
+    }
+
+    /// The cell's own CNode.
+    pub fn cnode(&mut self) -> Cap<CNode, All> {
+        self.need(abi::slots::CNODE, "its CNode")
+    }
+}

@@ -1,0 +1,151 @@
+//! The kernel's functions in typed form. Nothing outside this crate sees a raw one.
+
+use abi::kernel::{Answer, Clock, Exchange, Message, Operation, Reception, ReplyBody, WORDS};
+use abi::token::RawCap;
+use abi::{CallError, KernelError};
+
+#[cfg(target_os = "none")]
+use abi::kernel as raw;
+
+#[cfg(not(target_os = "none"))]
+mod raw {
+    //! On the host there is no kernel: these exist so that the crates around are type-checked and tested there.
+    #![allow(clippy::missing_safety_doc, reason = "never called")]
+    use super::*;
+
+    macro_rules! absent {
+        ($($name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)?;)*) => { $(
+            pub unsafe fn $name($(_: $ty),*) $(-> $out)? { panic!("there is no kernel on the host") }
+        )* };
+    }
+    absent! {
+        telos_k_call(a: u64, b: u64, c: u64, d: u64, e: u64) -> Answer;
+        telos_k_exchange(a: u64, b: u64, c: u64, d: u64, e: u64, f: *mut Exchange) -> Answer;
+        telos_k_receive(a: *const Reception, b: *mut Message) -> Answer;
+        telos_k_reply(a: u64, b: u64, c: u64, d: u64, e: u64, f: *const ReplyBody) -> Answer;
+        telos_k_reply_receive(a: u64, b: u64, c: u64, d: *const Reception, e: *mut Message) -> Answer;
+        telos_k_wait(a: u64, b: u64, c: u64) -> Answer;
+        telos_k_invoke(a: u64, b: u64, c: u64, d: *mut [u64; WORDS]) -> Answer;
+        telos_k_yield();
+        telos_k_sleep(a: u64);
+        telos_k_clock(a: u64) -> u64;
+        telos_k_exit(a: u64) -> !;
+        telos_k_panic(a: *const u8, b: usize) -> !;
+    }
+}
+
+/// The outcome of an answer: its value, or its error.
+#[inline(always)]
+pub(crate) fn outcome(answer: Answer) -> Result<u64, CallError> {
+    match CallError::from_answer(answer.status, answer.value) {
+        None => Ok(answer.value),
+        Some(error) => Err(error),
+    }
+}
+
+#[inline(always)]
+fn target(cap: RawCap, label: u32) -> u64 {
+    cap.slot | u64::from(label) << 32
+}
+
+#[inline(always)]
+pub(crate) fn call(cap: RawCap, label: u32, words: [u64; 3]) -> Answer {
+    // SAFETY: integers alone cross; the kernel checks the capability.
+    unsafe { raw::telos_k_call(words[0], words[1], words[2], target(cap, label), cap.generation) }
+}
+
+pub(crate) fn exchange(cap: RawCap, label: u32, words: [u64; 3], exchange: &mut Exchange) -> Answer {
+    // SAFETY: the exchange's pointers come from references that outlive this blocking call (see `client`).
+    unsafe { raw::telos_k_exchange(words[0], words[1], words[2], target(cap, label), cap.generation, exchange) }
+}
+
+#[inline(always)]
+pub(crate) fn receive(reception: &Reception, message: &mut Message) -> Answer {
+    // SAFETY: both references outlive the call, which blocks until the message is written.
+    unsafe { raw::telos_k_receive(reception, message) }
+}
+
+pub(crate) fn reply(status: u64, value: u64, second: u64, cap: RawCap, body: &ReplyBody) -> Answer {
+    // SAFETY: the body's pointer comes from a slice that outlives the call.
+    unsafe { raw::telos_k_reply(status, value, second, cap.slot, cap.generation, body) }
+}
+
+#[inline(always)]
+pub(crate) fn reply_receive(
+    status: u64,
+    value: u64,
+    second: u64,
+    reception: &Reception,
+    message: &mut Message,
+) -> Answer {
+    // SAFETY: as for `receive`.
+    unsafe { raw::telos_k_reply_receive(status, value, second, reception, message) }
+}
+
+pub(crate) fn wait(cap: RawCap, timeout: u64) -> Result<u64, CallError> {
+    // SAFETY: integers alone cross.
+    outcome(unsafe { raw::telos_k_wait(cap.slot, cap.generation, timeout) })
+}
+
+/// Invokes an object. Words that are addresses must come from references that outlive the call: the callers are in
+/// this crate.
+pub(crate) fn invoke(operation: Operation, cap: RawCap, words: &mut [u64; WORDS]) -> Result<u64, KernelError> {
+    // SAFETY: the words are written before this returns; addresses in them are kept by the callers' references.
+    let answer = unsafe { raw::telos_k_invoke(operation as u64, cap.slot, cap.generation, words) };
+    match KernelError::from_status(answer.status) {
+        None => Ok(answer.value),
+        Some(error) => Err(error),
+    }
+}
+
+/// Reads a clock, in nanoseconds.
+pub fn clock(clock: Clock) -> u64 {
+    // SAFETY: an integer crosses.
+    unsafe { raw::telos_k_clock(clock as u64) }
+}
+
+/// Lets others of the same priority run.
+pub fn yield_now() {
+    // SAFETY: nothing crosses.
+    unsafe { raw::telos_k_yield() }
+}
+
+/// Sleeps for so many nanoseconds.
+pub fn sleep(nanoseconds: u64) {
+    // SAFETY: an integer crosses.
+    unsafe { raw::telos_k_sleep(nanoseconds) }
+}
+
+/// Ends the cell with a status.
+pub fn exit(status: u64) -> ! {
+    // SAFETY: an integer crosses; nothing of this cell runs afterwards.
+    unsafe { raw::telos_k_exit(status) }
+}
+
+/// Ends the cell as failed, with the panic's text.
+pub(crate) fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
+    use core::fmt::Write;
+    let mut text = Text { bytes: [0; 256], length: 0 };
+    let _ = write!(text, "{}", info.message());
+    if let Some(at) = info.location() {
+        let _ = write!(text, " at {}:{}", at.file(), at.line());
+    }
+    // SAFETY: the text outlives the call, which does not return.
+    unsafe { raw::telos_k_panic(text.bytes.as_ptr(), text.length) }
+}
+
+/// A line that is cut where it gets too long: a panic must not allocate.
+struct Text {
+    bytes: [u8; 256],
+    length: usize,
+}
+
+impl core::fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        for (slot, byte) in self.bytes.iter_mut().skip(self.length).zip(text.bytes()) {
+            *slot = byte;
+            self.length += 1;
+        }
+        Ok(())
+    }
+}

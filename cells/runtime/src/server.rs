@@ -1,0 +1,260 @@
+//! The server's side: receive, answer, defer.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ptr::with_exposed_provenance_mut;
+
+use abi::kernel::{BODY_MAX, Message, Reception, ReplyBody, TIMEOUT_NONE};
+use abi::token::{All, Cap, Endpoint, Object, RawCap, ReceiveOnly, Reply, Rights};
+
+use crate::kernel::{receive, reply, reply_receive};
+use crate::objects::Granted;
+
+/// A server's main loop: `loop { match server.next() { ... } }`.
+///
+/// Each request is answered exactly once, or deferred: a loop that asks for the next one with the last unanswered is
+/// a bug, and ends the cell. Answers of words alone are kept until `next`, which sends them and receives in one step.
+#[derive(Debug)]
+pub struct Server {
+    endpoint: Cap<Endpoint, ReceiveOnly>,
+    current: Option<Cap<Reply, All>>,
+    spare: Vec<Cap<Reply, All>>,
+    message: Box<Message>,
+    room: Box<[u8; BODY_MAX]>,
+    state: Turn,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// Nothing to answer.
+    Free,
+    /// A request waits for its answer.
+    Owes,
+    /// Words to be sent with the next receive.
+    Words { status: u64, value: u64, second: u64 },
+}
+
+/// What a server is to do next.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Answer this request.
+    Request(Request<'a>),
+    /// Bits of the notification that is bound to the thread.
+    Signal(u64),
+}
+
+impl Server {
+    /// A server at an endpoint, with reply objects for as many requests as it may hold at once.
+    ///
+    /// # Panics
+    /// Without a reply object.
+    pub fn new(endpoint: Cap<Endpoint, ReceiveOnly>, mut replies: Vec<Cap<Reply, All>>) -> Self {
+        let current = replies.pop();
+        assert!(current.is_some(), "bug: a server needs a reply object");
+        Server {
+            endpoint,
+            current,
+            spare: replies,
+            message: Box::new(Message::EMPTY),
+            room: Box::new([0; BODY_MAX]),
+            state: Turn::Free,
+        }
+    }
+
+    /// Whether one more request can be deferred.
+    pub fn can_defer(&self) -> bool {
+        !self.spare.is_empty()
+    }
+
+    /// Sends what is to be sent, then waits for a request or a signal.
+    #[inline(always)]
+    pub fn next(&mut self) -> Event<'_> {
+        if self.current.is_none() {
+            self.current = self.spare.pop();
+        }
+        let Some(current) = &self.current else { crate::bug!("a server deferred its last reply object") };
+        let reception = Reception { endpoint: self.endpoint.raw(), reply: current.raw(), timeout: TIMEOUT_NONE };
+        let answer = match self.state {
+            Turn::Owes => crate::bug!("a request was left unanswered"),
+            Turn::Free => receive(&reception, &mut self.message),
+            Turn::Words { status, value, second } => {
+                reply_receive(status, value, second, &reception, &mut self.message)
+            }
+        };
+        if answer.status != 0 {
+            crate::bug!("receive failed: {:x} {}", answer.status, answer.value);
+        }
+        if self.message.label == Message::NOTIFICATION {
+            self.state = Turn::Free;
+            return Event::Signal(self.message.words[0]);
+        }
+        self.state = Turn::Owes;
+        Event::Request(Request { server: self })
+    }
+
+    /// Answers a deferred request.
+    pub fn answer(&mut self, pending: Pending, status: u32, value: u64, body: &[u8]) {
+        let body = ReplyBody { send: body.as_ptr(), send_length: body.len(), grant: RawCap::EMPTY };
+        // A caller that gave up meanwhile is no error: a late reply is harmless.
+        let _ = reply(status.into(), value, 0, pending.reply.raw(), &body);
+        self.spare.push(pending.reply);
+    }
+}
+
+/// A request to be answered later, by [`Server::answer`].
+#[must_use = "a pending request that is dropped is never answered"]
+#[derive(Debug)]
+pub struct Pending {
+    reply: Cap<Reply, All>,
+    lease: (usize, usize),
+}
+
+impl Pending {
+    /// The memory that was lent with the request.
+    pub fn lease(&mut self) -> &mut [u8] {
+        lease(self.lease.0, self.lease.1)
+    }
+}
+
+fn lease<'a>(address: usize, length: usize) -> &'a mut [u8] {
+    if address == 0 {
+        return &mut [];
+    }
+    // SAFETY: the kernel lent this mapped range until the reply; the callers bound the slice by the request or the
+    // pending reply, each of which is consumed by answering, and the lender is blocked meanwhile.
+    unsafe { core::slice::from_raw_parts_mut(with_exposed_provenance_mut(address), length) }
+}
+
+/// A request to be answered now.
+#[derive(Debug)]
+pub struct Request<'a> {
+    server: &'a mut Server,
+}
+
+impl Request<'_> {
+    /// Its label.
+    #[inline(always)]
+    pub fn label(&self) -> u32 {
+        self.server.message.label
+    }
+
+    /// Its words.
+    #[inline(always)]
+    pub fn words(&self) -> [u64; 3] {
+        self.server.message.words
+    }
+
+    /// Badge of the capability that the sender used.
+    pub fn badge(&self) -> u64 {
+        self.server.message.badge
+    }
+
+    /// The sending thread, as the kernel attests it.
+    pub fn thread(&self) -> u64 {
+        self.server.message.thread
+    }
+
+    /// The transaction scope that travels with it, 0 for none.
+    pub fn scope(&self) -> u64 {
+        self.server.message.scope
+    }
+
+    /// Its body.
+    pub fn body(&self) -> &[u8] {
+        let length = self.server.message.body_length as usize;
+        self.server.message.body.get(..length).unwrap_or(&[])
+    }
+
+    /// The memory that was lent with it; empty where none was.
+    pub fn lease(&mut self) -> &mut [u8] {
+        lease(self.server.message.lease_address, self.server.message.lease_length)
+    }
+
+    /// The capability that came with it, once.
+    pub fn granted(&mut self) -> Option<Granted> {
+        let raw = core::mem::replace(&mut self.server.message.granted, RawCap::EMPTY);
+        (!raw.is_empty()).then_some(Granted(raw))
+    }
+
+    /// The reply object that holds it, for the operations that work on its sender.
+    pub fn reply_object(&self) -> RawCap {
+        self.server.current.as_ref().map_or(RawCap::EMPTY, Cap::raw)
+    }
+
+    #[inline(always)]
+    fn finish(self, status: u64, value: u64, second: u64) {
+        self.drop_grant();
+        self.server.state = Turn::Words { status, value, second };
+    }
+
+    #[inline(always)]
+    fn drop_grant(&self) {
+        if !self.server.message.granted.is_empty() {
+            Granted(self.server.message.granted).refuse();
+        }
+    }
+
+    /// Answers success with a word.
+    #[inline(always)]
+    pub fn ok(self, value: u64) {
+        self.finish(0, value, 0);
+    }
+
+    /// Answers success with two words.
+    pub fn ok_two(self, value: u64, second: u64) {
+        self.finish(0, value, second);
+    }
+
+    /// Answers an error of the server's interface.
+    pub fn refuse(self, code: u32, detail: u64) {
+        self.finish(code.into(), detail, 0);
+    }
+
+    fn send(self, value: u64, send: *const u8, send_length: usize, grant: RawCap) {
+        self.drop_grant();
+        let body = ReplyBody { send, send_length, grant };
+        // A caller that gave up meanwhile is no error: a late reply is harmless.
+        let _ = reply(0, value, 0, self.reply_object(), &body);
+        self.server.state = Turn::Free;
+    }
+
+    /// Answers success with a body of bytes.
+    pub fn ok_bytes(self, value: u64, body: &[u8]) {
+        self.send(value, body.as_ptr(), body.len(), RawCap::EMPTY);
+    }
+
+    /// Answers success with an encoded body.
+    pub fn ok_body<T: serde::Serialize>(self, value: u64, body: &T) {
+        let length = match postcard::to_slice(body, self.server.room.as_mut_slice()) {
+            Ok(bytes) => bytes.len(),
+            Err(_) => crate::bug!("a reply body is longer than a message allows"),
+        };
+        let room = self.server.room.as_ptr();
+        self.send(value, room, length, RawCap::EMPTY);
+    }
+
+    /// Answers success and hands a capability over.
+    pub fn ok_grant<T: Object, R: Rights>(self, value: u64, cap: Cap<T, R>) {
+        let cap = cap.into_raw();
+        self.send(value, core::ptr::null(), 0, cap);
+    }
+
+    /// Answers success and hands on a capability that is not typed here.
+    pub fn ok_grant_any(self, value: u64, cap: Granted) {
+        self.send(value, core::ptr::null(), 0, cap.0);
+    }
+
+    /// Keeps it for later. `Err` where no reply object would be left to receive with.
+    ///
+    /// # Errors
+    /// The request itself, to be answered now.
+    pub fn defer(self) -> Result<Pending, Self> {
+        if !self.server.can_defer() {
+            return Err(self);
+        }
+        let Some(current) = self.server.current.take() else { crate::bug!("no reply object holds the request") };
+        self.server.state = Turn::Free;
+        let lease = (self.server.message.lease_address, self.server.message.lease_length);
+        Ok(Pending { reply: current, lease })
+    }
+}

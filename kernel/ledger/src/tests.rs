@@ -1,0 +1,221 @@
+//! The ledger against a model: random steps, and after each one every request stands in exactly one place.
+
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use crate::{AbiError, Called, Endpoint, Received, Receiver, Reply, ReplyError, Request, State};
+
+const THREADS: usize = 5;
+const SERVERS: usize = 3;
+
+fn zeroed<T>(count: usize) -> Vec<T> {
+    // SAFETY: the crate's objects are plain data whose zero is a valid state, as their documents say.
+    (0..count).map(|_| unsafe { core::mem::zeroed() }).collect()
+}
+
+struct World {
+    endpoints: *mut Endpoint,
+    requests: *mut Request,
+    receivers: *mut Receiver,
+    replies: *mut Reply,
+    /// Model: for each request, None or (endpoint, Some(server) once delivered).
+    at: [Option<(usize, Option<usize>)>; THREADS],
+    /// Model: parked requests of each endpoint in order.
+    parked: [Vec<usize>; 2],
+    /// Model: waiting servers of each endpoint in order.
+    waiting: [Vec<usize>; 2],
+}
+
+impl World {
+    fn request(&self, i: usize) -> *mut Request {
+        // SAFETY: callers stay below THREADS.
+        unsafe { self.requests.add(i) }
+    }
+    fn reply(&self, i: usize) -> *mut Reply {
+        // SAFETY: callers stay below SERVERS.
+        unsafe { self.replies.add(i) }
+    }
+    fn receiver(&self, i: usize) -> *mut Receiver {
+        // SAFETY: callers stay below SERVERS.
+        unsafe { self.receivers.add(i) }
+    }
+    fn endpoint(&self, i: usize) -> *mut Endpoint {
+        // SAFETY: callers stay below 2.
+        unsafe { self.endpoints.add(i) }
+    }
+    fn index(&self, request: *mut Request) -> usize {
+        // SAFETY: the pointer came from this array.
+        unsafe { request.offset_from(self.requests) as usize }
+    }
+
+    fn step(&mut self, op: u8, a: usize, b: usize, priority: u8) {
+        let (client, server, endpoint) = (a % THREADS, a % SERVERS, b % 2);
+        match op {
+            0 | 1 => {
+                if self.at[client].is_some() {
+                    return;
+                }
+                // SAFETY: request and endpoint are live, the request is idle.
+                unsafe { (*self.request(client)).priority = priority };
+                // SAFETY: as above.
+                match unsafe { Endpoint::call(self.endpoint(endpoint), self.request(client)) } {
+                    Called::Delivered(receiver) => {
+                        let expected = self.waiting[endpoint].remove(0);
+                        assert_eq!(receiver, self.receiver(expected));
+                        self.at[client] = Some((endpoint, Some(expected)));
+                    }
+                    Called::Parked => {
+                        assert!(self.waiting[endpoint].is_empty());
+                        self.at[client] = Some((endpoint, None));
+                        // SAFETY: indices are in range.
+                        let rank = |i: usize| unsafe { (*self.requests.add(i)).priority };
+                        let place = self.parked[endpoint].iter().position(|i| rank(*i) < priority);
+                        let place = place.unwrap_or(self.parked[endpoint].len());
+                        self.parked[endpoint].insert(place, client);
+                    }
+                }
+            }
+            2 | 3 => {
+                if self.waiting.iter().any(|w| w.contains(&server)) {
+                    return;
+                }
+                let busy = self.at.iter().any(|at| matches!(at, Some((_, Some(s))) if *s == server));
+                // SAFETY: live, and not waiting.
+                unsafe { (*self.receiver(server)).reply = self.reply(server) };
+                // SAFETY: as above.
+                match unsafe { Endpoint::receive(self.endpoint(endpoint), self.receiver(server)) } {
+                    Err(error) => assert!(busy && error == ReplyError::Busy),
+                    Ok(Received::Request(request)) => {
+                        assert!(!busy);
+                        let expected = self.parked[endpoint].remove(0);
+                        assert_eq!(self.index(request), expected);
+                        self.at[expected] = Some((endpoint, Some(server)));
+                    }
+                    Ok(Received::Waiting) => {
+                        assert!(!busy && self.parked[endpoint].is_empty());
+                        self.waiting[endpoint].push(server);
+                    }
+                }
+            }
+            4 => {
+                let held = self.at.iter().position(|at| matches!(at, Some((_, Some(s))) if *s == server));
+                // SAFETY: live.
+                match (unsafe { Reply::answer(self.reply(server)) }, held) {
+                    (Ok(request), Some(expected)) => {
+                        assert_eq!(self.index(request), expected);
+                        self.at[expected] = None;
+                    }
+                    (Err(ReplyError::NothingToAnswer), None) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            5 => {
+                // SAFETY: live.
+                unsafe { Request::cancel(self.request(client)) };
+                self.at[client] = None;
+                self.parked.iter_mut().for_each(|p| p.retain(|i| *i != client));
+            }
+            6 => {
+                // SAFETY: live.
+                unsafe { Receiver::cancel(self.receiver(server)) };
+                self.waiting.iter_mut().for_each(|w| w.retain(|i| *i != server));
+            }
+            7 => {
+                let reply = self.reply(server);
+                let mut answered = Vec::new();
+                // SAFETY: live.
+                let before = unsafe { (*self.endpoint(endpoint)).epoch() };
+                // SAFETY: live.
+                unsafe { Endpoint::server_died(self.endpoint(endpoint), |r| r == reply, |q| answered.push(q)) };
+                // SAFETY: live.
+                assert_eq!(unsafe { (*self.endpoint(endpoint)).epoch() }, before + 1);
+                for request in answered {
+                    let index = self.index(request);
+                    assert_eq!(self.at[index], Some((endpoint, Some(server))));
+                    self.at[index] = None;
+                }
+                assert!(!self.at.contains(&Some((endpoint, Some(server)))));
+            }
+            8 => {
+                // SAFETY: live.
+                let (request, receiver) = unsafe { Reply::release(self.reply(server)) };
+                if let Some(request) = request {
+                    self.at[self.index(request)] = None;
+                }
+                assert_eq!(receiver.is_some(), self.waiting.iter().any(|w| w.contains(&server)));
+                self.waiting.iter_mut().for_each(|w| w.retain(|i| *i != server));
+            }
+            _ => {
+                let (mut requests, mut receivers) = (Vec::new(), Vec::new());
+                // SAFETY: live.
+                unsafe {
+                    Endpoint::destroy(self.endpoint(endpoint), |q| requests.push(q), |r| receivers.push(r));
+                }
+                assert_eq!(receivers.len(), self.waiting[endpoint].len());
+                for request in requests {
+                    let index = self.index(request);
+                    assert_eq!(self.at[index].map(|(e, _)| e), Some(endpoint));
+                    self.at[index] = None;
+                }
+                assert!(self.at.iter().flatten().all(|(e, _)| *e != endpoint));
+                self.waiting[endpoint].clear();
+                self.parked[endpoint].clear();
+            }
+        }
+    }
+
+    fn check(&self) {
+        for (i, at) in self.at.iter().enumerate() {
+            // SAFETY: i is below THREADS.
+            let request = unsafe { &*self.request(i) };
+            let expected = match at {
+                None => State::Idle,
+                Some((_, None)) => State::Parked,
+                Some((_, Some(_))) => State::Delivered,
+            };
+            assert_eq!(request.state(), expected);
+            if let Some((_, Some(server))) = at {
+                assert_eq!(request.reply(), self.reply(*server));
+                // SAFETY: live.
+                assert_eq!(unsafe { (*self.reply(*server)).request() }, self.request(i));
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_request_is_in_exactly_one_place(
+        steps in prop::collection::vec((0u8..10, 0usize..15, 0usize..2, 0u8..3), 1..200)
+    ) {
+        let (mut endpoints, mut requests) = (zeroed::<Endpoint>(2), zeroed::<Request>(THREADS));
+        let (mut receivers, mut replies) = (zeroed::<Receiver>(SERVERS), zeroed::<Reply>(SERVERS));
+        let mut world = World {
+            endpoints: endpoints.as_mut_ptr(),
+            requests: requests.as_mut_ptr(),
+            receivers: receivers.as_mut_ptr(),
+            replies: replies.as_mut_ptr(),
+            at: [None; THREADS],
+            parked: Default::default(),
+            waiting: Default::default(),
+        };
+        for (op, a, b, priority) in steps {
+            world.step(op, a, b, priority);
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn an_endpoint_serves_its_labels_alone() {
+    let mut endpoint = zeroed::<Endpoint>(1).remove(0);
+    assert_eq!(endpoint.serve(3, 77), Ok(()));
+    assert_eq!(endpoint.serve(64, 1), Err(AbiError::LabelOutOfRange));
+    assert!(endpoint.serves(3));
+    assert!(!endpoint.serves(2) && !endpoint.serves(64) && !endpoint.serves(67));
+    assert_eq!(endpoint.check(3, 77), Ok(()));
+    assert_eq!(endpoint.check(3, 78), Err(AbiError::WrongSignature));
+    assert_eq!(endpoint.check(4, 77), Err(AbiError::UnknownLabel));
+    assert_eq!(endpoint.check(64, 77), Err(AbiError::LabelOutOfRange));
+}

@@ -1,0 +1,94 @@
+//! The one context of the capability layer, and what that layer asks of the rest of the kernel.
+
+use capability::{Anchor, Contents, Context, Hooks, ObjectKind, Slot};
+
+use crate::exclusive::Exclusive;
+use crate::notification::Notification;
+use crate::reply::Reply;
+use crate::scope::Scope;
+use crate::tcb::Tcb;
+use crate::vspace::{Region, VSpace};
+use crate::{instance, ipc, memory};
+
+/// Capabilities that one step of a long operation looks at before interrupts are served.
+pub(crate) const BUDGET: u32 = 64;
+
+static CONTEXT: Exclusive<Option<Context<'static, KernelHooks>>> = Exclusive::new(None);
+
+/// Makes the context. Once, at boot.
+pub fn install() {
+    let anchor = alloc::boxed::Box::leak(alloc::boxed::Box::new([0u64; 2]));
+    let address = core::ptr::from_mut(anchor).expose_provenance();
+    // SAFETY: 16 zero bytes on the heap, aligned to 8, leaked for good and used for nothing else.
+    let condemned = unsafe { Anchor::at(address) };
+    CONTEXT.with(|context| *context = Some(Context::new(KernelHooks, condemned)));
+}
+
+/// Runs `f` with the context. `f` must not switch threads.
+#[inline(always)]
+pub(crate) fn with<R>(f: impl FnOnce(&mut Context<'static, KernelHooks>) -> R) -> R {
+    CONTEXT.with(|context| match context {
+        Some(context) => f(context),
+        None => x86::bug!("capabilities are used before they are installed"),
+    })
+}
+
+/// What objects of each kind need when they come and go.
+pub(crate) struct KernelHooks;
+
+// SAFETY: `zero` zeroes. `contents` reports the slots embedded in a TCB, the pin and the anchor of a reply object and the
+// anchor of a scope, which are all that objects embed (see their structures).
+unsafe impl Hooks for KernelHooks {
+    fn created(&mut self, _kind: ObjectKind, _address: usize, _size_bits: u8) {}
+
+    fn cap_removed(&mut self, slot: &Slot) {
+        let is_memory = slot.kind().is_some_and(ObjectKind::is_memory);
+        if is_memory && slot.badge() != 0 && !slot.is_pinned() {
+            memory::unmap(Region { start: slot.badge(), bytes: slot.object_bytes() });
+        }
+    }
+
+    fn destroyed(&mut self, kind: ObjectKind, address: usize, _size_bits: u8) {
+        match kind {
+            ObjectKind::Endpoint => ipc::destroy_endpoint(address),
+            // SAFETY: the object layer names an object of this kind, whose memory stays until the operation ends.
+            ObjectKind::Reply => ipc::release(unsafe { Reply::at(address) }),
+            // SAFETY: as above.
+            ObjectKind::Notification => unsafe { Notification::at(address) }.destroy(),
+            // SAFETY: as above.
+            ObjectKind::Tcb => instance::end_thread(unsafe { Tcb::at(address) }),
+            // SAFETY: as above.
+            ObjectKind::VSpace => unsafe { VSpace::at(address) }.unmap_all(),
+            // SAFETY: as above.
+            ObjectKind::Scope => unsafe { Scope::at(address) }.end(crate::scheduler::current()),
+            _ => {}
+        }
+    }
+
+    fn zero(&mut self, address: usize, bytes: u64) {
+        let start = core::ptr::with_exposed_provenance_mut::<u64>(address);
+        // SAFETY: the object layer names memory of an untyped that no object uses, mapped and aligned to its size.
+        unsafe { start.write_bytes(0, bytes as usize / 8) };
+    }
+
+    fn contents<'a>(&mut self, kind: ObjectKind, address: usize) -> Contents<'a> {
+        match kind {
+            ObjectKind::Tcb => {
+                // SAFETY: the object layer names a TCB, whose memory stays until the operation ends.
+                let thread: &'a Tcb = unsafe { Tcb::at(address) };
+                Contents { slots: thread.slots(), anchor: None }
+            }
+            ObjectKind::Reply => {
+                // SAFETY: as above.
+                let reply: &'a Reply = unsafe { Reply::at(address) };
+                Contents { slots: core::slice::from_ref(&reply.pin), anchor: Some(&reply.anchor) }
+            }
+            ObjectKind::Scope => {
+                // SAFETY: as above.
+                let scope: &'a Scope = unsafe { Scope::at(address) };
+                Contents { slots: &[], anchor: Some(&scope.anchor) }
+            }
+            _ => Contents::default(),
+        }
+    }
+}

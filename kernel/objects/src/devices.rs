@@ -1,0 +1,168 @@
+//! Devices: interrupt lines, PCI functions, ports, and the serial line as a cell sees it.
+
+use abi::KernelError;
+use capability::{ObjectKind, Slot};
+use x86::{io_apic, ports, serial};
+
+use crate::exclusive::Exclusive;
+use crate::notification::Notification;
+use crate::vspace::{Region, VSpace};
+use crate::{Failure, authority, memory};
+
+/// Who is told of a line's interrupts, and with which bits.
+struct Line {
+    notification: Slot,
+    bits: core::cell::Cell<u64>,
+}
+
+impl Line {
+    const UNBOUND: Line = Line { notification: Slot::EMPTY, bits: core::cell::Cell::new(0) };
+
+    fn bind(&self, notification: &Slot, bits: u64) -> Result<(), Failure> {
+        let _ = authority::with(|context| capability::delete(context, &self.notification, authority::BUDGET))?;
+        authority::with(|context| capability::copy(context, notification, &self.notification, notification.rights()))?;
+        self.bits.set(bits);
+        Ok(())
+    }
+
+    fn signal(&self) {
+        if self.notification.is(ObjectKind::Notification) {
+            // SAFETY: the slot's capability keeps it alive.
+            unsafe { Notification::at(self.notification.object() as usize) }.signal(self.bits.get());
+        }
+    }
+}
+
+static LINES: Exclusive<[Line; x86::interrupts::EXTERNAL_COUNT as usize]> =
+    Exclusive::new([const { Line::UNBOUND }; x86::interrupts::EXTERNAL_COUNT as usize]);
+static SERIAL: Exclusive<Line> = Exclusive::new(Line::UNBOUND);
+
+/// An interrupt of a device, from the interrupt.
+pub fn on_interrupt(gsi: u8) {
+    if gsi == io_apic::legacy(serial::IRQ).0 {
+        serial::on_interrupt();
+        SERIAL.get().signal();
+    } else if let Some(line) = LINES.get().get(usize::from(gsi)) {
+        line.signal();
+    }
+}
+
+/// Tells a notification of each interrupt of a line, and lets them through.
+pub(crate) fn bind_irq(gsi: u8, notification: &Slot, bits: u64) -> Result<(), Failure> {
+    let line = LINES.get().get(usize::from(gsi)).ok_or(KernelError::OutOfRange)?;
+    line.bind(notification, bits)?;
+    // The line of a PCI function is level-triggered; the firmware's overrides say how it signals.
+    let (_, _, polarity) = io_apic::legacy(gsi);
+    io_apic::route(gsi, io_apic::Trigger::Level, polarity).map_err(|_| KernelError::OutOfRange)?;
+    acknowledge_irq(gsi)
+}
+
+/// Lets the next interrupt of a line through.
+pub(crate) fn acknowledge_irq(gsi: u8) -> Result<(), Failure> {
+    io_apic::unmask(gsi).map_err(|_| Failure(KernelError::OutOfRange, 0))
+}
+
+/// Tells a notification when the serial line has news.
+pub(crate) fn watch_serial(notification: &Slot, bits: u64) -> Result<(), Failure> {
+    SERIAL.get().bind(notification, bits)
+}
+
+/// Reads or writes a port of a width.
+pub(crate) fn port(port: u16, width: u64, write: Option<u32>) -> Result<u64, Failure> {
+    // SAFETY: the capability that was invoked covers the port, and whoever granted it answers for the device behind.
+    let value = unsafe {
+        match (width, write) {
+            (1, None) => u64::from(ports::read::<u8>(port)),
+            (2, None) => u64::from(ports::read::<u16>(port)),
+            (4, None) => u64::from(ports::read::<u32>(port)),
+            (1, Some(value)) => {
+                ports::write(port, value as u8);
+                0
+            }
+            (2, Some(value)) => {
+                ports::write(port, value as u16);
+                0
+            }
+            (4, Some(value)) => {
+                ports::write(port, value);
+                0
+            }
+            _ => return Err(KernelError::InvalidArgument.into()),
+        }
+    };
+    Ok(value)
+}
+
+const CONFIG_ADDRESS: u16 = 0xcf8;
+const CONFIG_DATA: u16 = 0xcfc;
+const FIRST_BAR: u16 = 0x10;
+const LAST_BAR: u16 = 0x24;
+const CONFIG_BYTES: u16 = 256;
+
+/// Reads or writes a function's configuration space (PCI Local Bus 3.0, section 3.2.2.3.2). `function` is bus, device and
+/// function in the form of the address register.
+pub(crate) fn configuration(function: u64, offset: u64, width: u64, write: Option<u32>) -> Result<u64, Failure> {
+    let offset = u16::try_from(offset).map_err(|_| KernelError::OutOfRange)?;
+    if offset >= CONFIG_BYTES || !matches!(width, 1 | 2 | 4) || u64::from(offset) % width != 0 {
+        return Err(Failure(KernelError::OutOfRange, u64::from(CONFIG_BYTES) - 1));
+    }
+    let is_bar = (FIRST_BAR..LAST_BAR + 4).contains(&offset);
+    if write.is_some() && is_bar {
+        return Err(KernelError::IllegalOperation.into());
+    }
+    raw_configuration(function, offset, width, write)
+}
+
+fn raw_configuration(function: u64, offset: u16, width: u64, write: Option<u32>) -> Result<u64, Failure> {
+    let address = 0x8000_0000 | (function as u32) << 8 | u32::from(offset & !3);
+    port(CONFIG_ADDRESS, 4, Some(address))?;
+    port(CONFIG_DATA + (offset & 3), width, write)
+}
+
+/// The functions that answer on bus 0 to 255, with the interrupt line that the firmware noted, to `found`.
+pub(crate) fn enumerate(mut found: impl FnMut(u64, u8)) {
+    for function in 0..=u64::from(u16::MAX) {
+        let bus = function >> 8;
+        // Bridges are not followed: the firmware numbers few buses, and one with nothing at device 0 has nothing.
+        if bus > 0 && (function & 0xff) > 0 && !answers(bus << 8) {
+            continue;
+        }
+        if bus > 3 {
+            return;
+        }
+        if answers(function) {
+            let line = raw_configuration(function, 0x3c, 1, None).unwrap_or(0xff);
+            found(function, line as u8);
+        }
+    }
+}
+
+fn answers(function: u64) -> bool {
+    raw_configuration(function, 0, 2, None).is_ok_and(|vendor| vendor != 0xffff)
+}
+
+/// Maps a memory BAR of a function uncached.
+pub(crate) fn map_bar(function: u64, bar: u64, vspace: &VSpace) -> Result<Region, Failure> {
+    let bar = u16::try_from(bar).ok().filter(|bar| *bar < 6).ok_or(KernelError::InvalidArgument)?;
+    let offset = FIRST_BAR + 4 * bar;
+    let low = raw_configuration(function, offset, 4, None)? as u32;
+    if low & 1 != 0 || low & !15 == 0 {
+        return Err(KernelError::InvalidArgument.into());
+    }
+    let is_wide = low >> 1 & 3 == 2;
+    let high = if is_wide { raw_configuration(function, offset + 4, 4, None)? } else { 0 };
+    let physical = high << 32 | u64::from(low & !15);
+    // The size is what reads back of all ones; the device does not decode meanwhile (section 6.2.5.1).
+    let command = raw_configuration(function, 4, 2, None)? as u32;
+    raw_configuration(function, 4, 2, Some(command & !3))?;
+    raw_configuration(function, offset, 4, Some(u32::MAX))?;
+    let mask = raw_configuration(function, offset, 4, None)? as u32;
+    raw_configuration(function, offset, 4, Some(low))?;
+    raw_configuration(function, 4, 2, Some(command))?;
+    let bytes = u64::from(!(mask & !15)) + 1;
+    let page = paging::layout::PAGE;
+    let first = physical & !(page - 1);
+    let region = memory::map_device(first, (physical + bytes - first).next_multiple_of(page))?;
+    vspace.add(region)?;
+    Ok(Region { start: region.start + (physical - first), bytes })
+}

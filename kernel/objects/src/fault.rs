@@ -1,0 +1,57 @@
+//! What happens when a cell ends, by its own hand or by a fault.
+
+use x86::interrupts::{PAGE_FAULT, TrapFrame};
+
+use crate::instance::end_instance;
+use crate::scheduler;
+use crate::vspace::Outcome;
+
+/// The calling cell ends with a status.
+pub fn exit(status: u64) -> ! {
+    let me = scheduler::current();
+    if let Some(vspace) = me.vspace() {
+        log::info!("cell {} ended with status {status}", vspace.name());
+    }
+    end_instance(me, Outcome::Exited, status);
+    scheduler::abandon_context()
+}
+
+/// The calling cell failed and says why.
+pub fn panicked(text: &str) -> ! {
+    let me = scheduler::current();
+    if let Some(vspace) = me.vspace() {
+        log::error!("cell {} failed: {text}", vspace.name());
+    }
+    end_instance(me, Outcome::Failed, 0);
+    scheduler::abandon_context()
+}
+
+/// The calling cell has too little stack left for a kernel function.
+#[cold]
+pub fn stack_exhausted() -> ! {
+    panicked("stack overflow")
+}
+
+/// An exception. Returns where the fault is none of a cell's, which makes it the kernel's.
+pub fn on_exception(frame: &TrapFrame) {
+    let Some(me) = scheduler::try_current() else { return };
+    let Some(vspace) = me.vspace() else { return };
+    if !(paging::layout::IMAGES..paging::layout::IMAGES_END).contains(&frame.rip)
+        && (paging::layout::KERNEL..paging::layout::KERNEL_END).contains(&frame.rip)
+    {
+        return;
+    }
+    let name = vspace.name();
+    match frame.vector {
+        PAGE_FAULT => log::error!(
+            "cell {name} failed: page fault at {:#x} (error {:#x}), code {:#x} in its text at {:#x}",
+            x86::cpu::fault_address(),
+            frame.error_code,
+            frame.rip.wrapping_sub(vspace.text.get().start),
+            frame.rip
+        ),
+        vector => log::error!("cell {name} failed: exception {vector}, code at {:#x}", frame.rip),
+    }
+    end_instance(me, Outcome::Failed, frame.vector);
+    scheduler::abandon_context()
+}

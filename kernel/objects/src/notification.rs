@@ -1,0 +1,137 @@
+//! Notifications: a word of signals, ORed together until somebody takes them.
+
+use core::cell::{Cell, UnsafeCell};
+use core::ptr::{null, with_exposed_provenance};
+
+use abi::KernelError;
+use abi::kernel::{Answer, Message};
+use ledger::Receiver;
+use lists::List;
+
+use crate::status::ok;
+use crate::tcb::{State, Tcb};
+use crate::{Failure, scheduler};
+
+/// A notification. Zeroed memory has no signals; the first 16 bytes belong to the object layer.
+#[repr(C)]
+pub struct Notification {
+    header: [u64; 2],
+    bits: Cell<u64>,
+    waiting: UnsafeCell<List>,
+    /// The thread whose receive it ends.
+    bound: Cell<*const Tcb>,
+}
+
+impl Notification {
+    /// # Safety
+    /// There is a notification at `address`, live for as long as the reference is used.
+    pub(crate) unsafe fn at<'a>(address: usize) -> &'a Notification {
+        // SAFETY: the caller's word.
+        unsafe { &*with_exposed_provenance(address) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn take(&self) -> u64 {
+        self.bits.replace(0)
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_bits(&self) -> bool {
+        self.bits.get() != 0
+    }
+
+    /// ORs bits in; wakes the bound thread if it receives, else the first that waits.
+    pub(crate) fn signal(&self, bits: u64) {
+        self.bits.set(self.bits.get() | bits);
+        // SAFETY: a thread that ends unbinds itself.
+        if let Some(thread) = unsafe { self.bound.get().as_ref() } {
+            // SAFETY: the receiver is the thread's own.
+            if unsafe { (*thread.receiver.get()).is_waiting() } {
+                // SAFETY: as above.
+                unsafe { Receiver::cancel(thread.receiver.get()) };
+                deliver(thread, self.take());
+                scheduler::wake(thread, ok(0));
+                return;
+            }
+        }
+        // SAFETY: waiting threads are live: they leave through `abandon`.
+        let link = unsafe { (*self.waiting.get()).pop_front() };
+        if !link.is_null() {
+            // SAFETY: as above.
+            let thread = unsafe { Tcb::of_wait(link) };
+            thread.waiting_on.set(null());
+            scheduler::wake(thread, ok(self.take()));
+        }
+    }
+
+    /// Binds a thread.
+    ///
+    /// # Errors
+    /// `IllegalOperation` where one is bound.
+    pub(crate) fn bind(&self, thread: &Tcb) -> Result<(), Failure> {
+        if !self.bound.get().is_null() || !thread.bound.get().is_null() {
+            return Err(KernelError::IllegalOperation.into());
+        }
+        self.bound.set(thread);
+        thread.bound.set(self);
+        Ok(())
+    }
+
+    pub(crate) fn unbind(&self) {
+        self.bound.set(null());
+    }
+
+    /// Empties a notification that is going away.
+    pub(crate) fn destroy(&self) {
+        // SAFETY: a thread that ends unbinds itself.
+        if let Some(thread) = unsafe { self.bound.get().as_ref() } {
+            thread.unbind();
+        }
+        loop {
+            // SAFETY: waiting threads are live.
+            let link = unsafe { (*self.waiting.get()).pop_front() };
+            if link.is_null() {
+                return;
+            }
+            // SAFETY: as above.
+            let thread = unsafe { Tcb::of_wait(link) };
+            thread.waiting_on.set(null());
+            scheduler::wake(thread, Failure(KernelError::Cancelled, 0).into());
+        }
+    }
+}
+
+/// Writes a signal into the message that a thread receives with.
+pub(crate) fn deliver(thread: &Tcb, bits: u64) {
+    // SAFETY: a receiving thread's message is a place on its own stack or heap, and it does not run.
+    if let Some(message) = unsafe { thread.message.get().as_mut() } {
+        message.label = Message::NOTIFICATION;
+        message.words = [bits, 0, 0];
+    }
+}
+
+/// Waits for signals and takes them.
+pub(crate) fn wait(me: &Tcb, notification: &Notification, timeout: u64) -> Answer {
+    if notification.has_bits() {
+        return ok(notification.take());
+    }
+    if timeout == 0 {
+        return Failure(KernelError::TimedOut, 0).into();
+    }
+    me.waiting_on.set(notification);
+    me.state.set(State::Waiting);
+    // SAFETY: the thread runs, so its link is on no list.
+    unsafe { (*notification.waiting.get()).push_back(me.wait.get()) };
+    scheduler::arm(me, timeout);
+    scheduler::block();
+    me.answer.get()
+}
+
+/// Ends a thread's wait for a notification, if there is one.
+pub(crate) fn abandon(thread: &Tcb) {
+    // SAFETY: a notification that goes away ends the waits first.
+    if let Some(notification) = unsafe { thread.waiting_on.replace(null()).as_ref() } {
+        // SAFETY: the thread stands on the list of what it waits on.
+        unsafe { (*notification.waiting.get()).remove(thread.wait.get()) };
+    }
+}

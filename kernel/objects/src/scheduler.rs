@@ -1,0 +1,280 @@
+//! Who has the processor.
+//!
+//! One thread is current; the others stand on the run queue, wait, or have ended. A context that does not run is one
+//! stack pointer: for a thread that gave the processor up inside the kernel it is that of its own stack, for one that was
+//! preempted it is the address of the frame in its TCB (see [`Tcb::suspend_at`]). Both continue by the same switch.
+
+use core::cell::{Cell, UnsafeCell};
+
+use abi::KernelError;
+use abi::kernel::Answer;
+use threads::{RunQueue, Timers};
+use x86::interrupts::TrapFrame;
+
+use crate::exclusive::Exclusive;
+use crate::tcb::{State, Tcb};
+use crate::{Failure, ipc, notification};
+
+/// Ticks of the timer that a thread may run before others of its priority.
+const SLICE: u32 = 10;
+
+struct Cpu {
+    current: Cell<*const Tcb>,
+    idle: Tcb,
+    queue: UnsafeCell<RunQueue>,
+    timers: UnsafeCell<Timers>,
+    slice: Cell<u32>,
+    identities: Cell<u64>,
+}
+
+static CPU: Exclusive<Cpu> = Exclusive::new(Cpu {
+    current: Cell::new(core::ptr::null()),
+    idle: Tcb::idle(),
+    queue: UnsafeCell::new(RunQueue::new()),
+    timers: UnsafeCell::new(Timers::new()),
+    slice: Cell::new(SLICE),
+    identities: Cell::new(0),
+});
+
+/// The thread that runs.
+#[inline(always)]
+pub fn current<'a>() -> &'a Tcb {
+    // SAFETY: set to the idle thread by `become_idle` before anything else here runs, and to live threads since.
+    unsafe { &*CPU.get().current.get() }
+}
+
+/// The thread that runs; `None` before the first does.
+pub(crate) fn try_current<'a>() -> Option<&'a Tcb> {
+    // SAFETY: as for `current`.
+    unsafe { CPU.get().current.get().as_ref() }
+}
+
+/// The lowest stack pointer with which the current thread may enter a kernel function.
+#[inline(always)]
+pub fn stack_limit() -> usize {
+    current().stack_limit.get()
+}
+
+fn idle<'a>() -> &'a Tcb {
+    &CPU.get().idle
+}
+
+/// A number for a new thread, never used before.
+pub(crate) fn identity() -> u64 {
+    let identities = &CPU.get().identities;
+    identities.set(identities.get() + 1);
+    identities.get()
+}
+
+#[inline(always)]
+fn queue<R>(f: impl FnOnce(&mut RunQueue) -> R) -> R {
+    // SAFETY: interrupts are off, and the queue's functions call nothing outside it: no second reference exists.
+    f(unsafe { &mut *CPU.get().queue.get() })
+}
+
+#[inline(always)]
+fn timers<R>(f: impl FnOnce(&mut Timers) -> R) -> R {
+    // SAFETY: as for `queue`.
+    f(unsafe { &mut *CPU.get().timers.get() })
+}
+
+/// Makes the calling context, the end of boot, the one that runs when nothing else does.
+pub fn become_idle() {
+    let cpu = CPU.get();
+    cpu.idle.state.set(State::Runnable);
+    cpu.current.set(&raw const cpu.idle);
+}
+
+/// Runs threads, and halts the processor while there is none. Called once, after [`become_idle`].
+pub fn run() -> ! {
+    loop {
+        x86::cpu::disable_interrupts();
+        if queue(|queue| queue.highest()).is_some() {
+            block();
+        }
+        // `sti` takes effect after the `hlt` behind it: an interrupt in between wakes it.
+        x86::cpu::wait_for_interrupt();
+    }
+}
+
+/// Makes a thread runnable. It runs when its turn comes, not before the caller of this gives way.
+#[inline(always)]
+pub(crate) fn ready(thread: &Tcb) {
+    thread.state.set(State::Runnable);
+    // SAFETY: the thread is live; whoever ends it takes it off the queue.
+    queue(|queue| unsafe { queue.push(thread.run.get()) });
+}
+
+/// Ends a wait with an outcome.
+#[inline(always)]
+pub(crate) fn wake(thread: &Tcb, answer: Answer) {
+    thread.answer.set(answer);
+    disarm(thread);
+    ready(thread);
+}
+
+/// The current thread waits, or has ended: whoever is next runs. Returns when the thread is switched to again.
+pub(crate) fn block() {
+    // SAFETY: nodes on the queue are of live threads.
+    let next = queue(|queue| unsafe { queue.pop() });
+    let next = match next.is_null() {
+        true => idle(),
+        // SAFETY: as above.
+        false => unsafe { Tcb::of_run(next) },
+    };
+    CPU.get().slice.set(SLICE);
+    switch_to(next);
+}
+
+/// The current thread waits, and `next` runs: at once if nobody of a higher priority stands on the queue.
+#[inline(always)]
+pub(crate) fn block_in_favour_of(next: &Tcb) {
+    if queue(|queue| queue.highest()).is_some_and(|highest| highest > next.priority()) {
+        ready(next);
+        return block();
+    }
+    next.state.set(State::Runnable);
+    switch_to(next);
+}
+
+/// Switches to a thread on the rest of the current time slice.
+#[inline(always)]
+pub(crate) fn switch_to(next: &Tcb) {
+    let previous = current();
+    if core::ptr::eq(previous, next) {
+        return;
+    }
+    CPU.get().current.set(next);
+    // SAFETY: `next` does not run, so its context was saved by a switch, by `suspend_at` or by its first start; the
+    // previous thread's TCB stays until something switches back, or for good.
+    unsafe { x86::switch::switch(previous.context.as_ptr(), next.context.get()) };
+}
+
+/// Lets a thread that became runnable run now if its priority is higher than the current one's.
+#[inline(always)]
+pub(crate) fn give_way() {
+    let me = current();
+    if queue(|queue| queue.highest()).is_some_and(|highest| highest > me.priority()) {
+        ready(me);
+        block();
+    }
+}
+
+/// Goes behind the others of the same priority.
+pub fn yield_now() {
+    let me = current();
+    if queue(|queue| queue.highest()).is_some_and(|highest| highest >= me.priority()) {
+        ready(me);
+        block();
+    }
+}
+
+/// A point inside a long operation where interrupts are served, and others may run. No reference to an object is held
+/// across it.
+pub(crate) fn preemption_point() {
+    x86::cpu::enable_interrupts();
+    x86::cpu::disable_interrupts();
+}
+
+/// The present priority of a thread becomes `priority`, wherever it is.
+#[inline(always)]
+pub(crate) fn set_priority(thread: &Tcb, priority: u8) {
+    if thread.priority() != priority {
+        // SAFETY: the thread is live.
+        queue(|queue| unsafe { queue.set_priority(thread.run.get(), priority) });
+    }
+}
+
+/// Takes a thread off the run queue and the timers.
+pub(crate) fn remove(thread: &Tcb) {
+    // SAFETY: the thread is live.
+    queue(|queue| unsafe { queue.remove(thread.run.get()) });
+    disarm(thread);
+}
+
+/// Ends a wait at a time: `timeout` nanoseconds from now, never for [`abi::kernel::TIMEOUT_NONE`].
+pub(crate) fn arm(thread: &Tcb, timeout: u64) {
+    if timeout != abi::kernel::TIMEOUT_NONE {
+        let deadline = x86::clock::now_ns().saturating_add(timeout);
+        // SAFETY: the thread is live; whoever ends it disarms it.
+        timers(|timers| unsafe { timers.arm(thread.timer.get(), deadline) });
+    }
+}
+
+#[inline(always)]
+pub(crate) fn disarm(thread: &Tcb) {
+    // SAFETY: the thread is live; an unarmed node is left alone.
+    timers(|timers| unsafe { timers.disarm(thread.timer.get()) });
+}
+
+/// Sleeps.
+pub fn sleep(nanoseconds: u64) {
+    let me = current();
+    me.state.set(State::Waiting);
+    arm(me, nanoseconds);
+    block();
+}
+
+/// The timer's tick, from the interrupt: ends waits that are due and time slices that are used up.
+pub fn on_tick(frame: &TrapFrame) {
+    if CPU.get().current.get().is_null() {
+        return;
+    }
+    let now = x86::clock::now_ns();
+    loop {
+        // SAFETY: armed nodes are of live threads.
+        let due = timers(|timers| unsafe { timers.pop_due(now) });
+        if due.is_null() {
+            break;
+        }
+        // SAFETY: as above.
+        time_out(unsafe { Tcb::of_timer(due) });
+    }
+    let me = current();
+    me.ticks.set(me.ticks.get() + 1);
+    let slice = &CPU.get().slice;
+    slice.set(slice.get().saturating_sub(1));
+    leave_interrupt(frame);
+}
+
+fn time_out(thread: &Tcb) {
+    ipc::abandon(thread);
+    notification::abandon(thread);
+    wake(thread, Failure(KernelError::TimedOut, 0).into());
+}
+
+/// The end of an interrupt: continues what was interrupted by returning, or another thread by not returning.
+pub fn leave_interrupt(frame: &TrapFrame) {
+    if CPU.get().current.get().is_null() {
+        return;
+    }
+    let me = current();
+    let is_idle = core::ptr::eq(me, idle());
+    let Some(highest) = queue(|queue| queue.highest()) else { return };
+    let slice = &CPU.get().slice;
+    if !is_idle && highest < me.priority() || highest == me.priority() && slice.get() > 0 && !is_idle {
+        return;
+    }
+    slice.set(SLICE);
+    me.suspend_at(frame);
+    if !is_idle {
+        ready(me);
+    }
+    abandon_context();
+}
+
+/// Runs whoever is next without keeping anything of the context that calls: the interrupt's, or that of a thread that ended.
+pub(crate) fn abandon_context() -> ! {
+    // SAFETY: nodes on the queue are of live threads.
+    let next = queue(|queue| unsafe { queue.pop() });
+    let next = match next.is_null() {
+        true => idle(),
+        // SAFETY: as above.
+        false => unsafe { Tcb::of_run(next) },
+    };
+    CPU.get().current.set(next);
+    let mut nowhere = 0;
+    // SAFETY: `next` does not run, so it has a saved context. What is saved of this one is never continued.
+    unsafe { x86::switch::switch(&raw mut nowhere, next.context.get()) };
+    x86::bug!("an abandoned context was continued")
+}

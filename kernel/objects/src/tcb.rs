@@ -1,0 +1,233 @@
+//! A thread, as it lies in its 4 KiB.
+//!
+//! The nodes of the run queue, the timers, the ledger and the notifications are embedded, so that no queue ever
+//! allocates. What a thread refers to (its CNode, its VSpace, its bound notification) it holds by capabilities in
+//! embedded slots, so that none of them goes away under it; copies of their addresses stand beside for speed.
+
+use core::cell::{Cell, UnsafeCell};
+use core::mem::{offset_of, size_of};
+use core::ptr::{null, null_mut, with_exposed_provenance};
+
+use abi::kernel::{Answer, BODY_MAX, Exchange, Message};
+use capability::{CNode, Slot};
+use ledger::{Receiver, Request};
+use lists::Link;
+use threads::{RunNode, TimerNode};
+use x86::interrupts::TrapFrame;
+
+use crate::notification::Notification;
+use crate::scope::Scope;
+use crate::vspace::VSpace;
+
+/// What a thread is doing.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It has no parts yet. Zero, as retype leaves it.
+    Raw = 0,
+    /// It has its parts and was never started.
+    Ready = 1,
+    /// It runs, or stands on the run queue.
+    Runnable = 2,
+    /// It waits: for a reply, a request, a signal or a time.
+    Waiting = 3,
+    /// It has ended.
+    Ended = 4,
+}
+
+/// A thread. Zeroed memory is [`State::Raw`]; the first 16 bytes belong to the object layer.
+#[repr(C)]
+pub struct Tcb {
+    header: [u64; 2],
+    // Hot: what a call touches.
+    pub(crate) run: UnsafeCell<RunNode>,
+    pub(crate) request: UnsafeCell<Request>,
+    pub(crate) receiver: UnsafeCell<Receiver>,
+    /// The stack pointer of the context, or the address of `resume`, when it does not run.
+    pub(crate) context: Cell<usize>,
+    /// Below this, a kernel function is not entered.
+    pub(crate) stack_limit: Cell<usize>,
+    cnode_address: Cell<usize>,
+    pub(crate) state: Cell<State>,
+    /// Its own priority, without what callers lend.
+    pub(crate) base_priority: Cell<u8>,
+    /// Outcome of what it waited for.
+    pub(crate) answer: Cell<Answer>,
+    pub(crate) exchange: Cell<*mut Exchange>,
+    pub(crate) message: Cell<*mut Message>,
+    /// The transaction that it began.
+    pub(crate) own_scope: Cell<*const Scope>,
+    /// The transaction that came with the request that it serves.
+    pub(crate) lent_scope: Cell<*const Scope>,
+    /// The reply object of the request that it received last.
+    pub(crate) serving: Cell<usize>,
+    pub(crate) identity: Cell<u64>,
+    pub(crate) bound: Cell<*const Notification>,
+    // Cold.
+    pub(crate) timer: UnsafeCell<TimerNode>,
+    pub(crate) wait: UnsafeCell<Link>,
+    pub(crate) waiting_on: Cell<*const Notification>,
+    pub(crate) sibling: UnsafeCell<Link>,
+    pub(crate) cnode: Slot,
+    pub(crate) vspace: Slot,
+    pub(crate) notification: Slot,
+    pub(crate) exit_status: Cell<u64>,
+    pub(crate) ticks: Cell<u64>,
+    /// Address of the code that continues a preempted thread; the frame must follow it.
+    resume: Cell<usize>,
+    pub(crate) frame: Cell<TrapFrame>,
+    pub(crate) body: UnsafeCell<[u8; BODY_MAX]>,
+}
+
+const _: () = assert!(size_of::<Tcb>() <= 4096);
+const _: () = assert!(offset_of!(Tcb, frame) == offset_of!(Tcb, resume) + size_of::<usize>());
+
+impl Tcb {
+    /// The thread at an address that a capability or a link holds.
+    ///
+    /// # Safety
+    /// There is a TCB at `address`, live for as long as the reference is used.
+    #[inline(always)]
+    pub(crate) unsafe fn at<'a>(address: usize) -> &'a Tcb {
+        // SAFETY: the caller's word; all fields are cells.
+        unsafe { &*with_exposed_provenance(address) }
+    }
+
+    /// The thread whose embedded field of offset `offset` is at `field`.
+    ///
+    /// # Safety
+    /// `field` is that field of a live TCB.
+    #[inline(always)]
+    unsafe fn containing<'a, T>(field: *const T, offset: usize) -> &'a Tcb {
+        let address = field.expose_provenance() - offset;
+        // SAFETY: the field lies at that offset of a live TCB, by the caller's word.
+        unsafe { Tcb::at(address) }
+    }
+
+    /// # Safety
+    /// `node` is the `run` of a live TCB.
+    #[inline(always)]
+    pub(crate) unsafe fn of_run<'a>(node: *const RunNode) -> &'a Tcb {
+        // SAFETY: the caller's word.
+        unsafe { Self::containing(node, offset_of!(Tcb, run)) }
+    }
+
+    /// # Safety
+    /// `node` is the `timer` of a live TCB.
+    pub(crate) unsafe fn of_timer<'a>(node: *const TimerNode) -> &'a Tcb {
+        // SAFETY: the caller's word.
+        unsafe { Self::containing(node, offset_of!(Tcb, timer)) }
+    }
+
+    /// # Safety
+    /// `request` is the `request` of a live TCB.
+    #[inline(always)]
+    pub(crate) unsafe fn of_request<'a>(request: *const Request) -> &'a Tcb {
+        // SAFETY: the caller's word.
+        unsafe { Self::containing(request, offset_of!(Tcb, request)) }
+    }
+
+    /// # Safety
+    /// `receiver` is the `receiver` of a live TCB.
+    #[inline(always)]
+    pub(crate) unsafe fn of_receiver<'a>(receiver: *const Receiver) -> &'a Tcb {
+        // SAFETY: the caller's word.
+        unsafe { Self::containing(receiver, offset_of!(Tcb, receiver)) }
+    }
+
+    /// # Safety
+    /// `link` is the `wait` of a live TCB.
+    pub(crate) unsafe fn of_wait<'a>(link: *const Link) -> &'a Tcb {
+        // SAFETY: the caller's word.
+        unsafe { Self::containing(link, offset_of!(Tcb, wait)) }
+    }
+
+    /// # Safety
+    /// `link` is the `sibling` of a live TCB.
+    pub(crate) unsafe fn of_sibling<'a>(link: *const Link) -> &'a Tcb {
+        // SAFETY: the caller's word.
+        unsafe { Self::containing(link, offset_of!(Tcb, sibling)) }
+    }
+
+    /// Its address, by which links name it.
+    #[inline(always)]
+    pub(crate) fn address(&self) -> usize {
+        core::ptr::from_ref(self).expose_provenance()
+    }
+
+    /// Its present priority.
+    #[inline(always)]
+    pub(crate) fn priority(&self) -> u8 {
+        // SAFETY: exclusive references to the node exist within the run queue's functions alone.
+        unsafe { (*self.run.get()).priority() }
+    }
+
+    /// Its CNode.
+    #[inline(always)]
+    pub(crate) fn cnode(&self) -> CNode<'_> {
+        // SAFETY: the address was taken from the `cnode` slot when that was filled, and the capability there keeps
+        // the CNode alive for as long as this thread has its parts.
+        unsafe { CNode::at(self.cnode_address.get()) }
+    }
+
+    /// Notes the CNode that the `cnode` slot holds.
+    pub(crate) fn set_cnode(&self) {
+        self.cnode_address.set(self.cnode.object() as usize);
+    }
+
+    /// Its cell's VSpace; `None` for a thread of the kernel's own.
+    pub(crate) fn vspace(&self) -> Option<&VSpace> {
+        if self.vspace.is_empty() {
+            return None;
+        }
+        // SAFETY: the slot holds a capability to a VSpace, which keeps it alive.
+        Some(unsafe { VSpace::at(self.vspace.object() as usize) })
+    }
+
+    /// The transaction that it works in.
+    #[inline(always)]
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        let scope = match self.lent_scope.get() {
+            lent if lent.is_null() => self.own_scope.get(),
+            lent => lent,
+        };
+        // SAFETY: a scope that goes away takes its address out of the threads that carry it (see `scope`).
+        (!scope.is_null()).then(|| unsafe { &*scope })
+    }
+
+    /// Makes the interrupted state in `frame` what a switch to this thread continues.
+    pub(crate) fn suspend_at(&self, frame: &TrapFrame) {
+        self.frame.set(*frame);
+        self.resume.set(x86::interrupts::continuation());
+        self.context.set(self.resume.as_ptr().expose_provenance());
+    }
+
+    /// A thread of the kernel's own, to be what runs when nothing else does.
+    pub(crate) const fn idle() -> Self {
+        // SAFETY: all fields are integers, null-able pointers, links, or cells of these, for which zero is valid.
+        unsafe { core::mem::MaybeUninit::<Tcb>::zeroed().assume_init() }
+    }
+
+    /// Forgets what it was waiting with.
+    #[inline(always)]
+    pub(crate) fn clear_wait(&self) {
+        self.exchange.set(null_mut());
+        self.message.set(null_mut());
+    }
+
+    /// Forgets the notification that it is bound to.
+    pub(crate) fn unbind(&self) {
+        self.bound.set(null());
+    }
+}
+
+impl Tcb {
+    /// The slots embedded in it: for the object layer, which empties them when it goes.
+    pub(crate) fn slots(&self) -> &[Slot] {
+        let first = &raw const self.cnode;
+        // SAFETY: `cnode`, `vspace` and `notification` are three slots that follow each other in a `repr(C)` structure.
+        unsafe { core::slice::from_raw_parts(first, 3) }
+    }
+}
+
+const _: () = assert!(offset_of!(Tcb, notification) == offset_of!(Tcb, cnode) + 2 * size_of::<Slot>());

@@ -1,0 +1,115 @@
+//! A VSpace: the regions of one cell instance, and what the instance is and has become.
+//!
+//! There is one address space, so a VSpace is no page table but the list of what one instance has mapped. When it goes, all of
+//! it faults. Its size is chosen at retype and bounds the number of regions.
+
+use core::cell::{Cell, UnsafeCell};
+use core::mem::size_of;
+use core::ptr::with_exposed_provenance;
+
+use abi::KernelError;
+use capability::ObjectHeader;
+use lists::List;
+
+use crate::{Failure, memory};
+
+/// What became of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Outcome {
+    /// It has not ended. Zero, as retype leaves it.
+    Running = 0,
+    /// It ended by itself.
+    Exited = 1,
+    /// It failed.
+    Failed = 2,
+}
+
+/// A mapped range.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Region {
+    pub(crate) start: u64,
+    pub(crate) bytes: u64,
+}
+
+/// A VSpace. Zeroed memory is an empty one; the first 16 bytes belong to the object layer, and the table of regions follows.
+#[repr(C)]
+pub(crate) struct VSpace {
+    header: [u64; 2],
+    pub(crate) outcome: Cell<Outcome>,
+    pub(crate) exit_status: Cell<u64>,
+    pub(crate) entry: Cell<u64>,
+    pub(crate) text: Cell<Region>,
+    pub(crate) image: Cell<Region>,
+    pub(crate) threads: UnsafeCell<List>,
+    pub(crate) name: Cell<[u8; 32]>,
+    regions: Cell<u64>,
+}
+
+const EMPTY: Region = Region { start: 0, bytes: 0 };
+
+impl VSpace {
+    /// # Safety
+    /// There is a VSpace at `address`, live for as long as the reference is used.
+    pub(crate) unsafe fn at<'a>(address: usize) -> &'a VSpace {
+        // SAFETY: the caller's word.
+        unsafe { &*with_exposed_provenance(address) }
+    }
+
+    fn table(&self) -> &[Cell<Region>] {
+        let address = core::ptr::from_ref(self).expose_provenance();
+        // SAFETY: a VSpace begins with its header.
+        let header = unsafe { ObjectHeader::at(address) };
+        let bytes = (1usize << header.size_bits()).saturating_sub(size_of::<VSpace>());
+        let first = with_exposed_provenance(address + size_of::<VSpace>());
+        // SAFETY: the object has 2^size_bits bytes; the table takes those behind the fields, which nothing else uses, and
+        // zero is a valid entry.
+        unsafe { core::slice::from_raw_parts(first, bytes / size_of::<Region>()) }
+    }
+
+    /// Notes a mapped range.
+    ///
+    /// # Errors
+    /// `TableFull`.
+    pub(crate) fn add(&self, region: Region) -> Result<(), Failure> {
+        let entry = self.table().get(self.regions.get() as usize).ok_or(KernelError::TableFull)?;
+        entry.set(region);
+        self.regions.set(self.regions.get() + 1);
+        Ok(())
+    }
+
+    /// Unmaps all that it has; the image's addresses go back to the arena.
+    pub(crate) fn unmap_all(&self) {
+        for entry in self.table().iter().take(self.regions.get() as usize) {
+            memory::unmap(entry.replace(EMPTY));
+        }
+        self.regions.set(0);
+        memory::free_image(self.image.replace(EMPTY));
+    }
+
+    /// The name of its cell.
+    pub(crate) fn name(&self) -> Name {
+        Name(self.name.get())
+    }
+}
+
+/// A name of fixed capacity.
+pub(crate) struct Name(pub(crate) [u8; 32]);
+
+impl Name {
+    pub(crate) fn new(text: &str) -> Self {
+        let mut bytes = [0; 32];
+        for (slot, byte) in bytes.iter_mut().zip(text.bytes()) {
+            *slot = byte;
+        }
+        Name(bytes)
+    }
+}
+
+impl core::fmt::Display for Name {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
+        f.write_str(core::str::from_utf8(self.0.get(..length).unwrap_or(&[])).unwrap_or("?"))
+    }
+}
