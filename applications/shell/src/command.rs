@@ -278,14 +278,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_line_is_a_command_or_a_mistake(line in "\\PC*") {
+        fn any_line_is_a_command_or_a_mistake(line in "(?s).*") {
             if let Err(mistake) = parse(&line) {
                 prop_assert!(!mistake.to_string().is_empty());
             }
         }
 
         #[test]
-        fn any_string_behind_a_name_is_taken_or_refused(index in 0..COMMANDS.len(), rest: String) {
+        fn any_string_behind_a_name_is_taken_or_refused(index in 0..COMMANDS.len(), rest in "(?s).*") {
             let line = format!("{} {rest}", COMMANDS[index].name);
             prop_assert!(!matches!(parse(&line), Ok(None) | Err(Mistake::Unknown(_))));
         }

@@ -157,10 +157,22 @@ a_name_that_is_too_long 0.1.0     000000000000feed  ffffffff81000000-ffffffff810
 
     proptest! {
         #[test]
-        fn any_reply_is_shown_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let mut text = String::new();
-            let _ = append(&mut text, Table::Cells, &bytes);
-            prop_assert!(!text.replace('\n', "").contains(char::is_control));
+        fn any_reply_is_shown_or_refused(name in "(?s).{0,30}", version in "(?s).{0,30}", cut: prop::sample::Index) {
+            let state = State::Exited(7);
+            let summary = ProcessSummary { version: &version, ..summary(&name, state) };
+            let bytes = body(&[summary]);
+            for length in [bytes.len(), cut.index(bytes.len())] {
+                let mut text = String::new();
+                let appended = append(&mut text, Table::Cells, &bytes[..length]);
+                prop_assert_eq!(appended.is_ok(), length == bytes.len());
+                prop_assert!(!text.replace('\n', "").contains(char::is_control));
+                prop_assert_eq!(text.lines().count(), usize::from(appended.is_ok()));
+            }
+        }
+
+        #[test]
+        fn noise_is_refused_or_shown(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = append(&mut String::new(), Table::Processes, &bytes);
         }
     }
 }

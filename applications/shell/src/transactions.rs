@@ -117,10 +117,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_reply_is_shown_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let mut listing = Listing::new(5);
-            let _ = listing.append(&bytes);
-            prop_assert!(!listing.text.replace('\n', "").contains(char::is_control));
+        fn any_reply_is_shown_or_refused(user in "(?s).{0,30}", description in "(?s).{0,30}", cut: prop::sample::Index) {
+            let (user, description) = (user.as_str(), description.as_str());
+            let summary = TransactionSummary { tid: 3, objects: 1, user, description };
+            let bytes = postcard::to_allocvec(&[summary].as_slice()).expect("it is encodable");
+            for length in [bytes.len(), cut.index(bytes.len())] {
+                let mut listing = Listing::new(5);
+                let appended = listing.append(&bytes[..length]);
+                prop_assert_eq!(appended.is_ok(), length == bytes.len());
+                prop_assert!(!listing.text.replace('\n', "").contains(char::is_control));
+            }
         }
     }
 }

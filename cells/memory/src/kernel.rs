@@ -1,4 +1,7 @@
 //! The pool's operations on real untypeds.
+//!
+//! A split serves whoever comes next, too: it relies on the kernel not to hang it on the request, or on the transaction,
+//! that is being served. Otherwise the end of one client's transaction would take a neighbour's memory.
 
 use runtime::abi::KernelError;
 use runtime::abi::token::{All, CNode, Cap, Untyped};

@@ -130,6 +130,7 @@ fn what_is_lent_stays_held_until_it_is_not() {
     assert_eq!(policy.allocate(3, 15), Err(Refusal::QuotaExceeded { left: 0 }));
     policy.kernel_mut().pinned.clear();
     assert!(policy.free(3, id).is_ok());
+    assert!(policy.allocate(3, 15).is_ok(), "its charge is gone too");
 }
 
 #[test]
