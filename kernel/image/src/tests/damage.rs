@@ -6,7 +6,7 @@ use object::read::elf::{FileHeader, SectionHeader};
 use proptest::prelude::*;
 
 use super::maker::*;
-use crate::write::sign;
+use crate::write::resign;
 use crate::{Archive, Refusal, TRAILER_LENGTH, verify};
 
 /// Name and place of every section with bytes.
@@ -63,52 +63,13 @@ fn a_cut_or_longer_file_is_refused() {
     assert!(verify(&longer, &trust()).is_err());
 }
 
-/// Changes bytes and signs again, with the manifest's and the sections' hashes as they come out: what a builder that
-/// has gone wrong, or an attacker with the key, could send.
+/// Changes bytes and signs again: what a builder that has gone wrong, or an attacker with the key, could send.
 fn resigned(file: &[u8], changes: &[(usize, u8)]) -> Vec<u8> {
-    let trailer = file.len() - TRAILER_LENGTH;
-    let mut object = file[..trailer].to_vec();
+    let mut changed = file.to_vec();
     for (at, value) in changes {
-        let at = at % object.len();
-        object[at] = *value;
+        changed[at % (file.len() - TRAILER_LENGTH)] = *value;
     }
-    let word = |at: usize| u32::from_le_bytes(file[trailer + at..trailer + at + 4].try_into().unwrap()) as usize;
-    let (offset, length) = (word(12), word(16));
-    rehash(&mut object, offset, length);
-    sign(object, offset, length, &key())
-}
-
-/// Puts the hashes of the present bytes into the manifest, as far as the object still holds together.
-fn rehash(object: &mut [u8], offset: usize, length: usize) {
-    let file = object.to_vec();
-    let Ok(header) = FileHeader64::<LE>::parse(&*file) else {
-        return;
-    };
-    let Ok(headers) = header.section_headers(LE, &*file) else {
-        return;
-    };
-    // The records are at the end of the manifest: name, flags, size, hash; each hash follows 16 bytes of numbers.
-    let body = offset + length - 32;
-    let mut at = body;
-    for section in headers.iter().skip(1).rev() {
-        // A section without bytes may seem to start there too.
-        if section.sh_offset(LE) as usize == offset && section.sh_type(LE).0 == PROGBITS {
-            continue;
-        }
-        let Ok(bytes) = section.data(LE, &*file) else {
-            return;
-        };
-        let name_length = (1..24).find(|length| object.get(at - 48 - length - 1) == Some(&(*length as u8)));
-        let Some(name_length) = name_length else {
-            return;
-        };
-        object[at - 32..at].copy_from_slice(&crate::sha256(bytes));
-        object[at - 40..at - 32].copy_from_slice(&section.sh_size(LE).to_le_bytes());
-        object[at - 48..at - 40].copy_from_slice(&section.sh_flags(LE).0.to_le_bytes());
-        at -= 48 + name_length + 1;
-    }
-    let hash = crate::sha256(&object[offset..body]);
-    object[body..body + 32].copy_from_slice(&hash);
+    resign(&changed, &key()).expect("the trailer is whole")
 }
 
 /// What is done with every file that a test made up: verify, and place it if that went well.

@@ -75,6 +75,7 @@ impl Tree {
     }
 
     /// A result of a build.
+    #[allow(dead_code, reason = "not every test program looks at one")]
     pub fn built(&self, name: &str) -> Vec<u8> {
         fs::read(self.root.join("build").join(name)).expect(name)
     }
