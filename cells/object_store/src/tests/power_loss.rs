@@ -12,7 +12,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::devices::{Event, Log, RecordingDevice};
 use super::support::{Random, TestClock, formatted, put, record};
 use crate::file_storage::Defect;
-use crate::{FileStorage, LastBatch, Load, MemoryDevice, Metadata, Oid, Record, SECTOR, Storage, Store, Tid};
+use crate::{
+    BlockDevice, FileStorage, LastBatch, Load, MemoryDevice, Metadata, Oid, Record, SECTOR,
+    Storage, StorageError, Store, Tid,
+};
 
 /// A state that a commit made: its transactions, and what each object is.
 #[derive(Clone, Debug, Default)]
@@ -55,10 +58,30 @@ struct Shape {
     segment_sectors: u32,
     steps: usize,
     largest: u64,
+    /// One step in so many writes a checkpoint.
+    checkpoints: u64,
 }
 
-const SMALL: Shape = Shape { segments: 40, segment_sectors: 8, steps: 60, largest: 2_500 };
-const FULL: Shape = Shape { segments: 9, segment_sectors: 6, steps: 50, largest: 1_500 };
+const SMALL: Shape = Shape {
+    segments: 40,
+    segment_sectors: 8,
+    steps: 60,
+    largest: 2_500,
+    checkpoints: 20,
+};
+const FULL: Shape = Shape {
+    segments: 9,
+    segment_sectors: 6,
+    steps: 50,
+    largest: 1_500,
+    checkpoints: 20,
+};
+
+/// Checkpoints all the time.
+const BUSY: Shape = Shape {
+    checkpoints: 3,
+    ..SMALL
+};
 
 fn workload(seed: u64, shape: Shape, planted: Planted) -> Run {
     let start = formatted(shape.segments, shape.segment_sectors);
@@ -66,10 +89,7 @@ fn workload(seed: u64, shape: Shape, planted: Planted) -> Run {
     device.drops_flushes = planted == Planted::FlushesDropped;
     let log = device.log.clone();
     let clock = TestClock::default();
-    let (mut storage, _) = FileStorage::open(device, clock.clone()).unwrap();
-    if let Planted::InStorage(defect) = planted {
-        storage.plant(Some(defect));
-    }
+    let (storage, _) = FileStorage::open(device, clock.clone()).unwrap();
     let mut store = Store::new(storage, 4_000);
     let mut random = Random(seed);
     let mut now = State::default();
@@ -77,15 +97,18 @@ fn workload(seed: u64, shape: Shape, planted: Planted) -> Run {
     let mut open = Vec::new();
     for step in 0..shape.steps {
         clock.0.set(clock.0.get() + random.below(3));
+        if step > 5 && random.below(shape.checkpoints) == 0 {
+            let _ = store.storage_mut().checkpoint();
+        }
         match random.below(20) {
-            0 if step > 5 => {
-                let _ = store.storage_mut().checkpoint();
-            }
             1 if !open.is_empty() => {
                 let (id, _) = open.swap_remove(random.below(open.len() as u64) as usize);
                 store.abort(id).unwrap();
             }
-            2..8 => open.push((store.begin(Metadata::new("w", "step")).unwrap(), BTreeMap::new())),
+            2..8 => open.push((
+                store.begin(Metadata::new("w", "step")).unwrap(),
+                BTreeMap::new(),
+            )),
             _ => {}
         }
         if open.is_empty() {
@@ -95,7 +118,9 @@ fn workload(seed: u64, shape: Shape, planted: Planted) -> Run {
         let (id, writes) = &mut open[chosen];
         for _ in 0..=random.below(3) {
             let known: Vec<Oid> = now.objects.keys().copied().collect();
-            let payload: Vec<u8> = (0..random.below(shape.largest)).map(|_| random.next() as u8).collect();
+            let payload: Vec<u8> = (0..random.below(shape.largest))
+                .map(|_| random.next() as u8)
+                .collect();
             let oid = if known.is_empty() {
                 Oid::ROOT
             } else if random.below(2) == 0 {
@@ -158,7 +183,8 @@ impl Disk {
     }
 
     fn write(&mut self, sector: u64, data: &[u8]) {
-        self.window.extend((sector..).zip(data.chunks(SECTOR).map(<[u8]>::to_vec)));
+        self.window
+            .extend((sector..).zip(data.chunks(SECTOR).map(<[u8]>::to_vec)));
     }
 
     fn flush(&mut self) {
@@ -171,7 +197,9 @@ impl Disk {
     fn subsets(&self, random: &mut Random) -> Vec<Vec<bool>> {
         let count = self.window.len();
         if count <= 5 {
-            return (0..1u32 << count).map(|bits| (0..count).map(|bit| bits >> bit & 1 == 1).collect()).collect();
+            return (0..1u32 << count)
+                .map(|bits| (0..count).map(|bit| bits >> bit & 1 == 1).collect())
+                .collect();
         }
         let mut subsets = Vec::new();
         let step = count.div_ceil(24);
@@ -208,58 +236,69 @@ impl Promise {
                 let mut state = self.attempt.take().unwrap();
                 state.tids = self.acknowledged.tids.clone();
                 state.tids.push(*tid);
-                self.past.push(core::mem::replace(&mut self.acknowledged, state));
+                self.past
+                    .push(core::mem::replace(&mut self.acknowledged, state));
             }
         }
     }
 }
 
 /// The state in a storage just before a transaction.
-fn state_before<D: crate::BlockDevice, C: crate::Clock>(storage: &mut FileStorage<D, C>, before: Tid) -> BTreeMap<Oid, Record> {
+pub(super) fn state_before<S: Storage>(
+    storage: &mut S,
+    before: Tid,
+) -> Result<BTreeMap<Oid, Record>, StorageError> {
     let mut objects = BTreeMap::new();
     let mut at = None;
     while let Some(oid) = storage.next_object(at) {
-        if let Load::Data { record, .. } = storage.load_before(oid, before).unwrap() {
+        if let Load::Data { record, .. } = storage.load_before(oid, before)? {
             objects.insert(oid, record);
         }
         at = Some(oid);
     }
-    objects
+    Ok(objects)
 }
 
-fn tids<D: crate::BlockDevice, C: crate::Clock>(storage: &mut FileStorage<D, C>) -> Vec<Tid> {
+/// The transactions in a storage, oldest first.
+pub(super) fn tids<S: Storage>(storage: &mut S) -> Result<Vec<Tid>, StorageError> {
     let mut tids = Vec::new();
     let mut before = Tid::MAX;
-    while let Some(info) = storage.transaction_before(before).unwrap() {
+    while let Some(info) = storage.transaction_before(before)? {
         before = info.tid;
         tids.insert(0, info.tid);
     }
-    tids
+    Ok(tids)
 }
 
 /// Opens an image and checks it; says what is wrong.
 fn check(image: MemoryDevice, promise: &Promise) -> Result<MemoryDevice, String> {
     let wrong = |what: &str| Err(String::from(what));
+    let failed = |error: StorageError| alloc::format!("cannot be read: {error:?}");
     let (mut storage, report) = match FileStorage::open(image, TestClock::default()) {
         Ok(opened) => opened,
         Err(refused) => return Err(alloc::format!("refused: {:?}", refused.error)),
     };
-    let found = tids(&mut storage);
+    let found = tids(&mut storage).map_err(failed)?;
     let kept = promise.acknowledged.tids.len();
     let attempted = found.len() == kept + 1 && promise.attempt.is_some();
-    if found.get(..kept) != Some(&promise.acknowledged.tids) || (found.len() != kept && !attempted) {
+    if found.get(..kept) != Some(&promise.acknowledged.tids) || (found.len() != kept && !attempted)
+    {
         return wrong("acknowledged transactions are missing, or others are there");
     }
-    let expected = if attempted { promise.attempt.as_ref().unwrap() } else { &promise.acknowledged };
-    if state_before(&mut storage, Tid::MAX) != expected.objects {
+    let expected = if attempted {
+        promise.attempt.as_ref().unwrap()
+    } else {
+        &promise.acknowledged
+    };
+    if state_before(&mut storage, Tid::MAX).map_err(failed)? != expected.objects {
         return wrong("objects differ");
     }
-    if attempted && !matches!(report.last_batch, LastBatch::Unconfirmed(_) | LastBatch::Confirmed(_)) {
+    if attempted && matches!(report.last_batch, LastBatch::None) {
         return wrong("the report does not tell of the last batch");
     }
     if let Some(past) = promise.past.get(kept / 2) {
         let before = past.tids.last().map_or(Tid::new(1), |tid| tid.after());
-        if state_before(&mut storage, before) != past.objects {
+        if state_before(&mut storage, before).map_err(failed)? != past.objects {
             return wrong("the past differs");
         }
     }
@@ -273,11 +312,14 @@ fn check(image: MemoryDevice, promise: &Promise) -> Result<MemoryDevice, String>
         if tid <= last {
             return wrong("a transaction number repeats");
         }
-        expected.objects.insert(Oid::ROOT, record(b"after the cut", &[]));
+        expected
+            .objects
+            .insert(Oid::ROOT, record(b"after the cut", &[]));
     }
     let device = storage.into_device();
-    let (mut storage, _) = FileStorage::open_read_only(device.clone()).map_err(|refused| alloc::format!("again: {:?}", refused.error))?;
-    if state_before(&mut storage, Tid::MAX) != expected.objects {
+    let (mut storage, _) = FileStorage::open_read_only(device.clone())
+        .map_err(|refused| alloc::format!("again: {:?}", refused.error))?;
+    if state_before(&mut storage, Tid::MAX).map_err(failed)? != expected.objects {
         return wrong("objects differ after the next commit");
     }
     Ok(device)
@@ -294,7 +336,11 @@ struct Tally {
 /// Cuts the power everywhere.
 fn enumerate(run: &Run, seed: u64, tally: &mut Tally) {
     let mut random = Random(seed ^ 0x5eed);
-    let mut disk = Disk { durable: run.start.clone(), digest: seed, window: Vec::new() };
+    let mut disk = Disk {
+        durable: run.start.clone(),
+        digest: seed,
+        window: Vec::new(),
+    };
     let mut promise = Promise::default();
     for event in run.log.borrow().iter() {
         tally.events += 1;
@@ -305,7 +351,11 @@ fn enumerate(run: &Run, seed: u64, tally: &mut Tally) {
         }
         for subset in disk.subsets(&mut random) {
             let (image, digest) = disk.apply(&subset);
-            if !tally.states.insert((digest, promise.acknowledged.tids.len(), promise.attempt.is_some())) {
+            if !tally.states.insert((
+                digest,
+                promise.acknowledged.tids.len(),
+                promise.attempt.is_some(),
+            )) {
                 continue;
             }
             let outcome = catch_unwind(AssertUnwindSafe(|| check(image, &promise)));
@@ -321,39 +371,121 @@ fn enumerate(run: &Run, seed: u64, tally: &mut Tally) {
 fn enumerate_all(seeds: core::ops::Range<u64>, shape: Shape, planted: Planted) -> Tally {
     let mut tally = Tally::default();
     for seed in seeds {
-        enumerate(&workload(seed, shape, planted), seed, &mut tally);
+        let defect = if let Planted::InStorage(defect) = planted {
+            Some(defect)
+        } else {
+            None
+        };
+        let run = Defect::plant(defect, || workload(seed, shape, planted));
+        Defect::plant(defect, || enumerate(&run, seed, &mut tally));
     }
-    std::println!("{planted:?}: {} states, {} violations", tally.states.len(), tally.violations.len());
+    std::println!(
+        "{planted:?}: {} states, {} violations",
+        tally.states.len(),
+        tally.violations.len()
+    );
     tally
 }
 
 #[test]
 fn every_cut_leaves_what_was_acknowledged() {
-    let tally = enumerate_all(0..6, SMALL, Planted::Nothing);
+    let tally = enumerate_all(0..3, SMALL, Planted::Nothing);
     assert_eq!(tally.violations, Vec::<String>::new());
     assert!(tally.states.len() > 3_000, "{}", tally.states.len());
 }
 
 #[test]
 fn every_cut_on_a_full_disk_leaves_what_was_acknowledged() {
-    let tally = enumerate_all(100..108, FULL, Planted::Nothing);
+    let tally = enumerate_all(100..106, FULL, Planted::Nothing);
     assert_eq!(tally.violations, Vec::<String>::new());
     assert!(tally.states.len() > 1_000, "{}", tally.states.len());
 }
 
 #[test]
 fn dropped_flushes_are_found() {
-    assert!(!enumerate_all(0..1, FULL, Planted::FlushesDropped).violations.is_empty());
+    assert!(
+        !enumerate_all(0..1, FULL, Planted::FlushesDropped)
+            .violations
+            .is_empty()
+    );
 }
 
 #[test]
 fn an_acknowledgement_before_the_flush_is_found() {
-    assert!(!enumerate_all(0..1, FULL, Planted::InStorage(Defect::FlushSkipped)).violations.is_empty());
+    assert!(
+        !enumerate_all(0..1, FULL, Planted::InStorage(Defect::FlushSkipped))
+            .violations
+            .is_empty()
+    );
 }
 
 #[test]
 fn a_root_before_its_data_is_found() {
-    assert!(!enumerate_all(0..1, FULL, Planted::InStorage(Defect::RootBeforeData)).violations.is_empty());
+    assert!(
+        !enumerate_all(0..1, FULL, Planted::InStorage(Defect::RootBeforeData))
+            .violations
+            .is_empty()
+    );
+}
+
+#[test]
+fn an_unchecked_batch_is_found() {
+    assert!(
+        !enumerate_all(0..1, FULL, Planted::InStorage(Defect::BodyUnchecked))
+            .violations
+            .is_empty()
+    );
+}
+
+/// Cuts the power at every event and damages one root slot as well: rot and a power cut at once.
+fn lose_each_root(shape: Shape, seed: u64) -> Tally {
+    let mut tally = Tally::default();
+    let run = workload(seed, shape, Planted::Nothing);
+    let mut promise = Promise::default();
+    let mut image = run.start.clone();
+    for event in run.log.borrow().iter() {
+        tally.events += 1;
+        match event {
+            Event::Write { sector, data } => image.write(*sector, data).unwrap(),
+            Event::Flush => continue,
+            Event::Mark(mark) => promise.mark(mark),
+        }
+        for slot in [8, 16] {
+            let mut rotten = image.clone();
+            rotten.bytes_mut()[slot * SECTOR + 40] ^= 1;
+            let outcome = match FileStorage::open_read_only(rotten.clone()) {
+                Ok((_, report)) if !report.root_slot_lost => Err("the loss is not told".into()),
+                Ok((_, report)) if report.index_rebuilt => {
+                    Err("the checkpoint was lost with the root".into())
+                }
+                _ => check(rotten, &promise).and_then(|device| {
+                    match FileStorage::open_read_only(device) {
+                        Ok((_, report)) if !report.root_slot_lost => Ok(()),
+                        _ => Err("not repaired".into()),
+                    }
+                }),
+            };
+            tally.violations.extend(outcome.err());
+        }
+    }
+    tally
+}
+
+#[test]
+fn a_lost_root_loses_nothing() {
+    for (shape, seed) in [(BUSY, 20), (FULL, 21)] {
+        let tally = lose_each_root(shape, seed);
+        assert_eq!(tally.violations, Vec::<String>::new());
+        assert!(tally.events > 100, "{}", tally.events);
+    }
+}
+
+#[test]
+fn early_reuse_of_segments_is_found() {
+    let tally = Defect::plant(Some(Defect::SegmentReusedEarly), || {
+        lose_each_root(BUSY, 20)
+    });
+    assert!(!tally.violations.is_empty());
 }
 
 #[test]
@@ -361,7 +493,11 @@ fn a_power_cut_while_opening_changes_nothing() {
     let mut states = 0;
     let run = workload(7, SMALL, Planted::Nothing);
     let mut random = Random(7);
-    let mut disk = Disk { durable: run.start.clone(), digest: 0, window: Vec::new() };
+    let mut disk = Disk {
+        durable: run.start.clone(),
+        digest: 0,
+        window: Vec::new(),
+    };
     let mut promise = Promise::default();
     for event in run.log.borrow().iter() {
         match event {
@@ -376,8 +512,16 @@ fn a_power_cut_while_opening_changes_nothing() {
         let (image, _) = disk.apply(&subset);
         let device = RecordingDevice::<()>::new(image.clone());
         let log = device.log.clone();
-        drop(FileStorage::open(device, TestClock::default()).map_err(|refused| refused.error).unwrap());
-        let mut reopening = Disk { durable: image, digest: 0, window: Vec::new() };
+        drop(
+            FileStorage::open(device, TestClock::default())
+                .map_err(|refused| refused.error)
+                .unwrap(),
+        );
+        let mut reopening = Disk {
+            durable: image,
+            digest: 0,
+            window: Vec::new(),
+        };
         for event in log.borrow().iter() {
             match event {
                 Event::Write { sector, data } => reopening.write(*sector, data),
