@@ -225,3 +225,16 @@ fn reading_only_writes_nothing() {
     assert_eq!(storage.checkpoint(), Err(StorageError::ReadOnly));
     assert!(log.borrow().is_empty());
 }
+
+/// A change of this number is a change of the format: it needs a new version, or was not meant.
+#[test]
+fn the_format_stands_still() {
+    let mut storage = open(formatted(8, 8));
+    let oid = storage.new_oid().unwrap();
+    put(&mut storage, oid, record(b"two", &[])).unwrap();
+    put(&mut storage, Oid::ROOT, record(b"one", &[oid])).unwrap();
+    storage.checkpoint().unwrap();
+    let device = storage.into_device();
+    assert_eq!(FORMAT_VERSION, 1);
+    assert_eq!(crc32fast::hash(device.bytes()), 2_213_854_677);
+}
