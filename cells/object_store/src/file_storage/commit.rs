@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::batch::{BatchHeader, HEADER, RunHeader};
 use super::checkpoint;
+use super::defect::Defect;
 use super::geometry::{BATCH_LIMIT, sectors_for};
 use super::recovery::Tail;
 use super::root::{Publication, Root, ScanStart};
@@ -22,6 +23,8 @@ use crate::{Clock, Oid, StorageError, StorageTransaction, Tid, Voted};
 pub(crate) struct Pending {
     tid: Tid,
     bytes: Vec<u8>,
+    /// Whole sectors of the batch.
+    sectors: u64,
     /// The device sector of the first byte.
     sector: u64,
     /// The root that adds the run, if it is a new one.
@@ -62,7 +65,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
 
         let lead = if target.new { SECTOR } else { 0 };
         let place = self.volume.sector(&target.run, target.sector);
-        let mut buffer = Writer::with_capacity(lead + sectors as usize * SECTOR)?;
+        let mut buffer = Writer::with_capacity(lead + (sectors as usize + 1) * SECTOR)?;
         if target.new {
             let header = RunHeader { run: target.run, first: self.tail.sequence };
             buffer.put(&header.encode(self.volume.seal)?)?;
@@ -85,6 +88,10 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             oid_reserved,
         };
         header.seal(seal, buffer.get_mut(lead..).unwrap_or_default())?;
+        // The sector behind the batch is cleared with it, so that what a later batch leaves there when torn can be told.
+        if target.sector + sectors < self.volume.run_sectors(&target.run) {
+            buffer.resize(buffer.len() + SECTOR, 0);
+        }
         let sequence = self.tail.sequence + 1;
         let tail = Tail { run: Some(target.run), sector: target.sector + sectors, sequence };
         let publication = if target.new {
@@ -99,7 +106,20 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         };
         self.index.reserve(changes.keys().copied())?;
         let sector = place - (lead / SECTOR) as u64;
+<<<<<<< HEAD
         self.pending = Some(Pending { tid, bytes: buffer, sector, publication, located, oid_reserved, tail });
+=======
+        self.pending = Some(Pending {
+            tid,
+            bytes: buffer,
+            sectors,
+            sector,
+            publication,
+            located,
+            oid_reserved,
+            tail,
+        });
+>>>>>>> store
         Ok(Voted::new(tid))
     }
 
@@ -115,13 +135,14 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             sound &= self.index.add_revision(oid, revision);
         }
         debug_assert!(sound, "the vote made the transaction newer than everything");
-        self.since_checkpoint += pending.bytes.len() as u64;
+        self.since_checkpoint += pending.sectors * SECTOR as u64;
         self.tail = pending.tail;
         self.last = pending.tid;
         self.oid_reserved = pending.oid_reserved;
         Ok(pending.tid)
     }
 
+<<<<<<< HEAD
     fn write(&mut self, bytes: &[u8], sector: u64, publication: Option<Publication>) -> Result<(), StorageError> {
         #[cfg(test)]
         match self.volume.defect {
@@ -134,6 +155,23 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
                 return self.volume.flush();
             }
             _ => {}
+=======
+    fn write(
+        &mut self,
+        bytes: &[u8],
+        sector: u64,
+        publication: Option<Publication>,
+    ) -> Result<(), StorageError> {
+        if Defect::FlushSkipped.is_planted() && publication.is_none() {
+            return self.volume.write(sector, bytes);
+        }
+        if Defect::RootBeforeData.is_planted()
+            && let Some(publication) = publication
+        {
+            self.volume.publish(publication)?;
+            self.volume.write(sector, bytes)?;
+            return self.volume.flush();
+>>>>>>> store
         }
         self.volume.write(sector, bytes)?;
         self.volume.flush()?;

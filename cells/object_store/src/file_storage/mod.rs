@@ -9,6 +9,7 @@ mod batch;
 mod checkpoint;
 mod checksum;
 mod commit;
+mod defect;
 mod format;
 mod geometry;
 mod identity_block;
@@ -21,6 +22,8 @@ mod table;
 mod transaction_body;
 mod volume;
 
+#[cfg(test)]
+pub(crate) use defect::Defect;
 pub use format::DeviceState;
 pub use identity_block::FORMAT_VERSION;
 pub use report::{FormatError, FormatOptions, LastBatch, OpenError, OpenReport, Refused};
@@ -56,18 +59,6 @@ impl Clock for NoClock {
     fn now(&mut self) -> u64 {
         0
     }
-}
-
-/// Faults that tests plant, to show that the enumeration of crashes would find them.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Defect {
-    /// A commit is acknowledged without its flush.
-    FlushSkipped,
-    /// A root is published before the run that it speaks of.
-    RootBeforeData,
-    /// A batch is believed without looking at its body.
-    BodyUnchecked,
 }
 
 /// An open state file.
@@ -116,6 +107,12 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     #[must_use]
     pub fn stopped(&self) -> Option<crate::StopReason> {
         self.volume.stopped()
+    }
+
+    /// The device, for tests to look at.
+    #[cfg(test)]
+    pub(crate) fn device_for_tests(&mut self) -> &mut D {
+        self.volume.device()
     }
 
     fn assemble(volume: Volume<D>, clock: C, mode: Mode, found: Recovered, next_oid: u64) -> Self {

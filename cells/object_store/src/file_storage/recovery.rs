@@ -158,11 +158,36 @@ impl<D: BlockDevice> Scan<'_, D> {
         if self.tail.sequence < self.flushed || self.later_batch(run)? {
             return Err(self.rot(run, sector));
         }
-        if let Found::Torn(header) = found {
+        let bytes = match found {
+            Found::Torn(header) => u64::from(header.length),
+            _ => self.debris(run)?,
+        };
+        if bytes > 0 {
             let offset = sector * SECTOR as u64;
+<<<<<<< HEAD
             self.last_batch = LastBatch::Cut { segment: run.head, offset, bytes: u64::from(header.length) };
+=======
+            self.last_batch = LastBatch::Cut {
+                segment: run.head,
+                offset,
+                bytes,
+            };
+>>>>>>> store
         }
         Ok(())
+    }
+
+    /// Bytes behind the tail up to the first blank sector, which every batch leaves behind it.
+    fn debris(&mut self, run: &Run) -> Result<u64, StorageError> {
+        for sector in self.tail.sector..self.volume.run_sectors(run) {
+            let bytes = self
+                .volume
+                .read_sectors(self.volume.sector(run, sector), 1)?;
+            if bytes.iter().all(|&byte| byte == 0) {
+                return Ok((sector - self.tail.sector) * SECTOR as u64);
+            }
+        }
+        Ok((self.volume.run_sectors(run) - self.tail.sector) * SECTOR as u64)
     }
 
     /// Whether a batch that came later than the one missing at the tail stands in the rest of the run.

@@ -96,8 +96,9 @@ pub enum LastBatch {
     Confirmed(Tid),
     /// Whole, and so committed; whether its commit was ever acknowledged cannot be told.
     Unconfirmed(Tid),
-    /// Not whole, and cut off: either torn by a power cut before it was acknowledged, or the only batch whose rot cannot be
-    /// told from that. Its bytes stay on the device until the next commit.
+    /// Bytes behind the last whole batch that are none, cut off: a batch torn by a power cut before it was acknowledged; or
+    /// the one acknowledged batch, the last, whose rot cannot be told from that; or, if the power cut tore off the blank
+    /// sector behind a batch, what an earlier life of the segment left. They stay on the device until the next commit.
     Cut {
         /// The head of its run.
         segment: SegmentId,

@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use super::defect::Defect;
 use super::geometry::SEGMENTS_LIMIT;
 use crate::codec::{Reader, Writer};
 use crate::{Epoch, SegmentId, StorageError};
@@ -92,7 +93,16 @@ impl SegmentTable {
     pub(crate) fn find_free(&self, other: &Self, span: u32) -> Option<SegmentId> {
         let mut length = 0;
         for index in 0..self.uses.len() as u32 {
+<<<<<<< HEAD
             length = if self.is_free(index) && other.is_free(index) { length + 1 } else { 0 };
+=======
+            let held = !other.is_free(index) && !Defect::SegmentReusedEarly.is_planted();
+            length = if self.is_free(index) && !held {
+                length + 1
+            } else {
+                0
+            };
+>>>>>>> store
             if length == span {
                 return Some(SegmentId::new(index + 1 - span));
             }

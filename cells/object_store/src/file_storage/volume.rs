@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::batch::{BatchHeader, RunHeader};
 use super::checksum::Seal;
+use super::defect::Defect;
 use super::geometry::{BATCH_LIMIT, root_slot, sectors_for};
 use super::root::{Publication, Root};
 use super::table::{Run, RunKind, SegmentTable};
@@ -21,8 +22,6 @@ pub(crate) struct Volume<D> {
     /// The table of the root in the other slot.
     previous: SegmentTable,
     stopped: Option<StopReason>,
-    #[cfg(test)]
-    pub(crate) defect: Option<super::Defect>,
 }
 
 /// A batch that was read and is whole.
@@ -49,8 +48,6 @@ impl<D: BlockDevice> Volume<D> {
             root,
             previous,
             stopped: None,
-            #[cfg(test)]
-            defect: None,
         }
     }
 
@@ -60,6 +57,11 @@ impl<D: BlockDevice> Volume<D> {
 
     pub(crate) fn into_device(self) -> D {
         self.device
+    }
+
+    #[cfg(test)]
+    pub(crate) fn device(&mut self) -> &mut D {
+        &mut self.device
     }
 
     pub(crate) fn stopped(&self) -> Option<StopReason> {
@@ -125,8 +127,7 @@ impl<D: BlockDevice> Volume<D> {
             return Ok(Found::Nothing);
         };
         let bytes = self.read_sectors(place, header.sectors())?;
-        #[cfg(test)]
-        if self.defect == Some(super::Defect::BodyUnchecked) {
+        if Defect::BodyUnchecked.is_planted() {
             return Ok(Found::Batch(Batch { header, bytes }));
         }
         let whole = BatchHeader::verify(self.seal, &bytes);

@@ -1,0 +1,45 @@
+//! Faults that tests plant, to show that the enumerations of what a disk can do would find them.
+//!
+//! Outside tests none is ever planted, and the compiler drops the branches.
+
+/// A fault of the storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Defect {
+    /// A commit is acknowledged without its flush.
+    FlushSkipped,
+    /// A root is published before the run that it speaks of.
+    RootBeforeData,
+    /// A batch is believed without looking at its body.
+    BodyUnchecked,
+    /// A segment is used again while the older root still names it.
+    SegmentReusedEarly,
+}
+
+#[cfg(not(test))]
+impl Defect {
+    /// Never.
+    pub(crate) const fn is_planted(self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+std::thread_local! {
+    static PLANTED: std::cell::Cell<Option<Defect>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(test)]
+impl Defect {
+    /// Runs something with a defect in this thread, or with none.
+    pub(crate) fn plant<T>(defect: Option<Self>, run: impl FnOnce() -> T) -> T {
+        PLANTED.set(defect);
+        let outcome = run();
+        PLANTED.set(None);
+        outcome
+    }
+
+    /// Whether this defect is planted now.
+    pub(crate) fn is_planted(self) -> bool {
+        PLANTED.get() == Some(self)
+    }
+}
