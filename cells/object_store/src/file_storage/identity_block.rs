@@ -36,7 +36,11 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn current(phase: Phase) -> Self {
-        Self { version: FORMAT_VERSION, features: KNOWN_FEATURES, phase }
+        Self {
+            version: FORMAT_VERSION,
+            features: KNOWN_FEATURES,
+            phase,
+        }
     }
 
     pub(crate) fn encode(self) -> Result<Vec<u8>, StorageError> {
@@ -61,7 +65,15 @@ impl Identity {
             return None;
         }
         let (version, features) = (reader.u32()?, reader.u32()?);
-        let phase = if reader.u32()? == 1 { Phase::Formatting } else { Phase::Ready };
-        Some(Self { version, features, phase })
+        let phase = if reader.u32()? == 1 {
+            Phase::Formatting
+        } else {
+            Phase::Ready
+        };
+        Some(Self {
+            version,
+            features,
+            phase,
+        })
     }
 }

@@ -42,7 +42,8 @@ pub enum StoreError {
 impl From<StorageError> for StoreError {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Conflict { oid, yours, theirs } | StorageError::ReadConflict { oid, yours, theirs } => {
+            StorageError::Conflict { oid, yours, theirs }
+            | StorageError::ReadConflict { oid, yours, theirs } => {
                 Self::Conflict { oid, yours, theirs }
             }
             other => Self::Storage(other),
