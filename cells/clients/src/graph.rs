@@ -1,0 +1,153 @@
+//! The persistence server: transactions over records.
+
+use alloc::vec::Vec;
+
+use abi::CallError;
+use abi::interfaces::persistence::{
+    Abort, BUFFER_TOO_SMALL, BeginTransaction, Commit, GetObject, NewObject, Note, Root, StoreObject,
+};
+use abi::kernel::BODY_MAX;
+use abi::token::{CallOnly, Cap, Endpoint};
+use object_store::{Oid, Record, Tid};
+use runtime::{Buf, Call};
+
+/// Why an object could not be read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GraphError {
+    /// The server or the kernel refused.
+    Call(CallError),
+    /// The record does not encode or decode.
+    Record,
+    /// The record fits neither a message nor the Buf: so many bytes.
+    TooLarge(u64),
+}
+
+impl From<CallError> for GraphError {
+    fn from(error: CallError) -> Self {
+        GraphError::Call(error)
+    }
+}
+
+impl core::fmt::Display for GraphError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            GraphError::Call(error) => write!(f, "{error}"),
+            GraphError::Record => f.write_str("the record is malformed"),
+            GraphError::TooLarge(bytes) => write!(f, "a record of {bytes} bytes does not fit the memory lent for it"),
+        }
+    }
+}
+
+type Result<T> = core::result::Result<T, GraphError>;
+
+/// A session with the persistence server. The transaction belongs to the calling thread.
+#[derive(Debug)]
+pub struct Graph {
+    endpoint: Cap<Endpoint, CallOnly>,
+    buf: Option<Buf>,
+}
+
+impl Graph {
+    /// A session; records longer than a message travel in `buf`.
+    pub fn new(endpoint: Cap<Endpoint, CallOnly>, buf: Option<Buf>) -> Self {
+        Graph { endpoint, buf }
+    }
+
+    /// The endpoint, for other calls.
+    pub fn endpoint(&self) -> &Cap<Endpoint, CallOnly> {
+        &self.endpoint
+    }
+
+    /// Begins a transaction, or joins the one that travels with the request being served; answers its number.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn begin(&self) -> Result<u64> {
+        Ok(Call::new(&self.endpoint, BeginTransaction {}).words()?)
+    }
+
+    /// Commits it.
+    ///
+    /// # Errors
+    /// `CONFLICT` with the OID: then it must be aborted.
+    pub fn commit(&self) -> Result<Tid> {
+        Ok(Tid::new(Call::new(&self.endpoint, Commit {}).words()?))
+    }
+
+    /// Aborts it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn abort(&self) -> Result<()> {
+        Ok(Call::new(&self.endpoint, Abort {}).words()?)
+    }
+
+    /// Says what it is for.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn note(&self, text: &str) -> Result<()> {
+        Call::new(&self.endpoint, Note {}).bytes(text.as_bytes()).send()?;
+        Ok(())
+    }
+
+    /// The root mapping's OID.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn root(&self) -> Result<Oid> {
+        Ok(Oid::new(Call::new(&self.endpoint, Root {}).words()?))
+    }
+
+    /// A new OID.
+    ///
+    /// # Errors
+    /// There is no transaction.
+    pub fn new_object(&self) -> Result<Oid> {
+        Ok(Oid::new(Call::new(&self.endpoint, NewObject {}).words()?))
+    }
+
+    /// An object's record.
+    ///
+    /// # Errors
+    /// `NO_SUCH_OBJECT`; too large for the Buf.
+    pub fn get(&mut self, oid: Oid) -> Result<Record> {
+        let method = GetObject { oid: oid.get() };
+        let mut body = [0; BODY_MAX];
+        let answer = Call::new(&self.endpoint, method).into_bytes(&mut body);
+        let needed = match answer {
+            Ok((_, length)) => return decode(body.get(..length).unwrap_or(&[])),
+            Err(CallError::Server(BUFFER_TOO_SMALL, needed)) => needed,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(buf) = &mut self.buf else { return Err(GraphError::TooLarge(needed)) };
+        if needed > buf.bytes().len() as u64 {
+            return Err(GraphError::TooLarge(needed));
+        }
+        let length = Call::new(&self.endpoint, method).lend(buf).send()?.value;
+        decode(buf.bytes().get(..length as usize).unwrap_or(&[]))
+    }
+
+    /// Stores an object's record in the open transaction.
+    ///
+    /// # Errors
+    /// There is no transaction; too large for the Buf.
+    pub fn put(&mut self, oid: Oid, record: &Record) -> Result<()> {
+        let mut bytes = Vec::new();
+        record.encode(&mut bytes).map_err(|_| GraphError::Record)?;
+        if bytes.len() <= BODY_MAX {
+            Call::new(&self.endpoint, StoreObject { oid: oid.get(), length: 0 }).bytes(&bytes).send()?;
+            return Ok(());
+        }
+        let length = bytes.len() as u64;
+        let Some(buf) = &mut self.buf else { return Err(GraphError::TooLarge(length)) };
+        let room = buf.bytes_mut().get_mut(..bytes.len()).ok_or(GraphError::TooLarge(length))?;
+        room.copy_from_slice(&bytes);
+        Call::new(&self.endpoint, StoreObject { oid: oid.get(), length }).lend(buf).send()?;
+        Ok(())
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Record> {
+    Record::decode(bytes).map_err(|_| GraphError::Record)
+}
