@@ -18,7 +18,7 @@ use crate::iso::{Boot, Clock, Firmware};
 /// The shell's prompt at the start of a line.
 pub const PROMPT: &str = "\ntelos> ";
 /// What the kernel prints first when it stops for a bug.
-pub const PANIC: &str = "kernel panic";
+const PANICS: [&str; 2] = ["kernel panic", "kernel: panicked"];
 /// UEFI for virtual machines, from Debian's `ovmf`.
 const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 
@@ -164,7 +164,7 @@ impl Machine {
             }
             let left = until.saturating_duration_since(Instant::now());
             let reason = match () {
-                () if fresh.contains(PANIC) => "the kernel panicked",
+                () if panic_line(fresh).is_some() => "the kernel panicked",
                 () if console.closed => "the machine ended",
                 () if left.is_zero() => "the deadline passed",
                 () => "",
@@ -224,7 +224,7 @@ impl Machine {
             }
             console = shared.1.wait_timeout(console, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let panicked = console.text.lines().find(|line| line.contains(PANIC)).map(str::to_owned);
+        let panicked = panic_line(&console.text).map(str::to_owned);
         drop(console);
         // The console closes when QEMU ends, so this does not wait long.
         let status = self.child.wait().context("QEMU")?;
@@ -278,6 +278,11 @@ fn listen(mut output: impl Read, shared: &Shared, echo: Echo) {
     shared.1.notify_all();
 }
 
+/// The line with which the kernel stopped for a bug, if it did.
+pub fn panic_line(text: &str) -> Option<&str> {
+    text.lines().find(|line| PANICS.iter().any(|panic| line.contains(panic)))
+}
+
 /// The last lines of output, for a failure.
 pub fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
@@ -309,6 +314,9 @@ mod tests {
     fn a_panic_ends_every_wait() {
         let mut first = machine("echo 'kernel panic: no memory'; read x");
         let failure = first.expect_prompt(SOON).expect_err("no prompt comes").0;
+        assert!(failure.contains("the kernel panicked"), "{failure}");
+        let mut other = machine("echo 'kernel: panicked at boot.rs:1:1'; read x");
+        let failure = other.expect_prompt(SOON).expect_err("no prompt comes").0;
         assert!(failure.contains("the kernel panicked"), "{failure}");
         let failure = machine("echo 'kernel panic: no memory'; exit 33").wait(SOON).expect_err("not clean").0;
         assert!(failure.contains("no memory"), "{failure}");

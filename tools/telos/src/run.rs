@@ -85,7 +85,7 @@ fn at_terminal(project: &Project, boot: &Boot, state: &Path, timeout: Option<Dur
     command.args(["-serial", "chardev:console"]);
     let status = command.status().context("cannot start qemu-system-x86_64; try `make setup`")?;
     let text = String::from_utf8_lossy(&crate::project::read(&log)?).into_owned();
-    if let Some(line) = text.lines().find(|line| line.contains(qemu::PANIC)) {
+    if let Some(line) = qemu::panic_line(&text) {
         fail!("the kernel panicked: {line}");
     }
     if let (Some(limit), Some(124)) = (timeout, status.code()) {
