@@ -96,7 +96,7 @@ impl MemoryDevice {
         let range = || {
             let start = usize::try_from(sector).ok()?.checked_mul(SECTOR)?;
             let end = start.checked_add(length)?;
-            (length % SECTOR == 0).then_some(start..end)
+            length.is_multiple_of(SECTOR).then_some(start..end)
         };
         range().and_then(|range| self.bytes.get_mut(range)).ok_or(DeviceError::OutOfRange)
     }

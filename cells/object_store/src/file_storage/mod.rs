@@ -118,6 +118,18 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         self.volume.stopped()
     }
 
+    /// The device, for tests to look at.
+    #[cfg(test)]
+    pub(crate) fn device_for_tests(&mut self) -> &mut D {
+        self.volume.device()
+    }
+
+    /// Plants a defect.
+    #[cfg(test)]
+    pub(crate) fn plant(&mut self, defect: Option<Defect>) {
+        self.volume.defect = defect;
+    }
+
     fn assemble(volume: Volume<D>, clock: C, mode: Mode, found: Recovered, next_oid: u64) -> Self {
         Self {
             volume,

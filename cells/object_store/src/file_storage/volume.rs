@@ -62,6 +62,11 @@ impl<D: BlockDevice> Volume<D> {
         self.device
     }
 
+    #[cfg(test)]
+    pub(crate) fn device(&mut self) -> &mut D {
+        &mut self.device
+    }
+
     pub(crate) fn stopped(&self) -> Option<StopReason> {
         self.stopped
     }

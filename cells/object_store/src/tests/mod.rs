@@ -1,1 +1,13 @@
-//! Tests.
+//! Tests of the whole crate: conformance of the storages, transactions, and what a disk can do to a state file.
+
+mod conformance;
+mod counts;
+mod device_states;
+mod devices;
+mod equivalence;
+mod faults;
+mod hostile;
+mod power_loss;
+mod rot;
+mod support;
+mod transactions;

@@ -1,0 +1,81 @@
+//! What the tests share: small records, a clock that is told the time, seeded random numbers, ready storages.
+
+use alloc::vec::Vec;
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::{
+    BlockDevice, Clock, FileStorage, FormatOptions, Load, MemoryDevice, Metadata, Oid, Record, Storage, StorageError, Tid,
+};
+
+/// The key of every test's state file.
+pub(crate) const KEY: [u8; 16] = *b"a key for tests.";
+
+/// A clock that stands where it was put.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TestClock(pub(crate) Rc<Cell<u64>>);
+
+impl Clock for TestClock {
+    fn now(&mut self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// SplitMix64.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// A record with a payload and references.
+pub(crate) fn record(payload: &[u8], references: &[Oid]) -> Record {
+    Record { schema: 1, version: 1, references: references.to_vec(), capabilities: Vec::new(), payload: payload.to_vec() }
+}
+
+/// A formatted device of segments with this many sectors.
+pub(crate) fn formatted(segments: usize, segment_sectors: u32) -> MemoryDevice {
+    let mut device = MemoryDevice::zeroed(32 + segments * segment_sectors as usize);
+    FileStorage::format(&mut device, KEY, FormatOptions { segment_sectors: Some(segment_sectors) }).unwrap();
+    device
+}
+
+/// Opens a device that must open, with a clock at zero.
+pub(crate) fn open<D: BlockDevice>(device: D) -> FileStorage<D, TestClock> {
+    FileStorage::open(device, TestClock::default()).map_err(|refused| refused.error).unwrap().0
+}
+
+/// Commits changes, each with the revision that it is based on.
+pub(crate) fn commit<S: Storage>(storage: &mut S, changes: Vec<(Oid, Tid, Record)>) -> Result<Tid, StorageError> {
+    let mut transaction = storage.begin(Metadata::default())?;
+    for (oid, based_on, record) in changes {
+        storage.store(&mut transaction, oid, based_on, record);
+    }
+    let voted = storage.vote(transaction)?;
+    storage.finish(voted)
+}
+
+/// Commits one change of an object, based on its current revision.
+pub(crate) fn put<S: Storage>(storage: &mut S, oid: Oid, record: Record) -> Result<Tid, StorageError> {
+    let based_on = storage.revision_before(oid, Tid::MAX)?.revision();
+    commit(storage, alloc::vec![(oid, based_on, record)])
+}
+
+/// The payload of an object just before a transaction.
+pub(crate) fn payload<S: Storage>(storage: &mut S, oid: Oid, before: Tid) -> Option<Vec<u8>> {
+    match storage.load_before(oid, before).unwrap() {
+        Load::Data { record, .. } => Some(record.payload),
+        _ => None,
+    }
+}
