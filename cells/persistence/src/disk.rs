@@ -1,0 +1,126 @@
+//! The block device as the store wants it, by messages to the driver.
+//!
+//! Data passes through one Buf that is lent for the length of each call; longer transfers go in parts.
+
+use core::ops::Range;
+
+use object_store::{BlockDevice, DeviceError, SECTOR};
+use runtime::abi::CallError;
+use runtime::abi::interfaces::block::{self, Capacity, Flush, Read, Write};
+use runtime::abi::token::{CallOnly, Cap, Endpoint};
+use runtime::{Buf, Call};
+
+/// A disk behind a driver.
+#[derive(Debug)]
+pub struct Disk {
+    driver: Cap<Endpoint, CallOnly>,
+    buf: Buf,
+    sectors: u64,
+}
+
+impl Disk {
+    /// The driver's disk.
+    ///
+    /// # Errors
+    /// The driver's, or the kernel's.
+    pub fn new(driver: Cap<Endpoint, CallOnly>, buf: Buf) -> Result<Self, CallError> {
+        let sectors = Call::new(&driver, Capacity {}).words()?;
+        Ok(Disk { driver, buf, sectors })
+    }
+
+    fn parts(&self, sector: u64, length: usize) -> Result<Parts, DeviceError> {
+        Parts::new(sector, length, self.sectors, self.buf.bytes().len())
+    }
+}
+
+impl BlockDevice for Disk {
+    fn sectors(&self) -> u64 {
+        self.sectors
+    }
+
+    fn read(&mut self, sector: u64, buffer: &mut [u8]) -> Result<(), DeviceError> {
+        for Part { sector, range } in self.parts(sector, buffer.len())? {
+            let count = (range.len() / SECTOR) as u64;
+            Call::new(&self.driver, Read { sector, count }).lend(&mut self.buf).send().map_err(failure)?;
+            let (Some(into), Some(from)) = (buffer.get_mut(range.clone()), self.buf.bytes().get(..range.len())) else {
+                runtime::bug!("a part lies outside its transfer")
+            };
+            into.copy_from_slice(from);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, sector: u64, data: &[u8]) -> Result<(), DeviceError> {
+        for Part { sector, range } in self.parts(sector, data.len())? {
+            let count = (range.len() / SECTOR) as u64;
+            let (Some(from), Some(into)) = (data.get(range.clone()), self.buf.bytes_mut().get_mut(..range.len()))
+            else {
+                runtime::bug!("a part lies outside its transfer")
+            };
+            into.copy_from_slice(from);
+            Call::new(&self.driver, Write { sector, count }).lend(&mut self.buf).send().map_err(failure)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), DeviceError> {
+        Call::new(&self.driver, Flush {}).words().map_err(failure)
+    }
+}
+
+/// A driver that died or does not answer has failed: what it had accepted and not flushed is unknown.
+fn failure(error: CallError) -> DeviceError {
+    match error {
+        CallError::Server(block::OUT_OF_RANGE, _) => DeviceError::OutOfRange,
+        _ => DeviceError::Failed,
+    }
+}
+
+/// One message's share of a transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its first sector.
+    pub sector: u64,
+    /// Its bytes in the whole transfer.
+    pub range: Range<usize>,
+}
+
+/// The parts of a transfer, in order.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    sector: u64,
+    done: usize,
+    length: usize,
+    most: usize,
+}
+
+impl Parts {
+    /// The parts of `length` bytes from `sector` on, none of them above `room` bytes.
+    ///
+    /// # Errors
+    /// `OutOfRange` where the transfer is no whole number of sectors, or does not lie on a device of so many.
+    pub fn new(sector: u64, length: usize, sectors: u64, room: usize) -> Result<Self, DeviceError> {
+        let most = room / SECTOR * SECTOR;
+        let end = sector.checked_add((length / SECTOR) as u64);
+        let lies_within = end.is_some_and(|end| end <= sectors);
+        if !length.is_multiple_of(SECTOR) || !lies_within || most == 0 {
+            return Err(DeviceError::OutOfRange);
+        }
+        Ok(Parts { sector, done: 0, length, most })
+    }
+}
+
+impl Iterator for Parts {
+    type Item = Part;
+
+    fn next(&mut self) -> Option<Part> {
+        let bytes = (self.length - self.done).min(self.most);
+        if bytes == 0 {
+            return None;
+        }
+        let part = Part { sector: self.sector, range: self.done..self.done + bytes };
+        self.done += bytes;
+        self.sector += (bytes / SECTOR) as u64;
+        Some(part)
+    }
+}

@@ -1,0 +1,104 @@
+//! What is answered where something is refused: a code of the interface and a detail.
+
+use object_store::{StorageError, StoreError};
+use runtime::abi::interfaces::persistence::{
+    BAD_RECORD, BUFFER_TOO_SMALL, CONFLICT, MUST_ABORT, NO_SUCH_OBJECT, NO_TRANSACTION, NOT_THE_BEGINNER, STORE_FULL,
+    STORE_STOPPED,
+};
+
+use crate::sessions::Failure;
+use crate::wire::BadRecord;
+
+/// Code: the words or the text of the request are none of its method's.
+pub const MALFORMED: u32 = 10;
+/// Code: the record, the text or the transaction is too large. Detail: the most that is taken, in bytes.
+pub const TOO_LARGE: u32 = 11;
+/// Code: too many transactions are open, or they hold too much memory; try again when some have ended.
+pub const BUSY: u32 = 12;
+/// Code: the state file cannot be read at this place. Detail: the segment in the upper half, the offset in the lower.
+pub const UNREADABLE: u32 = 13;
+
+/// A code and its detail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The code.
+    pub code: u32,
+    /// What it says besides.
+    pub detail: u64,
+}
+
+impl Refusal {
+    /// A code with its detail.
+    #[must_use]
+    pub const fn new(code: u32, detail: u64) -> Self {
+        Refusal { code, detail }
+    }
+
+    /// The record of so many bytes does not fit the memory that was lent.
+    #[must_use]
+    pub const fn buffer_too_small(needed: usize) -> Self {
+        Self::new(BUFFER_TOO_SMALL, needed as u64)
+    }
+}
+
+impl From<BadRecord> for Refusal {
+    fn from(bad: BadRecord) -> Self {
+        match bad {
+            BadRecord::Malformed => Self::new(BAD_RECORD, 0),
+            BadRecord::TooLarge { limit } => Self::new(TOO_LARGE, limit as u64),
+        }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoTransaction => Self::new(NO_TRANSACTION, 0),
+            Failure::NotTheBeginner => Self::new(NOT_THE_BEGINNER, 0),
+            Failure::Doomed => Self::new(MUST_ABORT, 0),
+            Failure::TooManyTransactions(most) => Self::new(BUSY, most as u64),
+            Failure::TooMuchStaged(left) => Self::new(BUSY, left as u64),
+            Failure::Scope(_) => Self::new(BUSY, 0),
+            Failure::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoTransaction(_) => Self::new(NO_TRANSACTION, 0),
+            StoreError::Failed(_) => Self::new(MUST_ABORT, 0),
+            StoreError::NeverExisted(oid) | StoreError::CreatedLater { oid, .. } | StoreError::Deleted { oid, .. } => {
+                Self::new(NO_SUCH_OBJECT, oid.number())
+            }
+            StoreError::Conflict { oid, .. } => Self::new(CONFLICT, oid.number()),
+            StoreError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Conflict { oid, .. } | StorageError::ReadConflict { oid, .. } => {
+                Self::new(CONFLICT, oid.number())
+            }
+            StorageError::Dangling { to, .. } => Self::new(BAD_RECORD, to.number()),
+            StorageError::OidNotIssued(oid) => Self::new(NO_SUCH_OBJECT, oid.number()),
+            StorageError::TransactionTooLarge { limit, .. } => Self::new(TOO_LARGE, limit),
+            StorageError::MetadataTooLarge { limit } => Self::new(TOO_LARGE, limit as u64),
+            StorageError::OutOfSpace { free, .. } => Self::new(STORE_FULL, free),
+            StorageError::Exhausted => Self::new(STORE_FULL, 0),
+            StorageError::OutOfMemory => Self::new(BUSY, 0),
+            StorageError::Stopped(_) | StorageError::ReadOnly => Self::new(STORE_STOPPED, 0),
+            StorageError::Rot { segment, offset } => {
+                Self::new(UNREADABLE, u64::from(segment.number()) << 32 | offset & 0xffff_ffff)
+            }
+            StorageError::Device(_) | StorageError::Malformed => Self::new(UNREADABLE, 0),
+            StorageError::Busy | StorageError::ForeignTransaction => {
+                runtime::bug!("commits overlap in one thread: {error:?}")
+            }
+        }
+    }
+}

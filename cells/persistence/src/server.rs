@@ -1,0 +1,210 @@
+//! The messages of the persistence server.
+
+use alloc::vec::Vec;
+
+use object_store::{BlockDevice, Clock, FileStorage, Oid, StorageError, StoreError, Tid};
+use runtime::abi::interfaces::persistence::{
+    GetObject, NO_TRANSACTION, Persistence, Statistics, StoreObject, TransactionSummary, Transactions,
+};
+use runtime::abi::kernel::BODY_MAX;
+use runtime::abi::token::RawCap;
+use runtime::{Console, Event, Request, Server, say};
+
+use crate::opening::Facts;
+use crate::refusal::{MALFORMED, Refusal};
+use crate::sessions::{Aborted, Begun, Failure, Scopes, Sender, Sessions};
+use crate::wire::{self, Page};
+
+/// The bit of the notification by which the kernel tells that a transaction lost its beginner.
+const BEGINNER_DIED: u64 = 1 << 63;
+
+/// The server at work.
+#[derive(Debug)]
+pub struct Service<D, C, K: Scopes> {
+    sessions: Sessions<FileStorage<D, C>, K>,
+    facts: Facts,
+    console: Console,
+}
+
+impl<D: BlockDevice, C: Clock, K: Scopes<Caller = RawCap>> Service<D, C, K> {
+    /// A server over a store that is open.
+    pub fn new(sessions: Sessions<FileStorage<D, C>, K>, facts: Facts, console: Console) -> Self {
+        Service { sessions, facts, console }
+    }
+
+    /// Serves for ever.
+    pub fn run(mut self, mut server: Server) -> ! {
+        loop {
+            match server.next() {
+                Event::Signal(bits) if bits & BEGINNER_DIED != 0 => self.sessions.beginner_died(),
+                Event::Signal(_) => {}
+                Event::Request(request) => self.serve(request),
+            }
+        }
+    }
+
+    fn serve(&mut self, mut request: Request<'_>) {
+        let sender = Sender { thread: request.thread(), scope: request.scope(), badge: request.badge() };
+        let done = match Persistence::decode(request.label(), request.words()) {
+            Some(Persistence::BeginTransaction(_)) => self.begin(sender, request.reply_object()),
+            Some(Persistence::Commit(_)) => self.commit(sender),
+            Some(Persistence::Abort(_)) => self.abort(sender),
+            Some(Persistence::GetObject(wish)) => return self.get(request, sender, wish),
+            Some(Persistence::StoreObject(wish)) => self.store(&mut request, sender, wish),
+            Some(Persistence::NewObject(_)) => self.sessions.new_object(sender).map(Oid::number).map_err(Refusal::from),
+            Some(Persistence::Root(_)) => Ok(Oid::ROOT.number()),
+            Some(Persistence::Note(_)) => self.note(sender, request.body()),
+            Some(Persistence::Transactions(wish)) => return self.transactions(request, wish),
+            Some(Persistence::GetStatistics(_)) => {
+                let statistics = self.statistics();
+                return request.ok_body(statistics.objects, &statistics);
+            }
+            None => Err(Refusal::new(MALFORMED, 0)),
+        };
+        match done {
+            Ok(value) => request.ok(value),
+            Err(Refusal { code, detail }) => request.refuse(code, detail),
+        }
+    }
+
+    fn begin(&mut self, sender: Sender, caller: RawCap) -> Result<u64, Refusal> {
+        if sender.scope == 0 && self.sessions.is_full() {
+            self.reclaim(sender);
+        }
+        let begun = self.sessions.begin(sender, caller)?;
+        let (id, thread) = (begun.transaction().number(), sender.thread);
+        match begun {
+            Begun::New(_) => say!(self.console, "transaction {id} begun by thread {thread}"),
+            Begun::Joined(_) => say!(self.console, "transaction {id} joined by thread {thread}"),
+        }
+        Ok(id)
+    }
+
+    /// Gives a transaction up that has probably lost its beginner, for its place. `false` where there is none.
+    fn reclaim(&mut self, sender: Sender) -> bool {
+        let given_up = self.sessions.reclaim(sender);
+        if let Some(id) = given_up {
+            say!(self.console, "transaction {} aborted: a beginner died, and this one's is silent", id.number());
+        }
+        given_up.is_some()
+    }
+
+    fn commit(&mut self, sender: Sender) -> Result<u64, Refusal> {
+        match self.sessions.commit(sender) {
+            Ok(done) => {
+                let (tid, objects) = (done.tid.number(), done.objects);
+                say!(self.console, "committed at TID {tid}: {objects} objects");
+                Ok(tid)
+            }
+            Err(failure) => {
+                self.tell(sender, failure);
+                Err(failure.into())
+            }
+        }
+    }
+
+    /// Logs a commit that failed for more than its caller's mistake.
+    fn tell(&self, sender: Sender, failure: Failure) {
+        let thread = sender.thread;
+        match failure {
+            Failure::Store(StoreError::Conflict { oid, .. }) => {
+                say!(self.console, "conflict on object {}: thread {thread} must abort", oid.number());
+            }
+            Failure::Store(StoreError::Storage(StorageError::Stopped(reason))) => {
+                say!(self.console, "the disk failed ({reason:?}): stopped, nothing is acknowledged any more");
+            }
+            Failure::Store(StoreError::Storage(error)) => {
+                say!(self.console, "commit of thread {thread} refused: {error:?}");
+            }
+            _ => {}
+        }
+    }
+
+    fn abort(&mut self, sender: Sender) -> Result<u64, Refusal> {
+        match self.sessions.abort(sender)? {
+            Aborted::Ended(id) => say!(self.console, "transaction {} aborted", id.number()),
+            Aborted::Doomed(id) => {
+                say!(self.console, "transaction {} doomed by thread {}", id.number(), sender.thread);
+            }
+        }
+        Ok(0)
+    }
+
+    fn get(&mut self, mut request: Request<'_>, sender: Sender, wish: GetObject) {
+        let record = match self.sessions.get(sender, Oid::new(wish.oid)) {
+            Ok(record) => record,
+            Err(failure) => {
+                let Refusal { code, detail } = failure.into();
+                return request.refuse(code, detail);
+            }
+        };
+        let lease = request.lease();
+        if !lease.is_empty() {
+            return match wire::encode_into(&record, lease) {
+                Ok(length) => request.ok(length as u64),
+                Err(needed) => refuse(request, Refusal::buffer_too_small(needed)),
+            };
+        }
+        let mut body = [0; BODY_MAX];
+        match wire::encode_into(&record, &mut body) {
+            Ok(length) => request.ok_bytes(length as u64, body.get(..length).unwrap_or(&[])),
+            Err(needed) => refuse(request, Refusal::buffer_too_small(needed)),
+        }
+    }
+
+    fn store(&mut self, request: &mut Request<'_>, sender: Sender, wish: StoreObject) -> Result<u64, Refusal> {
+        if sender.scope == 0 {
+            return Err(Refusal::new(NO_TRANSACTION, 0));
+        }
+        let bytes = if wish.length == 0 {
+            request.body()
+        } else {
+            let length = usize::try_from(wish.length).unwrap_or(usize::MAX);
+            request.lease().get(..length).ok_or(Refusal::buffer_too_small(length))?
+        };
+        // Room is made before anything is copied.
+        let length = bytes.len();
+        while length > self.sessions.room() {
+            if !self.reclaim(sender) {
+                return Err(Failure::TooMuchStaged(self.sessions.room()).into());
+            }
+        }
+        let record = wire::decode(bytes)?;
+        self.sessions.put(sender, Oid::new(wish.oid), record, length)?;
+        Ok(0)
+    }
+
+    fn note(&mut self, sender: Sender, body: &[u8]) -> Result<u64, Refusal> {
+        let text = core::str::from_utf8(body).map_err(|_| Refusal::new(MALFORMED, 0))?;
+        self.sessions.note(sender, text)?;
+        Ok(0)
+    }
+
+    fn transactions(&mut self, request: Request<'_>, wish: Transactions) {
+        let before = if wish.before == 0 { Tid::MAX } else { Tid::new(wish.before) };
+        let mut page = Page::default();
+        match self.sessions.transactions(before, |info| page.fits(info)) {
+            Ok(found) => {
+                let summaries: Vec<TransactionSummary<'_>> = found.iter().map(wire::summary).collect();
+                request.ok_body(summaries.len() as u64, &summaries);
+            }
+            Err(failure) => refuse(request, failure.into()),
+        }
+    }
+
+    fn statistics(&self) -> Statistics {
+        let storage = self.sessions.store().storage();
+        Statistics {
+            objects: self.sessions.objects(),
+            last: self.sessions.last().number(),
+            used: self.facts.capacity.saturating_sub(storage.free_bytes()),
+            capacity: self.facts.capacity,
+            formatted: self.facts.formatted,
+            torn: self.facts.torn,
+        }
+    }
+}
+
+fn refuse(request: Request<'_>, Refusal { code, detail }: Refusal) {
+    request.refuse(code, detail);
+}
