@@ -112,7 +112,7 @@ impl Graph {
     /// # Errors
     /// `NO_SUCH_OBJECT`; too large for the Buf.
     pub fn get(&mut self, oid: Oid) -> Result<Record> {
-        let method = GetObject { oid: oid.get() };
+        let method = GetObject { oid: oid.number() };
         let mut body = [0; BODY_MAX];
         let answer = Call::new(&self.endpoint, method).into_bytes(&mut body);
         let needed = match answer {
@@ -136,14 +136,14 @@ impl Graph {
         let mut bytes = Vec::new();
         record.encode(&mut bytes).map_err(|_| GraphError::Record)?;
         if bytes.len() <= BODY_MAX {
-            Call::new(&self.endpoint, StoreObject { oid: oid.get(), length: 0 }).bytes(&bytes).send()?;
+            Call::new(&self.endpoint, StoreObject { oid: oid.number(), length: 0 }).bytes(&bytes).send()?;
             return Ok(());
         }
         let length = bytes.len() as u64;
         let Some(buf) = &mut self.buf else { return Err(GraphError::TooLarge(length)) };
         let room = buf.bytes_mut().get_mut(..bytes.len()).ok_or(GraphError::TooLarge(length))?;
         room.copy_from_slice(&bytes);
-        Call::new(&self.endpoint, StoreObject { oid: oid.get(), length }).lend(buf).send()?;
+        Call::new(&self.endpoint, StoreObject { oid: oid.number(), length }).lend(buf).send()?;
         Ok(())
     }
 }

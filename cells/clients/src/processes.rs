@@ -11,7 +11,7 @@ use runtime::Call;
 /// # Errors
 /// The server's; then nothing was left behind.
 pub fn create(endpoint: &Cap<Endpoint, CallOnly>, image: Oid, capabilities: Oid) -> Result<Oid, CallError> {
-    Call::new(endpoint, CreateProcess { image: image.get(), capabilities: capabilities.get() }).words().map(Oid::new)
+    Call::new(endpoint, CreateProcess { image: image.number(), capabilities: capabilities.get() }).words().map(Oid::new)
 }
 
 /// Makes a process of the current image of a name.
@@ -27,5 +27,5 @@ pub fn spawn(endpoint: &Cap<Endpoint, CallOnly>, name: &str) -> Result<Oid, Call
 /// # Errors
 /// There is no such process.
 pub fn wait(endpoint: &Cap<Endpoint, CallOnly>, process: Oid) -> Result<u64, CallError> {
-    Call::new(endpoint, Wait { process: process.get() }).words()
+    Call::new(endpoint, Wait { process: process.number() }).words()
 }
