@@ -38,19 +38,11 @@ impl BootMemory {
         &self.cnode
     }
 
-    /// What is left, largest last: the end of boot, when the memory server takes over.
-    pub fn into_pieces(self) -> (Cap<CNode, All>, Vec<(u8, Cap<Untyped, All>)>) {
-        (self.cnode, self.pieces)
-    }
-
-    /// Splits the largest piece off, whole.
-    pub fn take_largest(&mut self) -> Option<(u8, Cap<Untyped, All>)> {
-        self.pieces.pop()
-    }
-
-    /// All pieces, whole.
-    pub fn pieces(&self) -> &[(u8, Cap<Untyped, All>)] {
-        &self.pieces
+    /// Gives all of it away, largest first: the memory server takes over.
+    pub fn take_pieces(&mut self) -> Vec<(u8, Cap<Untyped, All>)> {
+        let mut pieces = core::mem::take(&mut self.pieces);
+        pieces.reverse();
+        pieces
     }
 }
 

@@ -1,16 +1,21 @@
 //! The services that the root task starts from the boot archive, before there is a graph.
 
 use abi::slots::{CONSOLE, ENDPOINT, FIRST_GRANTED, NOTIFICATION, REPLY};
-use abi::token::{All, CallOnly, Cap, DmaFrame, Endpoint, Notification, Object, Reply, Rights, Serial, Untyped};
+use abi::token::{
+    All, CallOnly, Cap, DmaFrame, Endpoint, Notification, Object, Reply, Rights, Serial, Settle, Untyped,
+};
 use runtime::{Environment, objects};
 use spawner::{Instance, Memory};
 
 use crate::{Authority, archive, pci};
 
 /// Priorities of the servers: whoever is called by more stands higher.
-mod priority {
+pub mod priority {
     pub const CONSOLE: u8 = 52;
     pub const BLOCK: u8 = 50;
+    pub const MEMORY: u8 = 48;
+    pub const PERSISTENCE: u8 = 46;
+    pub const PROCESS: u8 = 44;
 }
 
 /// What a service is made of, beyond its cell: it outlives the instance.
@@ -114,4 +119,41 @@ pub fn block(authority: &mut Authority, environment: &mut Environment, console: 
     give(&service, FIRST_GRANTED + 3, scratch(authority));
     service.start(authority, priority::BLOCK);
     Some(service)
+}
+
+/// Bytes of the persistence server's own memory.
+const PERSISTENCE_BITS: u8 = 20;
+
+/// The persistence server, on a block driver.
+pub fn persistence(authority: &mut Authority, settle: Cap<Settle, All>, block: &Service, console: &Service) -> Service {
+    let service = Service::new(authority, "persistence");
+    service.lend_console(console);
+    grant_call(&service, FIRST_GRANTED, block);
+    give(&service, FIRST_GRANTED + 1, settle);
+    let own: Cap<Untyped, All> =
+        authority.memory.make(PERSISTENCE_BITS).unwrap_or_else(|error| panic!("no boot memory is left: {error:?}"));
+    give(&service, FIRST_GRANTED + 2, own);
+    service.start(authority, priority::PERSISTENCE);
+    service
+}
+
+/// Lets a service call another one, without a badge: it mints those of its own clients.
+fn grant_call(service: &Service, slot: u32, server: &Service) {
+    if let Err(error) = objects::copy(&server.endpoint, &service.instance.cnode, slot, CallOnly::BITS, 0) {
+        panic!("a service cannot be given what it calls in slot {slot}: {error:?}");
+    }
+}
+
+/// The memory server, on all memory that is left, and the bytes delegated to it. The pieces that boot services are made
+/// of go to it as well: what a retired one leaves comes back.
+pub fn memory(authority: &mut Authority, console: &Service) -> (Service, u64) {
+    let service = Service::new(authority, "memory");
+    service.lend_console(console);
+    give(&service, FIRST_GRANTED, scratch(authority));
+    let mut delegated = 0;
+    for (slot, (bits, piece)) in (FIRST_GRANTED + 1..).zip(authority.memory.take_pieces()) {
+        give(&service, slot, piece);
+        delegated += 1u64 << bits;
+    }
+    (service, delegated)
 }
