@@ -1,5 +1,6 @@
 //! The services that the root task starts from the boot archive, before there is a graph.
 
+use abi::interfaces;
 use abi::slots::{CONSOLE, ENDPOINT, FIRST_GRANTED, NOTIFICATION, REPLY};
 use abi::token::{
     All, CallOnly, Cap, DmaFrame, Endpoint, Notification, Object, Reply, Rights, Serial, Settle, Untyped,
@@ -27,6 +28,9 @@ pub struct Service {
     pub instance: Instance,
 }
 
+/// The labels of an interface, with their signatures.
+type Labels = &'static [(u32, u64)];
+
 /// Bytes of untyped that a server gets for its reply objects.
 const SCRATCH_BITS: u8 = 16;
 
@@ -35,17 +39,19 @@ impl Service {
     ///
     /// # Panics
     /// Where the archive lacks the image, or it does not verify: the system cannot be built.
-    pub fn new(authority: &mut Authority, name: &str) -> Service {
+    pub fn new(authority: &mut Authority, name: &str, labels: Labels) -> Service {
         let Some(entry) = archive::find(&authority.loader, name) else {
             panic!("the boot archive has no image of {name}: it was built without it")
         };
-        Self::try_new(authority, &entry.bytes).unwrap_or_else(|error| panic!("{name} cannot be made: {error:?}"))
+        Self::try_new(authority, &entry.bytes, labels).unwrap_or_else(|error| panic!("{name} cannot be made: {error:?}"))
     }
 
-    fn try_new(authority: &mut Authority, bytes: &[u8]) -> Result<Service, abi::KernelError> {
+    fn try_new(authority: &mut Authority, bytes: &[u8], labels: Labels) -> Result<Service, abi::KernelError> {
         let image = spawner::image(&mut authority.memory, bytes)?;
         let instance = Instance::new(&mut authority.memory, &authority.loader, &image)?;
         let endpoint: Cap<Endpoint, All> = authority.memory.make(0)?;
+        // Calls park from now on, until the instance receives.
+        objects::serve_labels(&endpoint, labels)?;
         instance.grant(ENDPOINT, &endpoint, 0)?;
         let reply: Cap<Reply, All> = authority.memory.make(0)?;
         instance.give(REPLY, reply)?;
@@ -96,7 +102,7 @@ fn give<T: Object, R: Rights>(service: &Service, slot: u32, cap: Cap<T, R>) {
 
 /// The console, on the serial line.
 pub fn console(authority: &mut Authority, serial: Cap<Serial, All>) -> Service {
-    let service = Service::new(authority, "console");
+    let service = Service::new(authority, "console", interfaces::console::Console::LABELS);
     give(&service, FIRST_GRANTED, serial);
     give(&service, FIRST_GRANTED + 1, scratch(authority));
     service.start(authority, priority::CONSOLE);
@@ -109,7 +115,7 @@ const DMA_BITS: u8 = 19;
 /// The driver of the first virtio block device; `None` where the machine has none.
 pub fn block(authority: &mut Authority, environment: &mut Environment, console: &Service) -> Option<Service> {
     let (function, irq) = pci::find(environment, pci::VIRTIO, &pci::BLOCK)?;
-    let service = Service::new(authority, "virtio_blk");
+    let service = Service::new(authority, "virtio_blk", interfaces::block::Block::LABELS);
     let dma: Cap<DmaFrame, All> =
         authority.memory.make(DMA_BITS).unwrap_or_else(|error| panic!("no memory for DMA: {error:?}"));
     service.lend_console(console);
@@ -126,7 +132,7 @@ const PERSISTENCE_BITS: u8 = 20;
 
 /// The persistence server, on a block driver.
 pub fn persistence(authority: &mut Authority, settle: Cap<Settle, All>, block: &Service, console: &Service) -> Service {
-    let service = Service::new(authority, "persistence");
+    let service = Service::new(authority, "persistence", interfaces::persistence::Persistence::LABELS);
     service.lend_console(console);
     grant_call(&service, FIRST_GRANTED, block);
     give(&service, FIRST_GRANTED + 1, settle);
@@ -147,7 +153,7 @@ fn grant_call(service: &Service, slot: u32, server: &Service) {
 /// The memory server, on all memory that is left, and the bytes delegated to it. The pieces that boot services are made
 /// of go to it as well: what a retired one leaves comes back.
 pub fn memory(authority: &mut Authority, console: &Service) -> (Service, u64) {
-    let service = Service::new(authority, "memory");
+    let service = Service::new(authority, "memory", interfaces::memory::Memory::LABELS);
     service.lend_console(console);
     give(&service, FIRST_GRANTED, scratch(authority));
     let mut delegated = 0;
