@@ -8,6 +8,7 @@ use abi::interfaces::persistence::{
 };
 use abi::kernel::BODY_MAX;
 use abi::token::{CallOnly, Cap, Endpoint};
+use object_model::{BadObject, Object};
 use object_store::{Oid, Record, Tid};
 use runtime::{Buf, Call};
 
@@ -25,6 +26,28 @@ pub enum GraphError {
 impl From<CallError> for GraphError {
     fn from(error: CallError) -> Self {
         GraphError::Call(error)
+    }
+}
+
+impl From<BadObject> for GraphError {
+    fn from(_: BadObject) -> Self {
+        GraphError::Record
+    }
+}
+
+impl genesis::Graph for Graph {
+    type Error = GraphError;
+
+    fn new_object(&mut self) -> Result<Oid> {
+        Graph::new_object(self)
+    }
+
+    fn put(&mut self, oid: Oid, object: &Object) -> Result<()> {
+        self.put_object(oid, object)
+    }
+
+    fn get(&mut self, oid: Oid) -> Result<Object> {
+        self.object(oid)
     }
 }
 
@@ -105,6 +128,22 @@ impl Graph {
     /// There is no transaction.
     pub fn new_object(&self) -> Result<Oid> {
         Ok(Oid::new(Call::new(&self.endpoint, NewObject {}).words()?))
+    }
+
+    /// An object.
+    ///
+    /// # Errors
+    /// As [`Graph::get`]; it is no object.
+    pub fn object(&mut self, oid: Oid) -> Result<Object> {
+        Ok(Object::from_record(&self.get(oid)?)?)
+    }
+
+    /// Stores an object in the open transaction.
+    ///
+    /// # Errors
+    /// As [`Graph::put`].
+    pub fn put_object(&mut self, oid: Oid, object: &Object) -> Result<()> {
+        self.put(oid, &object.to_record()?)
     }
 
     /// An object's record.

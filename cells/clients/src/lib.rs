@@ -13,4 +13,4 @@ mod memory;
 pub mod processes;
 
 pub use graph::{Graph, GraphError};
-pub use memory::{Allocation, MemoryServer};
+pub use memory::{Allocation, MemoryServer, NoMemory};

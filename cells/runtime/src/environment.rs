@@ -47,6 +47,17 @@ impl Environment {
         }
     }
 
+    /// The cell's own CNode once more, for a second part of the cell that receives capabilities: the kernel makes a copy.
+    ///
+    /// # Panics
+    /// Where the CNode is full.
+    pub fn cnode_again(&mut self) -> Cap<CNode, All> {
+        match objects::copy_own_cnode(self.cnode) {
+            Ok(cap) => cap,
+            Err(error) => panic!("the CNode has no room for a capability to itself: {error:?}"),
+        }
+    }
+
     /// The cell's own CNode.
     pub fn cnode(&mut self) -> Cap<CNode, All> {
         self.need(abi::slots::CNODE, "its CNode")

@@ -150,6 +150,14 @@ pub fn copy<T: Object, R: Rights>(
     Ok(RawCap { slot, generation: words[0] })
 }
 
+/// A second capability to the caller's own CNode, in any free slot of it.
+pub(crate) fn copy_own_cnode(cnode: RawCap) -> Result<Cap<CNode, All>> {
+    let mut words = words(&[cnode.slot, cnode.generation, 0, 0, 0]);
+    let slot = invoke(Operation::Copy, cnode, &mut words)?;
+    // SAFETY: the kernel made it just now, of a CNode, whose kind has no rights to lack.
+    Ok(unsafe { Cap::adopt(RawCap { slot, generation: words[0] }) })
+}
+
 /// A copy in the caller's own CNode.
 ///
 /// # Errors

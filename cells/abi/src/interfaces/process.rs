@@ -60,5 +60,7 @@ crate::interface! {
         4 Spawn() -> u64;
         /// Waits until a process has ended; answers its exit status.
         5 Wait(process: u64) -> u64;
+        /// Makes the next CreateProcess fail at a point of its registry: for tests. Answers how many points there are.
+        6 PlantFailure(point: u64) -> u64;
     }
 }

@@ -1,0 +1,75 @@
+//! Where images and processes are found.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use object_model::{Object, Oid, SlotKind, Value};
+
+/// What an Image object holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The cell's name.
+    pub name: String,
+    /// SHA-256 of the signed file.
+    pub hash: Vec<u8>,
+    /// The signed file.
+    pub bytes: Vec<u8>,
+}
+
+impl Image {
+    /// What an Image object holds; `None` where it is none.
+    #[must_use]
+    pub fn of(object: &Object) -> Option<Image> {
+        match (object.get("name")?, object.get("hash")?, object.get("bytes")?) {
+            (Value::Text(name), Value::Bytes(hash), Value::Bytes(bytes)) => {
+                Some(Image { name: name.clone(), hash: hash.clone(), bytes: bytes.clone() })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An Image object. `previous` is the image that was current before.
+#[must_use]
+pub fn image(prototype: Oid, oid: Oid, image: &Image, previous: Option<Oid>) -> Object {
+    let object = Object::new()
+        .parent("parent", Some(prototype))
+        .data("name", Value::text(&image.name))
+        .data("hash", Value::Bytes(image.hash.clone()))
+        .data("bytes", Value::Bytes(image.bytes.clone()))
+        .numbered(oid);
+    match previous {
+        Some(previous) => object.referring("previous", previous),
+        None => object,
+    }
+}
+
+/// The current image of a name.
+#[must_use]
+pub fn current_image(images: &Object, name: &str) -> Option<Oid> {
+    images.slot(name).filter(|slot| slot.name != "oid").and_then(|slot| images.target(&slot.value))
+}
+
+/// Makes an image the current one of its name.
+pub fn enter_image(images: &mut Object, name: &str, image: Oid) {
+    let reference = images.refer(image);
+    images.set(&name.to_string(), SlotKind::Data, reference);
+}
+
+/// The Process objects.
+#[must_use]
+pub fn processes(processes: &Object) -> Vec<Oid> {
+    match processes.get("list") {
+        Some(Value::List(list)) => list.iter().filter_map(|value| processes.target(value)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Adds a Process object.
+pub fn enter_process(processes: &mut Object, oid: Oid) {
+    let reference = processes.refer(oid);
+    match processes.get_mut("list") {
+        Some(Value::List(list)) => list.push(reference),
+        _ => processes.set("list", SlotKind::Data, Value::List(alloc::vec![reference])),
+    }
+}

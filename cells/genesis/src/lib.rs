@@ -1,0 +1,73 @@
+//! The first objects of the graph: the plan's prototypes and traits, and where images and processes are found.
+//!
+//! ```text
+//! root     version, BaseObject, Process, Server, MemoryRegion, Image, Callable, Transactional, Schedulable,
+//!          persistence, memory, process (the three servers), images, processes
+//! images   one slot an image name: the reference to its current Image object
+//! processes   list of references to Process objects
+//! ```
+//!
+//! Everything here is a function from objects to objects; [`Graph`] is where they are kept, so that the whole of genesis is
+//! tested on the host.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod directory;
+mod prototypes;
+#[cfg(test)]
+mod tests;
+
+use object_model::{BadObject, Object, Oid};
+
+pub use directory::{Image, current_image, enter_image, enter_process, image, processes};
+pub use prototypes::{State, create, process, state, with_state};
+
+/// The version of genesis that is written, and the newest that is read.
+pub const VERSION: i64 = 1;
+
+/// Where objects are kept, within a transaction.
+pub trait Graph {
+    /// What can go wrong there.
+    type Error: From<BadObject>;
+
+    /// A new object's number.
+    ///
+    /// # Errors
+    /// The keeper's.
+    fn new_object(&mut self) -> Result<Oid, Self::Error>;
+
+    /// Keeps an object.
+    ///
+    /// # Errors
+    /// The keeper's.
+    fn put(&mut self, oid: Oid, object: &Object) -> Result<(), Self::Error>;
+
+    /// An object that is kept.
+    ///
+    /// # Errors
+    /// The keeper's.
+    fn get(&mut self, oid: Oid) -> Result<Object, Self::Error>;
+}
+
+/// What the root mapping says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Present {
+    /// There is no genesis yet.
+    Nothing,
+    /// Genesis of this version, which is understood.
+    Version(i64),
+    /// A version that is newer than what is understood.
+    Newer(i64),
+}
+
+/// What a root mapping holds.
+#[must_use]
+pub fn present(root: &Object) -> Present {
+    match root.get("version") {
+        Some(object_model::Value::Int(version)) if *version > VERSION => Present::Newer(*version),
+        Some(object_model::Value::Int(version)) => Present::Version(*version),
+        _ => Present::Nothing,
+    }
+}

@@ -1,0 +1,145 @@
+//! Images and processes in the graph.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use abi::interfaces::process::State;
+use clients::{Graph, GraphError};
+use genesis::Present;
+use object_model::{Object, Value};
+use object_store::{Oid, Tid};
+
+pub use genesis::Image as ImageObject;
+
+/// Why something is not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CatalogueError {
+    /// The graph refused.
+    Graph(GraphError),
+    /// The object is no image, or there is none of the name.
+    NoImage,
+    /// The object is no list of capabilities.
+    BadList,
+    /// The object is no Process.
+    NoProcess,
+}
+
+impl From<GraphError> for CatalogueError {
+    fn from(error: GraphError) -> Self {
+        CatalogueError::Graph(error)
+    }
+}
+
+type Result<T> = core::result::Result<T, CatalogueError>;
+
+/// The object of the root mapping's slot of a name.
+fn named(graph: &mut Graph, name: &str) -> Result<Oid> {
+    let root = graph.root()?;
+    let root = graph.object(root)?;
+    root.reference(name).ok_or(CatalogueError::Graph(GraphError::Record))
+}
+
+/// An image.
+pub fn image(graph: &mut Graph, oid: Oid) -> Result<ImageObject> {
+    let object = graph.object(oid).map_err(|_| CatalogueError::NoImage)?;
+    ImageObject::of(&object).ok_or(CatalogueError::NoImage)
+}
+
+/// The names in a list of capabilities.
+pub fn capability_names(graph: &mut Graph, oid: Oid) -> Result<Vec<String>> {
+    let object = graph.object(oid).map_err(|_| CatalogueError::BadList)?;
+    let Some(Value::List(list)) = object.get("names") else { return Err(CatalogueError::BadList) };
+    list.iter()
+        .map(|value| match value {
+            Value::Text(name) => Ok(name.clone()),
+            _ => Err(CatalogueError::BadList),
+        })
+        .collect()
+}
+
+/// What CreateProcess takes to make a process of the current image of a name: the image, and the list of capabilities of a
+/// process that a user starts.
+pub fn spawn_arguments(graph: &mut Graph, name: &str) -> Result<(Oid, Oid)> {
+    let images = named(graph, "images")?;
+    let images = graph.object(images)?;
+    let image = genesis::current_image(&images, name).ok_or(CatalogueError::NoImage)?;
+    let list = named(graph, "userCapabilities")?;
+    Ok((image, list))
+}
+
+/// What a Process object asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Its image.
+    pub image: Oid,
+    /// Its list of capabilities.
+    pub capabilities: Oid,
+}
+
+/// A Process object that is to run. A replaced image counts: what runs is the current one of the name.
+pub fn process(graph: &mut Graph, oid: Oid) -> Result<Wanted> {
+    let object = graph.object(oid)?;
+    let capabilities = object.reference("capabilities").ok_or(CatalogueError::NoProcess)?;
+    let image = object.reference("image").ok_or(CatalogueError::NoProcess)?;
+    let images = named(graph, "images")?;
+    let images = graph.object(images)?;
+    let current = match object.get("name") {
+        Some(Value::Text(name)) => genesis::current_image(&images, name),
+        _ => None,
+    };
+    Ok(Wanted { image: current.unwrap_or(image), capabilities })
+}
+
+/// Stores a Process object in the open transaction.
+pub fn store_process(graph: &mut Graph, oid: Oid, image: Oid, capabilities: Oid, name: &str) -> Result<()> {
+    let prototype = named(graph, "Process")?;
+    let object = genesis::process(prototype, oid, name, image, capabilities);
+    Ok(graph.put_object(oid, &object)?)
+}
+
+/// Enters a Process object in the list, in the open transaction.
+pub fn enter_process(graph: &mut Graph, oid: Oid) -> Result<()> {
+    let list = named(graph, "processes")?;
+    let mut object = graph.object(list)?;
+    genesis::enter_process(&mut object, oid);
+    Ok(graph.put_object(list, &object)?)
+}
+
+/// The Process objects that say they run; none before genesis.
+pub fn running(graph: &mut Graph) -> Result<Vec<Oid>> {
+    let root = graph.root()?;
+    let root: Object = match graph.object(root) {
+        Ok(root) => root,
+        Err(_) => return Ok(Vec::new()),
+    };
+    if genesis::present(&root) == Present::Nothing {
+        return Ok(Vec::new());
+    }
+    let list = root.reference("processes").ok_or(CatalogueError::NoProcess)?;
+    let mut running = Vec::new();
+    for oid in genesis::processes(&graph.object(list)?) {
+        if genesis::state(&graph.object(oid)?) == Some(genesis::State::Running) {
+            running.push(oid);
+        }
+    }
+    Ok(running)
+}
+
+/// Notes what became of a process, in a transaction of its own.
+pub fn note_end(graph: &mut Graph, oid: Oid, state: State) -> Result<Tid> {
+    let state = match state {
+        State::Running => genesis::State::Running,
+        State::Exited(status) => genesis::State::Exited(status),
+        State::Failed => genesis::State::Failed,
+    };
+    graph.begin()?;
+    let noted = graph
+        .object(oid)
+        .and_then(|object| graph.put_object(oid, &genesis::with_state(object, state)))
+        .and_then(|()| graph.note(&"process ended".to_string()))
+        .and_then(|()| graph.commit());
+    if noted.is_err() {
+        let _ = graph.abort();
+    }
+    Ok(noted?)
+}

@@ -1,0 +1,204 @@
+//! CreateProcess, in the plan's sequence: one transaction that travels with the calls.
+//!
+//! Begin; read the image; memory for the kernel objects from the memory server, under the transaction's scope; code,
+//! capabilities and thread; the Process object with its slots; the list of processes; commit. Only then does the
+//! reconciler start the thread. What fails before the commit aborts the transaction: the kernel revokes everything that
+//! was made under it, so nothing needs to be taken apart here, and the graph never heard of it (an OID may be burnt).
+
+use alloc::string::{String, ToString};
+
+use abi::CallError;
+use abi::interfaces::process as codes;
+use abi::token::{All, Cap, Image, Loader, Scheduler};
+use clients::{Graph, GraphError, MemoryServer};
+use object_store::Oid;
+use runtime::{Console, objects, say};
+use spawner::Instance;
+
+use crate::catalogue::{self, CatalogueError, ImageObject};
+use crate::failure_points::Point;
+use crate::grants::{GrantError, Grants};
+use crate::table::Process;
+
+/// Priority of processes.
+const PRIORITY: u8 = 16;
+
+/// Everything that making a process needs.
+#[derive(Debug)]
+pub struct Factory {
+    /// The graph.
+    pub graph: Graph,
+    /// Memory.
+    pub memory: MemoryServer,
+    /// Authority over instances.
+    pub loader: Cap<Loader, All>,
+    /// Authority over priorities.
+    pub scheduler: Cap<Scheduler, All>,
+    /// What processes may be given.
+    pub grants: Grants,
+    /// Where it logs.
+    pub console: Console,
+    /// A failure that a test planted.
+    pub planted: Option<Point>,
+}
+
+/// Why a process was not made: a code of the interface, with its detail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal(pub u32, pub u64);
+
+impl From<GraphError> for Refusal {
+    fn from(error: GraphError) -> Self {
+        match error {
+            GraphError::Call(CallError::Server(code, _)) => Refusal(codes::STORE_FAILED, code.into()),
+            _ => Refusal(codes::STORE_FAILED, 0),
+        }
+    }
+}
+
+impl From<CatalogueError> for Refusal {
+    fn from(error: CatalogueError) -> Self {
+        match error {
+            CatalogueError::Graph(error) => error.into(),
+            CatalogueError::NoImage => Refusal(codes::BAD_IMAGE, 0),
+            CatalogueError::BadList => Refusal(codes::BAD_CAPABILITIES, 0),
+            CatalogueError::NoProcess => Refusal(codes::NO_SUCH_PROCESS, 0),
+        }
+    }
+}
+
+impl From<GrantError> for Refusal {
+    fn from(_: GrantError) -> Self {
+        Refusal(codes::BAD_CAPABILITIES, 0)
+    }
+}
+
+impl From<abi::KernelError> for Refusal {
+    fn from(error: abi::KernelError) -> Self {
+        match error {
+            abi::KernelError::ImageRefused => Refusal(codes::IMAGE_REFUSED, 0),
+            _ => Refusal(codes::OUT_OF_MEMORY, 0),
+        }
+    }
+}
+
+impl From<clients::NoMemory> for Refusal {
+    fn from(error: clients::NoMemory) -> Self {
+        match error.0 {
+            CallError::Kernel(error, _) => error.into(),
+            _ => Refusal(codes::OUT_OF_MEMORY, 0),
+        }
+    }
+}
+
+impl Factory {
+    fn pass(&mut self, point: Point) -> Result<(), Refusal> {
+        if self.planted == Some(point) {
+            self.planted = None;
+            return Err(Refusal(codes::PLANTED, point as u64));
+        }
+        Ok(())
+    }
+
+    /// Makes a process of an image with a list of capabilities, and commits. It does not run yet.
+    ///
+    /// # Errors
+    /// Nothing was left behind.
+    pub fn create(&mut self, image: Oid, capabilities: Oid) -> Result<Process, Refusal> {
+        let transaction = self.graph.begin()?;
+        say!(self.console, "create process of image #{}: transaction {transaction}", image.number());
+        let made = self.build(image, capabilities);
+        let finished = match made {
+            Ok(process) => self.graph.commit().map(|tid| (process, tid)).map_err(Refusal::from),
+            Err(refusal) => Err(refusal),
+        };
+        match finished {
+            Ok((mut process, tid)) => {
+                process.allocations = self.memory.take_allocations();
+                say!(self.console, "process #{} of {} committed at TID {}", process.oid.number(), process.name, tid.number());
+                Ok(process)
+            }
+            Err(refusal) => {
+                // What was allocated hangs on the transaction's scope, and goes with it.
+                let _ = self.memory.take_allocations();
+                if let Err(error) = self.graph.abort() {
+                    say!(self.console, "the abort failed: {error}");
+                }
+                say!(self.console, "no process of image #{}: code {}", image.number(), refusal.0);
+                Err(refusal)
+            }
+        }
+    }
+
+    fn build(&mut self, image: Oid, capabilities: Oid) -> Result<Process, Refusal> {
+        self.pass(Point::Begun)?;
+        let object = catalogue::image(&mut self.graph, image)?;
+        let names = catalogue::capability_names(&mut self.graph, capabilities)?;
+        self.pass(Point::ImageRead)?;
+        let oid = self.graph.new_object()?;
+        let mut process = self.instance(&object, oid, &names)?;
+        process.oid = oid;
+        catalogue::store_process(&mut self.graph, oid, image, capabilities, &process.name)?;
+        self.pass(Point::ObjectStored)?;
+        catalogue::enter_process(&mut self.graph, oid)?;
+        self.pass(Point::Entered)?;
+        Ok(process)
+    }
+
+    /// An instance for a Process object that says it should run: after a power cut.
+    ///
+    /// # Errors
+    /// It has no instance; the object stays as it is.
+    pub fn revive(&mut self, oid: Oid) -> Result<Process, Refusal> {
+        let wanted = catalogue::process(&mut self.graph, oid)?;
+        let object = catalogue::image(&mut self.graph, wanted.image)?;
+        let names = catalogue::capability_names(&mut self.graph, wanted.capabilities)?;
+        let made = self.instance(&object, oid, &names);
+        let allocations = self.memory.take_allocations();
+        match made {
+            Ok(mut process) => {
+                process.allocations = allocations;
+                Ok(process)
+            }
+            Err(refusal) => {
+                for allocation in allocations {
+                    let _ = self.memory.free(allocation);
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The kernel objects of a process.
+    fn instance(&mut self, object: &ImageObject, oid: Oid, names: &[String]) -> Result<Process, Refusal> {
+        let image: Cap<Image, All> = spawner::image(&mut self.memory, &object.bytes)?;
+        self.pass(Point::ImageFilled)?;
+        let needs = objects::image_needs(&self.loader, &image)?;
+        let mut text = [0; 64];
+        let named = objects::image_name(&self.loader, &image, &mut text)?;
+        let (name, version) = named.split_once(' ').unwrap_or((named, ""));
+        let (name, version) = (name.to_string(), version.to_string());
+        let instance = Instance::new(&mut self.memory, &self.loader, &image)?;
+        // The instance keeps nothing of the image object; its bytes are in the graph.
+        objects::delete(image);
+        self.pass(Point::InstanceMade)?;
+        for name in names {
+            self.grants.grant(&instance, name, oid.number() + 1)?;
+        }
+        self.pass(Point::Granted)?;
+        instance.configure(&self.scheduler, PRIORITY, oid.number())?;
+        self.pass(Point::Configured)?;
+        let (_, start, end) = objects::instance_info(&instance.vspace)?;
+        let [h0, h1, h2, h3, h4, h5, h6, h7, ..] = needs.hash;
+        Ok(Process {
+            oid,
+            name,
+            version,
+            hash: u64::from_be_bytes([h0, h1, h2, h3, h4, h5, h6, h7]),
+            text: (start, end),
+            state: codes::State::Running,
+            instance: Some(instance),
+            allocations: alloc::vec::Vec::new(),
+            waiting: alloc::vec::Vec::new(),
+        })
+    }
+}
