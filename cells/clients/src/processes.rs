@@ -11,7 +11,9 @@ use runtime::Call;
 /// # Errors
 /// The server's; then nothing was left behind.
 pub fn create(endpoint: &Cap<Endpoint, CallOnly>, image: Oid, capabilities: Oid) -> Result<Oid, CallError> {
-    Call::new(endpoint, CreateProcess { image: image.number(), capabilities: capabilities.number() }).words().map(Oid::new)
+    Call::new(endpoint, CreateProcess { image: image.number(), capabilities: capabilities.number() })
+        .words()
+        .map(Oid::new)
 }
 
 /// Makes a process of the current image of a name.

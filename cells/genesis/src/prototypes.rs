@@ -44,7 +44,14 @@ pub fn create<G: Graph>(graph: &mut G, root: Oid) -> Result<(), G::Error> {
     }
     add(graph, "images", &|_| Object::new())?;
     add(graph, "processes", &|_| Object::new().data("list", Value::List(alloc::vec::Vec::new())))?;
+    add(graph, "userCapabilities", &|_| capabilities(&["console", "persistence", "memory"]))?;
+    add(graph, "shellCapabilities", &|_| capabilities(&["console", "persistence", "memory", "process", "machine"]))?;
     graph.put(root, &mapping)
+}
+
+/// A list of capabilities, by the names that the process server knows.
+fn capabilities(names: &[&str]) -> Object {
+    Object::new().data("names", Value::List(names.iter().map(|name| Value::text(name)).collect()))
 }
 
 fn process_prototype(base: Oid) -> Object {

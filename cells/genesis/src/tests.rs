@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use object_model::{BadObject, Object, Oid, Record, Value};
 
-use crate::{Graph, Image, Present, State, create, current_image, enter_image, enter_process, present, processes, state};
+use crate::{
+    Graph, Image, Present, State, create, current_image, enter_image, enter_process, present, processes, state,
+};
 
 #[derive(Default)]
 struct InMemory {

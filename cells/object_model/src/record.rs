@@ -150,9 +150,7 @@ fn check_value(
     match value {
         Value::Reference(index) if *index as usize >= references => Err(BadObject::NoSuchIndex(*index)),
         Value::Capability(index) if *index as usize >= recipes => Err(BadObject::NoSuchIndex(*index)),
-        Value::List(values) => {
-            values.iter().try_for_each(|value| check_value(value, references, recipes, depth, left))
-        }
+        Value::List(values) => values.iter().try_for_each(|value| check_value(value, references, recipes, depth, left)),
         Value::Map(entries) => {
             distinct(entries.iter().map(|(name, _)| name.as_str()))?;
             entries.iter().try_for_each(|(_, value)| check_value(value, references, recipes, depth, left))

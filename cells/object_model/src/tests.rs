@@ -99,7 +99,10 @@ fn every_kind_of_value_is_rendered() {
         .native("spawn", "processCap", 4)
         .data("list", Value::List(vec![Value::Nil, Value::Bool(true)]));
     let text = object.render();
-    assert!(text.contains("parent* = #4") && text.contains("40 bytes") && text.contains("native processCap:4"), "{text}");
+    assert!(
+        text.contains("parent* = #4") && text.contains("40 bytes") && text.contains("native processCap:4"),
+        "{text}"
+    );
     assert!(text.contains("[nil, true]"), "{text}");
     let _: &[Slot] = object.slots();
 }

@@ -25,10 +25,6 @@ impl<F: FnMut() -> u64> Clock for F {
 /// # Errors
 /// [`StorageError::Exhausted`] when no greater number is left.
 pub fn next_tid(clock: &mut impl Clock, last: Tid) -> Result<Tid, StorageError> {
-    let least = last
-        .number()
-        .checked_add(1)
-        .filter(|&tid| tid < u64::MAX)
-        .ok_or(StorageError::Exhausted)?;
+    let least = last.number().checked_add(1).filter(|&tid| tid < u64::MAX).ok_or(StorageError::Exhausted)?;
     Ok(Tid::new(clock.now().min(LATEST).max(least)))
 }

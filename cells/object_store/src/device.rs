@@ -77,9 +77,7 @@ impl MemoryDevice {
     /// A device of zeros.
     #[must_use]
     pub fn zeroed(sectors: usize) -> Self {
-        Self {
-            bytes: alloc::vec![0; sectors.saturating_mul(SECTOR)],
-        }
+        Self { bytes: alloc::vec![0; sectors.saturating_mul(SECTOR)] }
     }
 
     /// The content.
@@ -100,9 +98,7 @@ impl MemoryDevice {
             let end = start.checked_add(length)?;
             length.is_multiple_of(SECTOR).then_some(start..end)
         };
-        range()
-            .and_then(|range| self.bytes.get_mut(range))
-            .ok_or(DeviceError::OutOfRange)
+        range().and_then(|range| self.bytes.get_mut(range)).ok_or(DeviceError::OutOfRange)
     }
 }
 

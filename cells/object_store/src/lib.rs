@@ -163,8 +163,8 @@ pub use clock::{Clock, next_tid};
 pub use device::{BlockDevice, DeviceError, MemoryDevice, SECTOR};
 pub use error::{StopReason, StorageError};
 pub use file_storage::{
-    DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock,
-    OpenError, OpenReport, Refused,
+    DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock, OpenError, OpenReport,
+    Refused,
 };
 pub use identity::{Epoch, Oid, SegmentId, Tid};
 pub use mapping_storage::MappingStorage;

@@ -73,29 +73,15 @@ impl Metadata {
     /// Metadata with a user and a description.
     #[must_use]
     pub fn new(user: &str, description: &str) -> Self {
-        Self {
-            user: user.into(),
-            description: description.into(),
-            extension: Vec::new(),
-        }
+        Self { user: user.into(), description: description.into(), extension: Vec::new() }
     }
 
     /// Refuses fields longer than [`METADATA_LIMIT`].
     pub(crate) fn check(&self) -> Result<(), StorageError> {
-        let fits = [
-            self.user.len(),
-            self.description.len(),
-            self.extension.len(),
-        ]
-        .iter()
-        .all(|&length| length <= METADATA_LIMIT);
-        if fits {
-            Ok(())
-        } else {
-            Err(StorageError::MetadataTooLarge {
-                limit: METADATA_LIMIT,
-            })
-        }
+        let fits = [self.user.len(), self.description.len(), self.extension.len()]
+            .iter()
+            .all(|&length| length <= METADATA_LIMIT);
+        if fits { Ok(()) } else { Err(StorageError::MetadataTooLarge { limit: METADATA_LIMIT }) }
     }
 
     pub(crate) fn encode(&self, output: &mut Vec<u8>) -> Result<(), StorageError> {
@@ -148,9 +134,7 @@ mod bytes {
         serializer.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         deserializer.deserialize_bytes(Copy)
     }
 
@@ -165,8 +149,7 @@ mod bytes {
 
         fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
             let mut copy = Vec::new();
-            copy.try_reserve_exact(bytes.len())
-                .map_err(|_| E::custom("out of memory"))?;
+            copy.try_reserve_exact(bytes.len()).map_err(|_| E::custom("out of memory"))?;
             copy.extend_from_slice(bytes);
             Ok(copy)
         }

@@ -46,11 +46,7 @@ impl<T> Load<T> {
     /// The same finding with another record.
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Load<U> {
         match self {
-            Self::Data { record, tid, next } => Load::Data {
-                record: change(record),
-                tid,
-                next,
-            },
+            Self::Data { record, tid, next } => Load::Data { record: change(record), tid, next },
             Self::DeletedAt(tid) => Load::DeletedAt(tid),
             Self::NotYet(tid) => Load::NotYet(tid),
             Self::NeverExisted => Load::NeverExisted,
@@ -108,13 +104,7 @@ pub trait Storage {
     fn begin(&mut self, metadata: Metadata) -> Result<StorageTransaction, StorageError>;
 
     /// Stages a new state of an object, based on revision `based_on` ([`Tid::ZERO`] for a new object). The last one wins.
-    fn store(
-        &mut self,
-        transaction: &mut StorageTransaction,
-        oid: Oid,
-        based_on: Tid,
-        record: Record,
-    ) {
+    fn store(&mut self, transaction: &mut StorageTransaction, oid: Oid, based_on: Tid, record: Record) {
         transaction.stage_record(oid, based_on, record);
     }
 

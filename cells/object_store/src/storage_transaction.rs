@@ -61,11 +61,7 @@ impl StorageTransaction {
     /// [`StorageError::MetadataTooLarge`].
     pub fn new(metadata: Metadata) -> Result<Self, StorageError> {
         metadata.check()?;
-        Ok(Self {
-            metadata,
-            changes: BTreeMap::new(),
-            current: BTreeMap::new(),
-        })
+        Ok(Self { metadata, changes: BTreeMap::new(), current: BTreeMap::new() })
     }
 
     /// What the transaction says of itself.
@@ -87,23 +83,11 @@ impl StorageTransaction {
     }
 
     pub(crate) fn stage_record(&mut self, oid: Oid, based_on: Tid, record: Record) {
-        self.changes.insert(
-            oid,
-            Staged {
-                based_on,
-                change: Change::Record(record),
-            },
-        );
+        self.changes.insert(oid, Staged { based_on, change: Change::Record(record) });
     }
 
     pub(crate) fn stage_deletion(&mut self, oid: Oid, based_on: Tid) {
-        self.changes.insert(
-            oid,
-            Staged {
-                based_on,
-                change: Change::Deletion,
-            },
-        );
+        self.changes.insert(oid, Staged { based_on, change: Change::Deletion });
     }
 
     pub(crate) fn demand_current(&mut self, oid: Oid, revision: Tid) {
@@ -122,18 +106,10 @@ impl StorageTransaction {
             }
             let theirs = storage.revision_before(oid, Tid::MAX)?.revision();
             if theirs != staged.based_on {
-                return Err(StorageError::Conflict {
-                    oid,
-                    yours: staged.based_on,
-                    theirs,
-                });
+                return Err(StorageError::Conflict { oid, yours: staged.based_on, theirs });
             }
         }
-        for (&oid, &yours) in self
-            .current
-            .iter()
-            .filter(|(oid, _)| !self.changes.contains_key(oid))
-        {
+        for (&oid, &yours) in self.current.iter().filter(|(oid, _)| !self.changes.contains_key(oid)) {
             let theirs = storage.revision_before(oid, Tid::MAX)?.revision();
             if theirs != yours {
                 return Err(StorageError::ReadConflict { oid, yours, theirs });

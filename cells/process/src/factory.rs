@@ -114,7 +114,13 @@ impl Factory {
         match finished {
             Ok((mut process, tid)) => {
                 process.allocations = self.memory.take_allocations();
-                say!(self.console, "process #{} of {} committed at TID {}", process.oid.number(), process.name, tid.number());
+                say!(
+                    self.console,
+                    "process #{} of {} committed at TID {}",
+                    process.oid.number(),
+                    process.name,
+                    tid.number()
+                );
                 Ok(process)
             }
             Err(refusal) => {

@@ -9,16 +9,20 @@ extern crate alloc;
 
 mod archive;
 mod boot_memory;
+mod import;
 mod pci;
 mod services;
+mod validation;
 
 use abi::slots::FIRST_GRANTED;
-use abi::token::{All, Buf as BufObject, Cap, Loader, Machine, Scheduler, VSpace};
+use abi::token::{All, Buf as BufObject, CallOnly, Cap, Endpoint, Loader, Machine, Scheduler, VSpace};
 use clients::Graph;
-use runtime::{Buf, Console, Environment, say};
+use object_model::Oid;
+use runtime::{Buf, Console, Environment, objects, say};
 use spawner::Memory;
 
 use boot_memory::BootMemory;
+use validation::Mode;
 
 /// Everything that the kernel handed over and that is not given away at once.
 struct Authority {
@@ -27,6 +31,19 @@ struct Authority {
     scheduler: Cap<Scheduler, All>,
     machine: Cap<Machine, All>,
 }
+
+/// Statuses with which the root task ends when the system cannot be built.
+mod failure {
+    pub const NO_DISK: u64 = 1;
+    pub const NO_STORE: u64 = 2;
+    pub const NO_GENESIS: u64 = 3;
+    pub const NO_PROCESS: u64 = 4;
+}
+
+/// Bytes of the Buf in which large records travel: the largest image, as a power of two.
+const BUF_BITS: u8 = 20;
+/// Badge of the root task at the persistence server.
+const BADGE: u64 = 1;
 
 /// The entry of the cell.
 pub fn main(mut environment: Environment) -> u64 {
@@ -37,41 +54,101 @@ pub fn main(mut environment: Environment) -> u64 {
         machine: environment.need(FIRST_GRANTED + 4, "the machine"),
         memory: BootMemory::new(&mut environment, cnode),
     };
+    let mode = Mode::of(&authority.machine);
     let serial = environment.need(FIRST_GRANTED + 3, "the serial line");
     let console = services::console(&mut authority, serial);
     let say = Console::new(Some(console.client(&authority, 0)), "root_task");
     say!(say, "console started at its endpoint");
-    let Some(block) = services::block(&mut authority, &mut environment, &console) else {
+    match build(&mut environment, authority, &console, &say, &mode) {
+        Ok(()) => 0,
+        Err((status, machine)) => {
+            say!(say, "the system cannot be built: status {status}; the machine stops");
+            objects::halt(&machine, FAILED)
+        }
+    }
+}
+
+/// Exit code of a boot that failed.
+const FAILED: u64 = 0x11;
+
+type Built = Result<(), (u64, Cap<Machine, All>)>;
+
+/// The steps after the console, in order.
+fn build(
+    environment: &mut Environment,
+    mut authority: Authority,
+    console: &services::Service,
+    say: &Console,
+    mode: &Mode,
+) -> Built {
+    let Some(block) = services::block(&mut authority, environment, console) else {
         say!(say, "no virtio block device: give the machine a disk (-drive id=p_disk,...)");
-        return 1;
+        return Err((failure::NO_DISK, authority.machine));
     };
     let settle = environment.need(FIRST_GRANTED + 2, "the authority over scopes");
-    let persistence = services::persistence(&mut authority, settle, &block, &console);
+    let persistence = services::persistence(&mut authority, settle, &block, console);
+    let mut graph = session(environment, &mut authority, &persistence);
+    let root = match graph.root() {
+        Ok(root) => root,
+        Err(error) => {
+            say!(say, "the persistence server does not serve: {error}");
+            return Err((failure::NO_STORE, authority.machine));
+        }
+    };
     say!(say, "persistence started at its endpoint");
+    if *mode == Mode::Validate {
+        validation::second_half(&mut graph, root, say, &authority.machine);
+    }
+    if let Err(error) = import::bring_up_to_date(&mut graph, root, &authority.loader, say) {
+        say!(say, "the graph cannot be brought up to date: {error}");
+        return Err((failure::NO_GENESIS, authority.machine));
+    }
+    let memory = services::memory(&mut authority, &mut graph, console);
+    let mut process = services::process(&mut authority, &mut graph, console, &persistence, &memory);
+    let delegated = services::delegate(&mut authority, &memory);
+    say!(say, "untyped of {delegated} bytes delegated to the memory server");
+    memory.start(&authority, services::priority::MEMORY);
+    say!(say, "memory started at its endpoint");
+    let server = process.client(&authority, 0);
+    let Authority { loader, scheduler, machine, .. } = authority;
+    let machine = services::endow_process(&mut process, loader, scheduler, machine);
+    say!(say, "process started at its endpoint");
+    match first_processes(&mut graph, &server, say, mode) {
+        Ok(Some(test_process)) => validation::first_half(&mut graph, &server, test_process, mode, say, &machine),
+        Ok(None) => {}
+        Err(error) => {
+            say!(say, "{error}");
+            return Err((failure::NO_PROCESS, machine));
+        }
+    }
+    say!(say, "everything is given away");
+    Ok(())
+}
+
+/// A session with the persistence server.
+fn session(environment: &mut Environment, authority: &mut Authority, persistence: &services::Service) -> Graph {
     let vspace: Cap<VSpace, All> = environment.need(abi::slots::VSPACE, "its VSpace");
     let buf: Cap<BufObject, All> =
         authority.memory.make(BUF_BITS).unwrap_or_else(|error| panic!("no memory for a Buf: {error:?}"));
     let buf = Buf::map(buf, &vspace).unwrap_or_else(|error| panic!("a Buf cannot be mapped: {error:?}"));
-    let graph = Graph::new(persistence.client(&authority, badge::ROOT_TASK), Some(buf));
-    match graph.root() {
-        Ok(root) => say!(say, "the root mapping is #{}", root.number()),
-        Err(error) => {
-            say!(say, "the persistence server does not serve: {error}");
-            return 2;
-        }
-    }
-    let (memory, delegated) = services::memory(&mut authority, &console);
-    say!(say, "untyped of {delegated} bytes delegated to the memory server");
-    memory.start(&authority, services::priority::MEMORY);
-    say!(say, "memory started at its endpoint");
-    0
+    Graph::new(persistence.client(authority, BADGE), Some(buf))
 }
 
-/// Bytes of the Buf in which large records travel: the largest image.
-const BUF_BITS: u8 = 20;
-
-/// Badges of the clients that the root task itself hands out.
-mod badge {
-    pub const ROOT_TASK: u64 = 1;
-    pub const PROCESS: u64 = 2;
+/// Asks for what is to run and is not in the graph yet; answers the test process if it was made now.
+fn first_processes(
+    graph: &mut Graph,
+    server: &Cap<Endpoint, CallOnly>,
+    say: &Console,
+    mode: &Mode,
+) -> Result<Option<Oid>, import::Failure> {
+    let mut made = None;
+    if import::process_of(graph, "test_proc")?.is_none() {
+        say!(say, "test_proc requested from the process server");
+        made = Some(import::create_process(graph, server, "test_proc", "userCapabilities")?);
+    }
+    if *mode == Mode::Normal && import::running_process_of(graph, "shell")?.is_none() {
+        say!(say, "shell requested from the process server");
+        import::create_process(graph, server, "shell", "shellCapabilities")?;
+    }
+    Ok(made)
 }

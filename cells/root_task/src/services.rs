@@ -1,14 +1,17 @@
 //! The services that the root task starts from the boot archive, before there is a graph.
 
 use abi::interfaces;
-use abi::slots::{CONSOLE, ENDPOINT, FIRST_GRANTED, NOTIFICATION, REPLY};
+use abi::slots::{CONSOLE, ENDPOINT, FIRST_GRANTED, MEMORY, NOTIFICATION, PERSISTENCE, REPLY};
 use abi::token::{
-    All, CallOnly, Cap, DmaFrame, Endpoint, Notification, Object, Reply, Rights, Serial, Settle, Untyped,
+    All, CallOnly, Cap, DmaFrame, Endpoint, Loader, Machine, Notification, Object, Reply, Rights, Scheduler, Serial,
+    Settle, Untyped,
 };
 use runtime::{Environment, objects};
 use spawner::{Instance, Memory};
 
-use crate::{Authority, archive, pci};
+use clients::Graph;
+
+use crate::{Authority, archive, import, pci};
 
 /// Priorities of the servers: whoever is called by more stands higher.
 pub mod priority {
@@ -24,6 +27,8 @@ pub mod priority {
 pub struct Service {
     /// Its endpoint; the instance receives, others get the right to call.
     pub endpoint: Cap<Endpoint, All>,
+    /// Its notification.
+    pub notification: Cap<Notification, All>,
     /// The instance that serves.
     pub instance: Instance,
 }
@@ -43,7 +48,21 @@ impl Service {
         let Some(entry) = archive::find(&authority.loader, name) else {
             panic!("the boot archive has no image of {name}: it was built without it")
         };
-        Self::try_new(authority, &entry.bytes, labels).unwrap_or_else(|error| panic!("{name} cannot be made: {error:?}"))
+        Self::try_new(authority, &entry.bytes, labels)
+            .unwrap_or_else(|error| panic!("{name} cannot be made: {error:?}"))
+    }
+
+    /// As [`Service::new`], of the image that the graph says is current. One that does not verify is skipped, and the
+    /// archive's is taken: a bad image never blocks a boot.
+    pub fn current(authority: &mut Authority, graph: &mut Graph, name: &str, labels: Labels) -> Service {
+        if let Some(image) = import::current_image(graph, name) {
+            match Self::try_new(authority, &image.bytes, labels) {
+                Ok(service) => return service,
+                Err(abi::KernelError::ImageRefused) => {}
+                Err(error) => panic!("{name} cannot be made: {error:?}"),
+            }
+        }
+        Self::new(authority, name, labels)
     }
 
     fn try_new(authority: &mut Authority, bytes: &[u8], labels: Labels) -> Result<Service, abi::KernelError> {
@@ -56,8 +75,8 @@ impl Service {
         let reply: Cap<Reply, All> = authority.memory.make(0)?;
         instance.give(REPLY, reply)?;
         let notification: Cap<Notification, All> = authority.memory.make(0)?;
-        instance.give(NOTIFICATION, notification)?;
-        Ok(Service { endpoint, instance })
+        instance.grant(NOTIFICATION, &notification, 0)?;
+        Ok(Service { endpoint, notification, instance })
     }
 
     /// A capability to call it, for the root task itself.
@@ -150,16 +169,73 @@ fn grant_call(service: &Service, slot: u32, server: &Service) {
     }
 }
 
-/// The memory server, on all memory that is left, and the bytes delegated to it. The pieces that boot services are made
-/// of go to it as well: what a retired one leaves comes back.
-pub fn memory(authority: &mut Authority, console: &Service) -> (Service, u64) {
-    let service = Service::new(authority, "memory", interfaces::memory::Memory::LABELS);
+/// The memory server; not started, and without memory yet.
+pub fn memory(authority: &mut Authority, graph: &mut Graph, console: &Service) -> Service {
+    let service = Service::current(authority, graph, "memory", interfaces::memory::Memory::LABELS);
     service.lend_console(console);
     give(&service, FIRST_GRANTED, scratch(authority));
+    let watched = objects::watch_aborts(&authority.loader, &service.notification, 1);
+    if let Err(error) = watched {
+        panic!("the memory server cannot hear of aborted transactions: {error:?}");
+    }
+    service
+}
+
+/// Gives all memory that is left to the memory server; answers the bytes. The pieces that boot services are made of go to it
+/// as well: what a retired one leaves comes back.
+pub fn delegate(authority: &mut Authority, memory: &Service) -> u64 {
     let mut delegated = 0;
     for (slot, (bits, piece)) in (FIRST_GRANTED + 1..).zip(authority.memory.take_pieces()) {
-        give(&service, slot, piece);
+        give(memory, slot, piece);
         delegated += 1u64 << bits;
     }
-    (service, delegated)
+    delegated
+}
+
+/// Badges of the process server at others.
+const PROCESS_BADGE: u64 = 2;
+
+/// The process server; not started, and without authority over instances yet.
+pub fn process(
+    authority: &mut Authority,
+    graph: &mut Graph,
+    console: &Service,
+    persistence: &Service,
+    memory: &Service,
+) -> Service {
+    let service = Service::current(authority, graph, "process", interfaces::process::Process::LABELS);
+    service.lend_console(console);
+    let session =
+        objects::copy(&persistence.endpoint, &service.instance.cnode, PERSISTENCE, CallOnly::BITS, PROCESS_BADGE);
+    if let Err(error) = session {
+        panic!("the process server cannot be given the persistence server: {error:?}");
+    }
+    grant_call(&service, MEMORY, memory);
+    give(&service, FIRST_GRANTED + 2, scratch(authority));
+    for (slot, server) in (FIRST_GRANTED + 3..).zip([console, persistence, memory, &service]) {
+        grant_call(&service, slot, server);
+    }
+    let configured = service.instance.configure(&authority.scheduler, priority::PROCESS, 0);
+    if let Err(error) = configured {
+        panic!("the process server does not start: {error:?}");
+    }
+    service
+}
+
+/// Gives the process server its authority and starts it; what is left is the right to stop the machine.
+pub fn endow_process(
+    service: &mut Service,
+    loader: Cap<Loader, All>,
+    scheduler: Cap<Scheduler, All>,
+    machine: Cap<Machine, All>,
+) -> Cap<Machine, All> {
+    give(service, FIRST_GRANTED, loader);
+    give(service, FIRST_GRANTED + 1, scheduler);
+    if let Err(error) = objects::copy(&machine, &service.instance.cnode, FIRST_GRANTED + 7, 0, 0) {
+        panic!("the process server cannot be given the machine: {error:?}");
+    }
+    if let Err(error) = service.instance.start() {
+        panic!("the process server does not start: {error:?}");
+    }
+    machine
 }

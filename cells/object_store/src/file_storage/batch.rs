@@ -63,9 +63,7 @@ impl BatchHeader {
         writer.pad_to(HEADER_CHECKSUM)?;
         let checksum = seal.over(&[writer.bytes()]);
         writer.u32(checksum)?;
-        let (header, body) = batch
-            .split_at_mut_checked(HEADER)
-            .ok_or(StorageError::Malformed)?;
+        let (header, body) = batch.split_at_mut_checked(HEADER).ok_or(StorageError::Malformed)?;
         let checksum = seal.over(&[writer.bytes(), body]);
         writer.u32(checksum)?;
         header.copy_from_slice(writer.bytes());
@@ -80,8 +78,7 @@ impl BatchHeader {
             return None;
         }
         let mut reader = Reader::new(covered);
-        let known =
-            reader.array()? == MAGIC && reader.u16()? == run.kind.number() && reader.u16()? == 1;
+        let known = reader.array()? == MAGIC && reader.u16()? == run.kind.number() && reader.u16()? == 1;
         let (length, _) = (reader.u32()?, reader.u32()?);
         let header = Self {
             kind: run.kind,
@@ -93,11 +90,8 @@ impl BatchHeader {
             flushed: reader.u64()?,
             oid_reserved: reader.u64()?,
         };
-        let sane = header.sequence < COUNT_LIMIT
-            && u64::from(length) <= BATCH_LIMIT
-            && length as usize >= HEADER;
-        (known && sane && header.generation == run.generation && header.sector == sector)
-            .then_some(header)
+        let sane = header.sequence < COUNT_LIMIT && u64::from(length) <= BATCH_LIMIT && length as usize >= HEADER;
+        (known && sane && header.generation == run.generation && header.sector == sector).then_some(header)
     }
 
     /// Whether a whole batch, padding included, has the checksum that it claims.
@@ -136,12 +130,7 @@ impl RunHeader {
     }
 
     /// The header in a sector, if it is whole and the run's kind and place are `kind` and `head`.
-    pub(crate) fn decode(
-        seal: Seal,
-        sector: &[u8],
-        kind: RunKind,
-        head: crate::SegmentId,
-    ) -> Option<Self> {
+    pub(crate) fn decode(seal: Seal, sector: &[u8], kind: RunKind, head: crate::SegmentId) -> Option<Self> {
         let (covered, checksum) = sector.split_last_chunk::<4>()?;
         let mut reader = Reader::new(covered);
         let known = seal.over(&[covered]) == u32::from_le_bytes(*checksum)
@@ -151,14 +140,6 @@ impl RunHeader {
         let (span, _) = (reader.u32()?, reader.u32()?);
         let generation = Epoch::new(reader.u64()?);
         let first = reader.u64()?;
-        (known && span > 0).then_some(Self {
-            run: Run {
-                kind,
-                head,
-                span,
-                generation,
-            },
-            first,
-        })
+        (known && span > 0).then_some(Self { run: Run { kind, head, span, generation }, first })
     }
 }

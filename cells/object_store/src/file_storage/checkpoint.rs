@@ -19,24 +19,13 @@ const PART_BYTES: usize = 48 << 10;
 const ITEM_BYTES: usize = 64;
 
 /// Writes the index and publishes `root` with it. On an error nothing is published.
-pub(crate) fn write<D: BlockDevice>(
-    volume: &mut Volume<D>,
-    index: &Index,
-    mut root: Root,
-) -> Result<(), StorageError> {
+pub(crate) fn write<D: BlockDevice>(volume: &mut Volume<D>, index: &Index, mut root: Root) -> Result<(), StorageError> {
     let old = root.table.runs(RunKind::Index);
     let segment = root.geometry.segment_sectors as usize;
     let limit = PART_BYTES.min((segment - 1) * SECTOR - ITEM_BYTES);
     root.index_parts = 0;
     root.index_bytes = 0;
-    let mut output = Output {
-        volume,
-        root: &mut root,
-        run: None,
-        sector: 0,
-        part: Writer::default(),
-        limit,
-    };
+    let mut output = Output { volume, root: &mut root, run: None, sector: 0, part: Writer::default(), limit };
     output.start_part()?;
     for entry in index.transactions() {
         output.transaction(entry)?;
@@ -130,13 +119,9 @@ impl<D: BlockDevice> Output<'_, D> {
     /// Where the next part goes: behind the last one, or in a new run.
     fn place(&mut self, sectors: u64) -> Result<(Run, u64), StorageError> {
         match self.run {
-            Some(run) if self.sector + sectors <= self.volume.run_sectors(&run) => {
-                Ok((run, self.sector))
-            }
+            Some(run) if self.sector + sectors <= self.volume.run_sectors(&run) => Ok((run, self.sector)),
             _ => {
-                let run = self
-                    .volume
-                    .find_run(&self.root.table, RunKind::Index, sectors)?;
+                let run = self.volume.find_run(&self.root.table, RunKind::Index, sectors)?;
                 let first = u64::from(self.root.index_parts);
                 let header = RunHeader { run, first }.encode(self.volume.seal)?;
                 self.volume.write(self.volume.sector(&run, 0), &header)?;
@@ -168,10 +153,7 @@ pub(crate) fn read<D: BlockDevice>(volume: &mut Volume<D>) -> Result<Option<Inde
             let Found::Batch(batch) = volume.read_batch(run, sector, next)? else {
                 return Ok(None);
             };
-            let body = batch
-                .bytes
-                .get(HEADER..batch.header.length as usize)
-                .unwrap_or_default();
+            let body = batch.bytes.get(HEADER..batch.header.length as usize).unwrap_or_default();
             if apply(&mut index, body).is_none() {
                 return Ok(None);
             }
@@ -188,30 +170,15 @@ fn apply(index: &mut Index, part: &[u8]) -> Option<()> {
         match reader.variable()? {
             0 => {
                 let (tid, address) = (Tid::new(reader.variable()?), reader.variable()?);
-                let entry = TransactionEntry {
-                    tid,
-                    address,
-                    length: u32::try_from(reader.variable()?).ok()?,
-                };
+                let entry = TransactionEntry { tid, address, length: u32::try_from(reader.variable()?).ok()? };
                 index.add_transaction(entry).then_some(())?;
             }
             revisions => {
                 let oid = Oid::new(reader.variable()?);
                 for _ in 0..revisions {
                     let (tid, address) = (Tid::new(reader.variable()?), reader.variable()?);
-                    let (length, checksum) =
-                        (u32::try_from(reader.variable()?).ok()?, reader.u32()?);
-                    index
-                        .add_revision(
-                            oid,
-                            Revision {
-                                tid,
-                                address,
-                                length,
-                                checksum,
-                            },
-                        )
-                        .then_some(())?;
+                    let (length, checksum) = (u32::try_from(reader.variable()?).ok()?, reader.u32()?);
+                    index.add_revision(oid, Revision { tid, address, length, checksum }).then_some(())?;
                 }
             }
         }

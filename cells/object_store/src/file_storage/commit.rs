@@ -48,17 +48,10 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             return Err(StorageError::ReadOnly);
         }
         self.volume.check_running()?;
-        if self.pending.is_some() {
-            Err(StorageError::Busy)
-        } else {
-            Ok(())
-        }
+        if self.pending.is_some() { Err(StorageError::Busy) } else { Ok(()) }
     }
 
-    pub(crate) fn prepare(
-        &mut self,
-        transaction: StorageTransaction,
-    ) -> Result<Voted, StorageError> {
+    pub(crate) fn prepare(&mut self, transaction: StorageTransaction) -> Result<Voted, StorageError> {
         self.check_writable()?;
         let next_oid = Oid::new(self.next_oid);
         transaction.check(self, next_oid)?;
@@ -74,18 +67,14 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         let place = self.volume.sector(&target.run, target.sector);
         let mut buffer = Writer::with_capacity(lead + (sectors as usize + 1) * SECTOR)?;
         if target.new {
-            let header = RunHeader {
-                run: target.run,
-                first: self.tail.sequence,
-            };
+            let header = RunHeader { run: target.run, first: self.tail.sequence };
             buffer.put(&header.encode(self.volume.seal)?)?;
         }
         buffer.pad_to(lead + HEADER)?;
         let mut buffer = buffer.into_bytes();
         let address = place * SECTOR as u64 - lead as u64;
         let seal = self.volume.seal;
-        let located =
-            transaction_body::encode(seal, tid, &metadata, &changes, &sizes, &mut buffer, address)?;
+        let located = transaction_body::encode(seal, tid, &metadata, &changes, &sizes, &mut buffer, address)?;
         buffer.resize(lead + sectors as usize * SECTOR, 0);
         let oid_reserved = self.wanted_reservation();
         let header = BatchHeader {
@@ -104,11 +93,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             buffer.resize(buffer.len() + SECTOR, 0);
         }
         let sequence = self.tail.sequence + 1;
-        let tail = Tail {
-            run: Some(target.run),
-            sector: target.sector + sectors,
-            sequence,
-        };
+        let tail = Tail { run: Some(target.run), sector: target.sector + sectors, sequence };
         let publication = if target.new {
             let mut root = self.current_root()?;
             root.table.occupy(&target.run);
@@ -121,16 +106,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         };
         self.index.reserve(changes.keys().copied())?;
         let sector = place - (lead / SECTOR) as u64;
-        self.pending = Some(Pending {
-            tid,
-            bytes: buffer,
-            sectors,
-            sector,
-            publication,
-            located,
-            oid_reserved,
-            tail,
-        });
+        self.pending = Some(Pending { tid, bytes: buffer, sectors, sector, publication, located, oid_reserved, tail });
         Ok(Voted::new(tid))
     }
 
@@ -138,8 +114,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         let pending = self.take_pending(voted)?;
         let outcome = self.write(&pending.bytes, pending.sector, pending.publication);
         if outcome.is_err() {
-            self.index
-                .forget_reserved(pending.located.revisions.iter().map(|&(oid, _)| oid));
+            self.index.forget_reserved(pending.located.revisions.iter().map(|&(oid, _)| oid));
         }
         outcome?;
         let mut sound = self.index.add_transaction(pending.located.entry);
@@ -154,12 +129,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         Ok(pending.tid)
     }
 
-    fn write(
-        &mut self,
-        bytes: &[u8],
-        sector: u64,
-        publication: Option<Publication>,
-    ) -> Result<(), StorageError> {
+    fn write(&mut self, bytes: &[u8], sector: u64, publication: Option<Publication>) -> Result<(), StorageError> {
         if Defect::FlushSkipped.is_planted() && publication.is_none() {
             return self.volume.write(sector, bytes);
         }
@@ -177,15 +147,12 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
 
     pub(crate) fn discard(&mut self, voted: &Voted) -> Result<(), StorageError> {
         let pending = self.take_pending(voted)?;
-        self.index
-            .forget_reserved(pending.located.revisions.iter().map(|&(oid, _)| oid));
+        self.index.forget_reserved(pending.located.revisions.iter().map(|&(oid, _)| oid));
         Ok(())
     }
 
     fn take_pending(&mut self, voted: &Voted) -> Result<Pending, StorageError> {
-        self.pending
-            .take_if(|pending| pending.tid == voted.tid())
-            .ok_or(StorageError::ForeignTransaction)
+        self.pending.take_if(|pending| pending.tid == voted.tid()).ok_or(StorageError::ForeignTransaction)
     }
 
     fn check_size(&self, sectors: u64) -> Result<(), StorageError> {
@@ -196,10 +163,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             return Ok(());
         }
         let bytes = |sectors: u64| sectors.saturating_mul(SECTOR as u64);
-        Err(StorageError::TransactionTooLarge {
-            bytes: bytes(sectors),
-            limit: bytes(limit),
-        })
+        Err(StorageError::TransactionTooLarge { bytes: bytes(sectors), limit: bytes(limit) })
     }
 
     /// Finds the place of a batch: behind the last one, or in a new run.
@@ -207,11 +171,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         if let Some(run) = self.tail.run
             && self.tail.sector + sectors <= self.volume.run_sectors(&run)
         {
-            return Ok(Target {
-                run,
-                sector: self.tail.sector,
-                new: false,
-            });
+            return Ok(Target { run, sector: self.tail.sector, new: false });
         }
         if self.checkpoint_due() {
             match self.checkpoint() {
@@ -227,11 +187,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             }
             found => found?,
         };
-        Ok(Target {
-            run,
-            sector: 1,
-            new: true,
-        })
+        Ok(Target { run, sector: 1, new: true })
     }
 
     /// The next root, saying what is true now.
@@ -246,11 +202,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     /// The reservation that the next batch carries: enough that `new_oid` seldom has to publish a root for one.
     fn wanted_reservation(&self) -> u64 {
         let left = self.oid_reserved.saturating_sub(self.next_oid);
-        if left < OID_RESERVE / 2 {
-            self.oid_reserved.saturating_add(OID_RESERVE)
-        } else {
-            self.oid_reserved
-        }
+        if left < OID_RESERVE / 2 { self.oid_reserved.saturating_add(OID_RESERVE) } else { self.oid_reserved }
     }
 
     /// Whether an index checkpoint would now save more scanning than it costs.
@@ -281,17 +233,9 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     }
 
     fn write_checkpoint(&mut self) -> Result<(), StorageError> {
-        let Tail {
-            run,
-            sector,
-            sequence,
-        } = self.tail;
+        let Tail { run, sector, sequence } = self.tail;
         let mut root = self.current_root()?;
-        root.scan = ScanStart {
-            segment: run.map(|run| run.head),
-            sector,
-            sequence,
-        };
+        root.scan = ScanStart { segment: run.map(|run| run.head), sector, sequence };
         checkpoint::write(&mut self.volume, &self.index, root)
     }
 

@@ -51,16 +51,8 @@ pub(crate) struct Head {
 /// Reads the first blocks. Reads only.
 pub(crate) fn inspect<D: BlockDevice>(device: &mut D) -> Result<Head, DeviceError> {
     if device.sectors() < super::geometry::HEAD_SECTORS {
-        let state = if is_blank(device)? {
-            DeviceState::Blank
-        } else {
-            DeviceState::Foreign
-        };
-        return Ok(Head {
-            state,
-            identity_intact: false,
-            slots: [Slot::Invalid, Slot::Invalid],
-        });
+        let state = if is_blank(device)? { DeviceState::Blank } else { DeviceState::Foreign };
+        return Ok(Head { state, identity_intact: false, slots: [Slot::Invalid, Slot::Invalid] });
     }
     let mut sector = [0; SECTOR];
     device.read(0, &mut sector)?;
@@ -72,18 +64,10 @@ pub(crate) fn inspect<D: BlockDevice>(device: &mut D) -> Result<Head, DeviceErro
     });
     let valid = slots.iter().any(|slot| matches!(slot, Slot::Valid(_)));
     let state = match (identity, other) {
-        (Some(identity), _)
-            if identity.version != FORMAT_VERSION || identity.features & !KNOWN_FEATURES != 0 =>
-        {
+        (Some(identity), _) if identity.version != FORMAT_VERSION || identity.features & !KNOWN_FEATURES != 0 => {
             foreign_version(identity.version, identity.features)
         }
-        (
-            Some(Identity {
-                phase: Phase::Formatting,
-                ..
-            }),
-            _,
-        ) => DeviceState::HalfFormatted,
+        (Some(Identity { phase: Phase::Formatting, .. }), _) => DeviceState::HalfFormatted,
         _ if valid => DeviceState::Valid,
         (_, Some((version, features))) => foreign_version(version, features),
         (Some(_), None) => DeviceState::NoRoot,
@@ -91,21 +75,14 @@ pub(crate) fn inspect<D: BlockDevice>(device: &mut D) -> Result<Head, DeviceErro
         (None, None) if is_blank(device)? => DeviceState::Blank,
         (None, None) => DeviceState::Foreign,
     };
-    Ok(Head {
-        state,
-        identity_intact: identity.is_some(),
-        slots,
-    })
+    Ok(Head { state, identity_intact: identity.is_some(), slots })
 }
 
 fn foreign_version(found: u32, features: u32) -> DeviceState {
     if found == FORMAT_VERSION {
         DeviceState::UnknownFeatures(features & !KNOWN_FEATURES)
     } else {
-        DeviceState::WrongVersion {
-            found,
-            supported: FORMAT_VERSION,
-        }
+        DeviceState::WrongVersion { found, supported: FORMAT_VERSION }
     }
 }
 
@@ -132,23 +109,14 @@ fn is_blank<D: BlockDevice>(device: &mut D) -> Result<bool, DeviceError> {
 }
 
 /// Formats a device that is blank or half formatted.
-pub(crate) fn format<D: BlockDevice>(
-    device: &mut D,
-    key: [u8; 16],
-    options: FormatOptions,
-) -> Result<(), FormatError> {
+pub(crate) fn format<D: BlockDevice>(device: &mut D, key: [u8; 16], options: FormatOptions) -> Result<(), FormatError> {
     match inspect(device)?.state {
         DeviceState::Blank | DeviceState::HalfFormatted => {}
         state => return Err(FormatError::InUse(state)),
     }
     let sectors = device.sectors();
-    let geometry = Geometry::plan(sectors, options.segment_sectors)
-        .ok_or(FormatError::TooSmall { sectors })?;
-    let identity = |phase| {
-        Identity::current(phase)
-            .encode()
-            .map_err(|_| FormatError::OutOfMemory)
-    };
+    let geometry = Geometry::plan(sectors, options.segment_sectors).ok_or(FormatError::TooSmall { sectors })?;
+    let identity = |phase| Identity::current(phase).encode().map_err(|_| FormatError::OutOfMemory);
     // Both roots in one write, so that from the first day a slot without a valid root is a fault.
     let mut roots = Vec::new();
     for epoch in [2, 1] {
@@ -171,11 +139,7 @@ fn first_root(geometry: Geometry, key: [u8; 16], epoch: u64) -> Option<Vec<u8>> 
         oid_reserved: 1,
         last_tid: Tid::ZERO,
         flushed: 0,
-        scan: ScanStart {
-            segment: None,
-            sector: 0,
-            sequence: 0,
-        },
+        scan: ScanStart { segment: None, sector: 0, sequence: 0 },
         index_parts: 0,
         index_bytes: 0,
         table: SegmentTable::new(geometry.segments).ok()?,

@@ -46,20 +46,13 @@ impl Geometry {
         while segment_sectors.is_none() && room / u64::from(size) > u64::from(SEGMENTS_LIMIT) {
             size = size.checked_mul(2)?;
         }
-        let segments = room
-            .checked_div(u64::from(size))?
-            .min(u64::from(SEGMENTS_LIMIT)) as u32;
-        Self {
-            segment_sectors: size,
-            segments,
-        }
-        .valid()
+        let segments = room.checked_div(u64::from(size))?.min(u64::from(SEGMENTS_LIMIT)) as u32;
+        Self { segment_sectors: size, segments }.valid()
     }
 
     /// Itself, if it makes sense.
     pub(crate) fn valid(self) -> Option<Self> {
-        let sane = self.segment_sectors >= SEGMENT_SECTORS_LEAST
-            && (1..=SEGMENTS_LIMIT).contains(&self.segments);
+        let sane = self.segment_sectors >= SEGMENT_SECTORS_LEAST && (1..=SEGMENTS_LIMIT).contains(&self.segments);
         sane.then_some(self)
     }
 

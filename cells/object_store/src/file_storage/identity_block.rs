@@ -36,11 +36,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn current(phase: Phase) -> Self {
-        Self {
-            version: FORMAT_VERSION,
-            features: KNOWN_FEATURES,
-            phase,
-        }
+        Self { version: FORMAT_VERSION, features: KNOWN_FEATURES, phase }
     }
 
     pub(crate) fn encode(self) -> Result<Vec<u8>, StorageError> {
@@ -65,15 +61,7 @@ impl Identity {
             return None;
         }
         let (version, features) = (reader.u32()?, reader.u32()?);
-        let phase = if reader.u32()? == 1 {
-            Phase::Formatting
-        } else {
-            Phase::Ready
-        };
-        Some(Self {
-            version,
-            features,
-            phase,
-        })
+        let phase = if reader.u32()? == 1 { Phase::Formatting } else { Phase::Ready };
+        Some(Self { version, features, phase })
     }
 }

@@ -49,22 +49,11 @@ pub(crate) struct Index {
 impl Index {
     /// The revision of an object just before `before`.
     pub(crate) fn find(&self, oid: Oid, before: Tid) -> Load<Revision> {
-        let revisions = self
-            .objects
-            .get(&oid)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let revisions = self.objects.get(&oid).map(Vec::as_slice).unwrap_or_default();
         let end = revisions.partition_point(|revision| revision.tid < before);
         let next = revisions.get(end).map(|revision| revision.tid);
-        match (
-            end.checked_sub(1).and_then(|last| revisions.get(last)),
-            next,
-        ) {
-            (Some(&record), next) if record.length > 0 => Load::Data {
-                record,
-                tid: record.tid,
-                next,
-            },
+        match (end.checked_sub(1).and_then(|last| revisions.get(last)), next) {
+            (Some(&record), next) if record.length > 0 => Load::Data { record, tid: record.tid, next },
             (Some(deletion), _) => Load::DeletedAt(deletion.tid),
             (None, Some(created)) => Load::NotYet(created),
             (None, None) => Load::NeverExisted,
@@ -72,47 +61,29 @@ impl Index {
     }
 
     /// The revisions of an object, newest first.
-    pub(crate) fn history(
-        &self,
-        oid: Oid,
-        limit: usize,
-    ) -> Result<Vec<RevisionInfo>, StorageError> {
-        let revisions = self
-            .objects
-            .get(&oid)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+    pub(crate) fn history(&self, oid: Oid, limit: usize) -> Result<Vec<RevisionInfo>, StorageError> {
+        let revisions = self.objects.get(&oid).map(Vec::as_slice).unwrap_or_default();
         let mut history = Vec::new();
         history.try_reserve(revisions.len().min(limit))?;
-        history.extend(revisions.iter().rev().take(limit).map(|one| RevisionInfo {
-            tid: one.tid,
-            kind: one.kind(),
-        }));
+        history.extend(revisions.iter().rev().take(limit).map(|one| RevisionInfo { tid: one.tid, kind: one.kind() }));
         Ok(history)
     }
 
     /// The newest transaction before `before`.
     pub(crate) fn transaction_before(&self, before: Tid) -> Option<TransactionEntry> {
-        let end = self
-            .transactions
-            .partition_point(|entry| entry.tid < before);
+        let end = self.transactions.partition_point(|entry| entry.tid < before);
         self.transactions.get(end.checked_sub(1)?).copied()
     }
 
     /// The first object after `after` that has a revision.
     pub(crate) fn next_object(&self, after: Option<Oid>) -> Option<Oid> {
         let least = after.map_or(Some(0), |oid| oid.number().checked_add(1))?;
-        self.objects
-            .range(Oid::new(least)..)
-            .find(|(_, revisions)| !revisions.is_empty())
-            .map(|(&oid, _)| oid)
+        self.objects.range(Oid::new(least)..).find(|(_, revisions)| !revisions.is_empty()).map(|(&oid, _)| oid)
     }
 
     /// All objects and their revisions.
     pub(crate) fn objects(&self) -> impl Iterator<Item = (Oid, &[Revision])> {
-        self.objects
-            .iter()
-            .map(|(&oid, revisions)| (oid, revisions.as_slice()))
+        self.objects.iter().map(|(&oid, revisions)| (oid, revisions.as_slice()))
     }
 
     /// All transactions, oldest first.
@@ -122,17 +93,11 @@ impl Index {
 
     /// How many objects there are, deleted ones included.
     pub(crate) fn object_count(&self) -> u64 {
-        self.objects
-            .values()
-            .filter(|revisions| !revisions.is_empty())
-            .count() as u64
+        self.objects.values().filter(|revisions| !revisions.is_empty()).count() as u64
     }
 
     /// Takes the memory that entering one more revision of each object will need.
-    pub(crate) fn reserve(
-        &mut self,
-        objects: impl Iterator<Item = Oid>,
-    ) -> Result<(), StorageError> {
+    pub(crate) fn reserve(&mut self, objects: impl Iterator<Item = Oid>) -> Result<(), StorageError> {
         self.transactions.try_reserve(1)?;
         for oid in objects {
             self.objects.entry(oid).or_default().try_reserve(1)?;
@@ -172,8 +137,6 @@ impl Index {
 
     /// The newest transaction.
     pub(crate) fn last_tid(&self) -> Tid {
-        self.transactions
-            .last()
-            .map_or(Tid::ZERO, |entry| entry.tid)
+        self.transactions.last().map_or(Tid::ZERO, |entry| entry.tid)
     }
 }

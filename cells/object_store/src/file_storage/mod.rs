@@ -37,8 +37,8 @@ use volume::Volume;
 
 use crate::device::BlockDevice;
 use crate::{
-    Clock, DeviceError, Load, Metadata, Oid, Record, RevisionInfo, Storage, StorageError,
-    StorageTransaction, Tid, TransactionInfo, Voted,
+    Clock, DeviceError, Load, Metadata, Oid, Record, RevisionInfo, Storage, StorageError, StorageTransaction, Tid,
+    TransactionInfo, Voted,
 };
 
 /// Object numbers that are reserved at once. Those left over when the storage is closed or cut off are never issued.
@@ -132,8 +132,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
 
     fn read_record(&mut self, oid: Oid, revision: &Revision) -> Result<Record, StorageError> {
         let bytes = self.volume.read_bytes(revision.address, revision.length)?;
-        let checksum =
-            transaction_body::record_checksum(self.volume.seal, oid, revision.tid, &bytes);
+        let checksum = transaction_body::record_checksum(self.volume.seal, oid, revision.tid, &bytes);
         if checksum != revision.checksum {
             return Err(self.volume.rot(revision.address));
         }
@@ -162,11 +161,7 @@ impl<D: BlockDevice> FileStorage<D, NoClock> {
     ///
     /// # Errors
     /// [`FormatError`]; a device in use is untouched.
-    pub fn format(
-        device: &mut D,
-        key: [u8; 16],
-        options: FormatOptions,
-    ) -> Result<(), FormatError> {
+    pub fn format(device: &mut D, key: [u8; 16], options: FormatOptions) -> Result<(), FormatError> {
         format::format(device, key, options)
     }
 }
@@ -193,11 +188,7 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
 
     fn load_before(&mut self, oid: Oid, before: Tid) -> Result<Load, StorageError> {
         Ok(match self.index.find(oid, before) {
-            Load::Data { record, tid, next } => Load::Data {
-                record: self.read_record(oid, &record)?,
-                tid,
-                next,
-            },
+            Load::Data { record, tid, next } => Load::Data { record: self.read_record(oid, &record)?, tid, next },
             nothing => nothing.map(|_| Record::default()),
         })
     }
@@ -215,8 +206,7 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
             return Ok(None);
         };
         let bytes = self.volume.read_bytes(entry.address, entry.length)?;
-        let info = transaction_body::describe(self.volume.seal, &bytes)
-            .filter(|info| info.tid == entry.tid);
+        let info = transaction_body::describe(self.volume.seal, &bytes).filter(|info| info.tid == entry.tid);
         info.map(Some).ok_or(self.volume.rot(entry.address))
     }
 
@@ -224,10 +214,7 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
         if self.next_oid >= self.oid_reserved {
             self.check_writable()?;
             let mut root = self.current_root()?;
-            root.oid_reserved = root
-                .oid_reserved
-                .checked_add(OID_RESERVE)
-                .ok_or(StorageError::Exhausted)?;
+            root.oid_reserved = root.oid_reserved.checked_add(OID_RESERVE).ok_or(StorageError::Exhausted)?;
             let reserved = root.oid_reserved;
             self.volume.publish(root.prepare()?)?;
             self.oid_reserved = reserved;

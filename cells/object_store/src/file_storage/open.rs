@@ -30,10 +30,7 @@ pub(crate) fn open<D: BlockDevice, C: Clock>(
     let mut recovered = match recover(&mut volume, slot_lost) {
         Ok(recovered) => recovered,
         Err(error) => {
-            return Err(Refused {
-                device: volume.into_device(),
-                error,
-            });
+            return Err(Refused { device: volume.into_device(), error });
         }
     };
     if slot_lost {
@@ -45,15 +42,9 @@ pub(crate) fn open<D: BlockDevice, C: Clock>(
     if mode == Mode::Write
         && let Err(error) = settle(&mut volume, &mut recovered, &report)
     {
-        return Err(Refused {
-            device: volume.into_device(),
-            error,
-        });
+        return Err(Refused { device: volume.into_device(), error });
     }
-    Ok((
-        FileStorage::assemble(volume, clock, mode, recovered, next_oid),
-        report,
-    ))
+    Ok((FileStorage::assemble(volume, clock, mode, recovered, next_oid), report))
 }
 
 fn read_head<D: BlockDevice>(device: &mut D) -> Result<Head, OpenError> {
@@ -67,11 +58,7 @@ fn read_head<D: BlockDevice>(device: &mut D) -> Result<Head, OpenError> {
 /// The root in force, and the one before it if its slot is valid.
 fn choose([first, second]: [Slot; 2], sectors: u64) -> Result<(Root, Option<Root>), OpenError> {
     let valid = |slot| {
-        if let Slot::Valid(root) = slot {
-            Some(root)
-        } else {
-            None
-        }
+        if let Slot::Valid(root) = slot { Some(root) } else { None }
     };
     let (root, other) = match (valid(first), valid(second)) {
         (Some(first), Some(second)) if first.epoch > second.epoch => (first, Some(second)),
@@ -81,28 +68,15 @@ fn choose([first, second]: [Slot; 2], sectors: u64) -> Result<(Root, Option<Root
     };
     let needed = root.geometry.device_sectors();
     if needed > sectors {
-        return Err(OpenError::TooSmall {
-            needed,
-            found: sectors,
-        });
+        return Err(OpenError::TooSmall { needed, found: sectors });
     }
-    let consistent = other
-        .as_ref()
-        .is_none_or(|other| other.geometry == root.geometry && other.key == root.key);
-    if consistent {
-        Ok((root, other))
-    } else {
-        Err(OpenError::BadRoot)
-    }
+    let consistent = other.as_ref().is_none_or(|other| other.geometry == root.geometry && other.key == root.key);
+    if consistent { Ok((root, other)) } else { Err(OpenError::BadRoot) }
 }
 
 /// Begins a life of the storage: makes durable what was found, for it will be served; repairs what was lost; and publishes
 /// a root, so that nothing which an earlier life left unpublished can pass for something of this one.
-fn settle<D: BlockDevice>(
-    volume: &mut Volume<D>,
-    found: &mut Recovered,
-    report: &OpenReport,
-) -> Result<(), OpenError> {
+fn settle<D: BlockDevice>(volume: &mut Volume<D>, found: &mut Recovered, report: &OpenReport) -> Result<(), OpenError> {
     volume.flush()?;
     let mut root = volume.next_root()?;
     if let Some(run) = &found.adopted {
@@ -110,10 +84,7 @@ fn settle<D: BlockDevice>(
     }
     root.flushed = found.tail.sequence;
     root.last_tid = found.last;
-    root.oid_reserved = found
-        .oid_reserved
-        .checked_add(OID_RESERVE)
-        .ok_or(OpenError::BadRoot)?;
+    root.oid_reserved = found.oid_reserved.checked_add(OID_RESERVE).ok_or(OpenError::BadRoot)?;
     found.oid_reserved = root.oid_reserved;
     let publication = root.prepare()?;
     volume.publish(publication)?;

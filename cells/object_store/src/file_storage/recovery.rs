@@ -48,32 +48,18 @@ pub(crate) struct Recovered {
 }
 
 /// Recovers the state of a volume. Reads only.
-pub(crate) fn recover<D: BlockDevice>(
-    volume: &mut Volume<D>,
-    slot_lost: bool,
-) -> Result<Recovered, OpenError> {
+pub(crate) fn recover<D: BlockDevice>(volume: &mut Volume<D>, slot_lost: bool) -> Result<Recovered, OpenError> {
     let root = volume.root().clone();
     let (index, start) = match checkpoint::read(volume)? {
         Some(index) => (Some(index), root.scan),
-        None => (
-            None,
-            ScanStart {
-                segment: None,
-                sector: 0,
-                sequence: 0,
-            },
-        ),
+        None => (None, ScanStart { segment: None, sector: 0, sequence: 0 }),
     };
     let index_rebuilt = index.is_none();
     let runs = root.table.runs(RunKind::Log);
     let mut scan = Scan {
         volume,
         index: index.unwrap_or_default(),
-        tail: Tail {
-            run: None,
-            sector: 0,
-            sequence: start.sequence,
-        },
+        tail: Tail { run: None, sector: 0, sequence: start.sequence },
         flushed: root.flushed,
         oid_reserved: root.oid_reserved,
         batches: 0,
@@ -83,11 +69,7 @@ pub(crate) fn recover<D: BlockDevice>(
     let first = match start.segment {
         None => 0,
         Some(head) => {
-            let found = runs
-                .iter()
-                .enumerate()
-                .find(|(_, run)| run.head == head)
-                .ok_or(OpenError::BadRoot)?;
+            let found = runs.iter().enumerate().find(|(_, run)| run.head == head).ok_or(OpenError::BadRoot)?;
             if !(1..=scan.volume.run_sectors(found.1)).contains(&start.sector) {
                 return Err(OpenError::BadRoot);
             }
@@ -95,18 +77,10 @@ pub(crate) fn recover<D: BlockDevice>(
         }
     };
     for (number, run) in runs.iter().enumerate().skip(first) {
-        let from = if number == first && start.segment.is_some() {
-            Some(start.sector)
-        } else {
-            None
-        };
+        let from = if number == first && start.segment.is_some() { Some(start.sector) } else { None };
         scan.run(run, from, number + 1 == runs.len())?;
     }
-    let adopted = if slot_lost {
-        scan.adopt(&runs, root.epoch)?
-    } else {
-        None
-    };
+    let adopted = if slot_lost { scan.adopt(&runs, root.epoch)? } else { None };
     scan.check_complete()?;
     Ok(Recovered {
         last: scan.index.last_tid().max(root.last_tid),
@@ -135,27 +109,15 @@ struct Scan<'a, D> {
 impl<D: BlockDevice> Scan<'_, D> {
     /// Scans a run from a sector, or from its first batch.
     fn run(&mut self, run: &Run, from: Option<u64>, last: bool) -> Result<(), OpenError> {
-        let header = self
-            .volume
-            .read_run_header(run)?
-            .filter(|header| header.run == *run);
+        let header = self.volume.read_run_header(run)?.filter(|header| header.run == *run);
         let header = header.ok_or(self.rot(run, 0))?;
         if from.is_none() && header.first != self.tail.sequence {
             // Batches are missing at the end of the run before, if there was one.
-            return Err(self.tail.run.map_or(self.rot(run, 0), |before| {
-                self.rot(&before, self.tail.sector)
-            }));
+            return Err(self.tail.run.map_or(self.rot(run, 0), |before| self.rot(&before, self.tail.sector)));
         }
-        self.tail = Tail {
-            run: Some(*run),
-            sector: from.unwrap_or(1),
-            ..self.tail
-        };
+        self.tail = Tail { run: Some(*run), sector: from.unwrap_or(1), ..self.tail };
         loop {
-            match self
-                .volume
-                .read_batch(run, self.tail.sector, self.tail.sequence)?
-            {
+            match self.volume.read_batch(run, self.tail.sector, self.tail.sequence)? {
                 Found::Batch(batch) => self.apply(run, &batch)?,
                 _ if !last => return Ok(()),
                 found => return self.end(run, &found),
@@ -166,10 +128,7 @@ impl<D: BlockDevice> Scan<'_, D> {
     fn apply(&mut self, run: &Run, batch: &Batch) -> Result<(), OpenError> {
         let place = self.volume.sector(run, self.tail.sector);
         let address = place * SECTOR as u64 + HEADER as u64;
-        let body = batch
-            .bytes
-            .get(HEADER..batch.header.length as usize)
-            .unwrap_or_default();
+        let body = batch.bytes.get(HEADER..batch.header.length as usize).unwrap_or_default();
         let rot = self.rot(run, self.tail.sector);
         let located = transaction_body::locate(self.volume.seal, body, address).ok_or(rot)?;
         let mut sound = self.index.add_transaction(located.entry);
@@ -205,11 +164,7 @@ impl<D: BlockDevice> Scan<'_, D> {
         };
         if bytes > 0 {
             let offset = sector * SECTOR as u64;
-            self.last_batch = LastBatch::Cut {
-                segment: run.head,
-                offset,
-                bytes,
-            };
+            self.last_batch = LastBatch::Cut { segment: run.head, offset, bytes };
         }
         Ok(())
     }
@@ -217,9 +172,7 @@ impl<D: BlockDevice> Scan<'_, D> {
     /// Bytes behind the tail up to the first blank sector, which every batch leaves behind it.
     fn debris(&mut self, run: &Run) -> Result<u64, StorageError> {
         for sector in self.tail.sector..self.volume.run_sectors(run) {
-            let bytes = self
-                .volume
-                .read_sectors(self.volume.sector(run, sector), 1)?;
+            let bytes = self.volume.read_sectors(self.volume.sector(run, sector), 1)?;
             if bytes.iter().all(|&byte| byte == 0) {
                 return Ok((sector - self.tail.sector) * SECTOR as u64);
             }
@@ -256,29 +209,18 @@ impl<D: BlockDevice> Scan<'_, D> {
                 continue;
             }
             let head = SegmentId::new(segment);
-            let probe = Run {
-                kind: RunKind::Log,
-                head,
-                span: 1,
-                generation,
-            };
+            let probe = Run { kind: RunKind::Log, head, span: 1, generation };
             let Some(header) = self.volume.read_run_header(&probe)? else {
                 continue;
             };
             let run = header.run;
             let table = &self.volume.root().table;
-            let fits = (0..run.span).all(|offset| {
-                segment
-                    .checked_add(offset)
-                    .is_some_and(|index| table.is_free(index))
-            });
+            let fits =
+                (0..run.span).all(|offset| segment.checked_add(offset).is_some_and(|index| table.is_free(index)));
             if run.generation != generation || header.first != self.tail.sequence || !fits {
                 continue;
             }
-            let whole = matches!(
-                self.volume.read_batch(&run, 1, header.first)?,
-                Found::Batch(_)
-            );
+            let whole = matches!(self.volume.read_batch(&run, 1, header.first)?, Found::Batch(_));
             if whole && adopted.replace(run).is_some() {
                 return Err(OpenError::AmbiguousRoot);
             }
@@ -294,16 +236,10 @@ impl<D: BlockDevice> Scan<'_, D> {
         if self.tail.sequence >= self.flushed {
             return Ok(());
         }
-        Err(self
-            .tail
-            .run
-            .map_or(OpenError::BadRoot, |run| self.rot(&run, self.tail.sector)))
+        Err(self.tail.run.map_or(OpenError::BadRoot, |run| self.rot(&run, self.tail.sector)))
     }
 
     fn rot(&self, run: &Run, sector: u64) -> OpenError {
-        OpenError::Rot {
-            segment: run.head,
-            offset: sector * SECTOR as u64,
-        }
+        OpenError::Rot { segment: run.head, offset: sector * SECTOR as u64 }
     }
 }

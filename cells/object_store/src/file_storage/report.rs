@@ -64,9 +64,7 @@ impl From<StorageError> for OpenError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Device(error)
-            | StorageError::Stopped(StopReason::Write(error) | StopReason::Flush(error)) => {
-                Self::Device(error)
-            }
+            | StorageError::Stopped(StopReason::Write(error) | StopReason::Flush(error)) => Self::Device(error),
             StorageError::OutOfMemory => Self::OutOfMemory,
             StorageError::Rot { segment, offset } => Self::Rot { segment, offset },
             _ => Self::BadRoot,

@@ -119,43 +119,17 @@ impl Root {
 
     fn decode_fields(content: &[u8], mut reader: Reader<'_>) -> Option<Self> {
         let epoch = Epoch::new(Some(reader.u64()?).filter(|&epoch| epoch < COUNT_LIMIT)?);
-        let geometry = Geometry {
-            segment_sectors: reader.u32()?,
-            segments: reader.u32()?,
-        }
-        .valid()?;
+        let geometry = Geometry { segment_sectors: reader.u32()?, segments: reader.u32()? }.valid()?;
         let key = reader.array()?;
-        let (oid_reserved, last_tid, flushed) =
-            (reader.u64()?, Tid::new(reader.u64()?), reader.u64()?);
+        let (oid_reserved, last_tid, flushed) = (reader.u64()?, Tid::new(reader.u64()?), reader.u64()?);
         let (sequence, sector) = (reader.u64()?, reader.u64()?);
         if sequence.max(flushed) >= COUNT_LIMIT {
             return None;
         }
-        let segment = Some(reader.u32()?)
-            .filter(|&segment| segment != NO_SEGMENT)
-            .map(SegmentId::new);
+        let segment = Some(reader.u32()?).filter(|&segment| segment != NO_SEGMENT).map(SegmentId::new);
         let (index_parts, index_bytes) = (reader.u32()?, reader.u64()?);
-        let table = SegmentTable::decode(
-            &mut Reader::new(content.get(TABLE_OFFSET..)?),
-            geometry.segments,
-            epoch,
-        )?;
-        let scan = ScanStart {
-            segment,
-            sector,
-            sequence,
-        };
-        Some(Self {
-            epoch,
-            geometry,
-            key,
-            oid_reserved,
-            last_tid,
-            flushed,
-            scan,
-            index_parts,
-            index_bytes,
-            table,
-        })
+        let table = SegmentTable::decode(&mut Reader::new(content.get(TABLE_OFFSET..)?), geometry.segments, epoch)?;
+        let scan = ScanStart { segment, sector, sequence };
+        Some(Self { epoch, geometry, key, oid_reserved, last_tid, flushed, scan, index_parts, index_bytes, table })
     }
 }

@@ -71,18 +71,8 @@ impl SegmentTable {
             if let Use::Head(found, generation) = *entry
                 && found == kind
             {
-                let continued = self
-                    .uses
-                    .iter()
-                    .skip(index + 1)
-                    .take_while(|next| **next == Use::Continuation)
-                    .count();
-                runs.push(Run {
-                    kind,
-                    head: SegmentId::new(index as u32),
-                    span: 1 + continued as u32,
-                    generation,
-                });
+                let continued = self.uses.iter().skip(index + 1).take_while(|next| **next == Use::Continuation).count();
+                runs.push(Run { kind, head: SegmentId::new(index as u32), span: 1 + continued as u32, generation });
             }
         }
         runs.sort_by_key(|run| (run.generation, run.head));
@@ -96,10 +86,7 @@ impl SegmentTable {
 
     /// How many segments are free.
     pub(crate) fn free(&self) -> u32 {
-        self.uses
-            .iter()
-            .filter(|entry| **entry == Use::Free)
-            .count() as u32
+        self.uses.iter().filter(|entry| **entry == Use::Free).count() as u32
     }
 
     /// The first `span` neighbours that are free here and in `other`.
@@ -107,11 +94,7 @@ impl SegmentTable {
         let mut length = 0;
         for index in 0..self.uses.len() as u32 {
             let held = !other.is_free(index) && !Defect::SegmentReusedEarly.is_planted();
-            length = if self.is_free(index) && !held {
-                length + 1
-            } else {
-                0
-            };
+            length = if self.is_free(index) && !held { length + 1 } else { 0 };
             if length == span {
                 return Some(SegmentId::new(index + 1 - span));
             }
@@ -122,29 +105,14 @@ impl SegmentTable {
     /// Enters a run.
     pub(crate) fn occupy(&mut self, run: &Run) {
         let start = run.head.number() as usize;
-        for (offset, entry) in self
-            .uses
-            .iter_mut()
-            .skip(start)
-            .take(run.span as usize)
-            .enumerate()
-        {
-            *entry = if offset == 0 {
-                Use::Head(run.kind, run.generation)
-            } else {
-                Use::Continuation
-            };
+        for (offset, entry) in self.uses.iter_mut().skip(start).take(run.span as usize).enumerate() {
+            *entry = if offset == 0 { Use::Head(run.kind, run.generation) } else { Use::Continuation };
         }
     }
 
     /// Frees a run.
     pub(crate) fn release(&mut self, run: &Run) {
-        for entry in self
-            .uses
-            .iter_mut()
-            .skip(run.head.number() as usize)
-            .take(run.span as usize)
-        {
+        for entry in self.uses.iter_mut().skip(run.head.number() as usize).take(run.span as usize) {
             *entry = Use::Free;
         }
     }
@@ -178,8 +146,6 @@ impl SegmentTable {
             previous = *entry;
         }
         let log = table.runs(RunKind::Log);
-        log.windows(2)
-            .all(|pair| matches!(pair, [a, b] if a.generation < b.generation))
-            .then_some(table)
+        log.windows(2).all(|pair| matches!(pair, [a, b] if a.generation < b.generation)).then_some(table)
     }
 }

@@ -25,10 +25,7 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    pub(crate) fn of(
-        metadata: &Metadata,
-        changes: &BTreeMap<Oid, Staged>,
-    ) -> Result<Self, StorageError> {
+    pub(crate) fn of(metadata: &Metadata, changes: &BTreeMap<Oid, Staged>) -> Result<Self, StorageError> {
         let metadata = metadata.encoded_length()?;
         let head = FIXED + metadata + ENTRY * changes.len();
         let mut total = head as u64;
@@ -37,11 +34,7 @@ impl Sizes {
                 total += record.encoded_length()? as u64;
             }
         }
-        Ok(Self {
-            metadata,
-            head,
-            total,
-        })
+        Ok(Self { metadata, head, total })
     }
 
     /// Bytes of the whole body.
@@ -83,33 +76,11 @@ pub(crate) fn encode(
         directory.u64(oid.number())?;
         directory.u32(length)?;
         directory.u32(checksum)?;
-        revisions.push((
-            oid,
-            Revision {
-                tid,
-                address: address + position as u64,
-                length,
-                checksum,
-            },
-        ));
+        revisions.push((oid, Revision { tid, address: address + position as u64, length, checksum }));
     }
-    let head = encode_head(
-        seal,
-        tid,
-        metadata,
-        sizes.metadata,
-        changes.len(),
-        directory.bytes(),
-    )?;
-    output
-        .get_mut(start..start + sizes.head)
-        .ok_or(StorageError::Malformed)?
-        .copy_from_slice(&head);
-    let entry = TransactionEntry {
-        tid,
-        address: address + start as u64,
-        length: sizes.head as u32,
-    };
+    let head = encode_head(seal, tid, metadata, sizes.metadata, changes.len(), directory.bytes())?;
+    output.get_mut(start..start + sizes.head).ok_or(StorageError::Malformed)?.copy_from_slice(&head);
+    let entry = TransactionEntry { tid, address: address + start as u64, length: sizes.head as u32 };
     Ok(Located { entry, revisions })
 }
 
@@ -136,11 +107,7 @@ fn encode_head(
 
 /// The checksum of a record: its object, its transaction, its bytes.
 pub(crate) fn record_checksum(seal: Seal, oid: Oid, tid: Tid, bytes: &[u8]) -> u32 {
-    seal.over(&[
-        &oid.number().to_le_bytes(),
-        &tid.number().to_le_bytes(),
-        bytes,
-    ])
+    seal.over(&[&oid.number().to_le_bytes(), &tid.number().to_le_bytes(), bytes])
 }
 
 /// The transaction at the start of `body`, which stands at `address`; `None` if it is none.
@@ -149,27 +116,13 @@ pub(crate) fn record_checksum(seal: Seal, oid: Oid, tid: Tid, bytes: &[u8]) -> u
 pub(crate) fn locate(seal: Seal, body: &[u8], address: u64) -> Option<Located> {
     let head = Head::decode(seal, body)?;
     let mut revisions = Vec::new();
-    revisions
-        .try_reserve_exact(head.directory.len() / ENTRY)
-        .ok()?;
+    revisions.try_reserve_exact(head.directory.len() / ENTRY).ok()?;
     let mut position = head.length as u64;
     for (oid, length, checksum) in head.entries() {
-        revisions.push((
-            oid,
-            Revision {
-                tid: head.tid,
-                address: address.checked_add(position)?,
-                length,
-                checksum,
-            },
-        ));
+        revisions.push((oid, Revision { tid: head.tid, address: address.checked_add(position)?, length, checksum }));
         position += u64::from(length);
     }
-    let entry = TransactionEntry {
-        tid: head.tid,
-        address,
-        length: u32::try_from(head.length).ok()?,
-    };
+    let entry = TransactionEntry { tid: head.tid, address, length: u32::try_from(head.length).ok()? };
     (position <= body.len() as u64).then_some(Located { entry, revisions })
 }
 
@@ -177,24 +130,12 @@ pub(crate) fn locate(seal: Seal, body: &[u8], address: u64) -> Option<Located> {
 pub(crate) fn describe(seal: Seal, bytes: &[u8]) -> Option<TransactionInfo> {
     let head = Head::decode(seal, bytes)?;
     let mut changes = Vec::new();
-    changes
-        .try_reserve_exact(head.directory.len() / ENTRY)
-        .ok()?;
+    changes.try_reserve_exact(head.directory.len() / ENTRY).ok()?;
     for (oid, length, checksum) in head.entries() {
-        let kind = Revision {
-            tid: head.tid,
-            address: 0,
-            length,
-            checksum,
-        }
-        .kind();
+        let kind = Revision { tid: head.tid, address: 0, length, checksum }.kind();
         changes.push(ChangeInfo { oid, kind });
     }
-    Some(TransactionInfo {
-        tid: head.tid,
-        metadata: Metadata::decode(head.metadata).ok()?,
-        changes,
-    })
+    Some(TransactionInfo { tid: head.tid, metadata: Metadata::decode(head.metadata).ok()?, changes })
 }
 
 /// A verified head.
@@ -216,12 +157,7 @@ impl<'a> Head<'a> {
         let metadata = reader.take(metadata)?;
         let directory = reader.take(changes.checked_mul(ENTRY)?)?;
         let length = FIXED + metadata.len() + directory.len();
-        (seal.over(&[fixed, metadata, directory]) == checksum).then_some(Self {
-            tid,
-            metadata,
-            directory,
-            length,
-        })
+        (seal.over(&[fixed, metadata, directory]) == checksum).then_some(Self { tid, metadata, directory, length })
     }
 
     fn entries(&self) -> impl Iterator<Item = (Oid, u32, u32)> + '_ {

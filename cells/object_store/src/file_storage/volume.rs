@@ -42,13 +42,7 @@ pub(crate) enum Found {
 impl<D: BlockDevice> Volume<D> {
     pub(crate) fn new(device: D, root: Root, previous: SegmentTable) -> Self {
         let seal = Seal::new(&root.key);
-        Self {
-            device,
-            seal,
-            root,
-            previous,
-            stopped: None,
-        }
+        Self { device, seal, root, previous, stopped: None }
     }
 
     pub(crate) fn root(&self) -> &Root {
@@ -85,11 +79,7 @@ impl<D: BlockDevice> Volume<D> {
     }
 
     /// Reads sectors.
-    pub(crate) fn read_sectors(
-        &mut self,
-        sector: u64,
-        count: u64,
-    ) -> Result<Vec<u8>, StorageError> {
+    pub(crate) fn read_sectors(&mut self, sector: u64, count: u64) -> Result<Vec<u8>, StorageError> {
         let bytes = count.min(sectors_for(BATCH_LIMIT)) as usize * SECTOR;
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(bytes)?;
@@ -99,11 +89,7 @@ impl<D: BlockDevice> Volume<D> {
     }
 
     /// Reads bytes at any address; none beyond the largest batch.
-    pub(crate) fn read_bytes(
-        &mut self,
-        address: u64,
-        length: u32,
-    ) -> Result<Vec<u8>, StorageError> {
+    pub(crate) fn read_bytes(&mut self, address: u64, length: u32) -> Result<Vec<u8>, StorageError> {
         let skip = address % SECTOR as u64;
         let span = skip + u64::from(length);
         if span > BATCH_LIMIT {
@@ -123,12 +109,7 @@ impl<D: BlockDevice> Volume<D> {
     }
 
     /// Reads the batch with number `sequence` at a sector of a run.
-    pub(crate) fn read_batch(
-        &mut self,
-        run: &Run,
-        sector: u64,
-        sequence: u64,
-    ) -> Result<Found, StorageError> {
+    pub(crate) fn read_batch(&mut self, run: &Run, sector: u64, sequence: u64) -> Result<Found, StorageError> {
         let room = self.run_sectors(run).saturating_sub(sector);
         if room == 0 {
             return Ok(Found::Nothing);
@@ -136,9 +117,7 @@ impl<D: BlockDevice> Volume<D> {
         let place = self.sector(run, sector);
         let first = self.read_sectors(place, 1)?;
         let header = BatchHeader::decode(self.seal, &first, run, place);
-        let Some(header) =
-            header.filter(|header| header.sequence == sequence && header.sectors() <= room)
-        else {
+        let Some(header) = header.filter(|header| header.sequence == sequence && header.sectors() <= room) else {
             return Ok(Found::Nothing);
         };
         let bytes = self.read_sectors(place, header.sectors())?;
@@ -146,17 +125,12 @@ impl<D: BlockDevice> Volume<D> {
             return Ok(Found::Batch(Batch { header, bytes }));
         }
         let whole = BatchHeader::verify(self.seal, &bytes);
-        Ok(if whole {
-            Found::Batch(Batch { header, bytes })
-        } else {
-            Found::Torn(header)
-        })
+        Ok(if whole { Found::Batch(Batch { header, bytes }) } else { Found::Torn(header) })
     }
 
     /// Refuses once the volume has stopped.
     pub(crate) fn check_running(&self) -> Result<(), StorageError> {
-        self.stopped
-            .map_or(Ok(()), |reason| Err(StorageError::Stopped(reason)))
+        self.stopped.map_or(Ok(()), |reason| Err(StorageError::Stopped(reason)))
     }
 
     /// Writes sectors; a failure stops the volume.
@@ -181,10 +155,7 @@ impl<D: BlockDevice> Volume<D> {
     }
 
     /// Publishes a root: what it speaks of must be durable. It goes to the slot of its epoch. Only the device can fail.
-    pub(crate) fn publish(
-        &mut self,
-        Publication { root, block }: Publication,
-    ) -> Result<(), StorageError> {
+    pub(crate) fn publish(&mut self, Publication { root, block }: Publication) -> Result<(), StorageError> {
         self.write(root_slot(root.epoch), &block)?;
         self.flush()?;
         self.previous = core::mem::replace(&mut self.root, root).table;
@@ -193,16 +164,8 @@ impl<D: BlockDevice> Volume<D> {
 
     /// A copy of the root in force, to be changed and published: its epoch is the next.
     pub(crate) fn next_root(&self) -> Result<Root, StorageError> {
-        let epoch = self
-            .root
-            .epoch
-            .number()
-            .checked_add(1)
-            .ok_or(StorageError::Exhausted)?;
-        Ok(Root {
-            epoch: Epoch::new(epoch),
-            ..self.root.clone()
-        })
+        let epoch = self.root.epoch.number().checked_add(1).ok_or(StorageError::Exhausted)?;
+        Ok(Root { epoch: Epoch::new(epoch), ..self.root.clone() })
     }
 
     /// Bytes in segments that are free in the root in force.
@@ -219,32 +182,19 @@ impl<D: BlockDevice> Volume<D> {
     ///
     /// # Errors
     /// [`StorageError::OutOfSpace`].
-    pub(crate) fn find_run(
-        &mut self,
-        table: &SegmentTable,
-        kind: RunKind,
-        sectors: u64,
-    ) -> Result<Run, StorageError> {
+    pub(crate) fn find_run(&mut self, table: &SegmentTable, kind: RunKind, sectors: u64) -> Result<Run, StorageError> {
         let generation = self.next_root()?.epoch;
         let span = self.span_for(sectors);
-        let found = u32::try_from(span)
-            .ok()
-            .and_then(|span| Some((table.find_free(&self.previous, span)?, span)));
+        let found = u32::try_from(span).ok().and_then(|span| Some((table.find_free(&self.previous, span)?, span)));
         let (head, span) = found.ok_or(StorageError::OutOfSpace {
             needed: span.saturating_mul(self.root.geometry.segment_bytes()),
             free: self.free_bytes(),
         })?;
-        Ok(Run {
-            kind,
-            head,
-            span,
-            generation,
-        })
+        Ok(Run { kind, head, span, generation })
     }
 
     /// Whether the other root slot alone keeps segments from being used again.
     pub(crate) fn holds_back(&self) -> bool {
-        (0..self.root.geometry.segments)
-            .any(|index| self.root.table.is_free(index) && !self.previous.is_free(index))
+        (0..self.root.geometry.segments).any(|index| self.root.table.is_free(index) && !self.previous.is_free(index))
     }
 }

@@ -30,13 +30,7 @@ pub(crate) struct RecordCache {
 
 impl RecordCache {
     pub(crate) fn new(budget: usize) -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            by_use: BTreeMap::new(),
-            budget,
-            bytes: 0,
-            uses: 0,
-        }
+        Self { entries: BTreeMap::new(), by_use: BTreeMap::new(), budget, bytes: 0, uses: 0 }
     }
 
     /// Bytes in use.
@@ -46,10 +40,7 @@ impl RecordCache {
 
     /// The state of an object just before `before`, and its revision, if it is here.
     pub(crate) fn get(&mut self, oid: Oid, before: Tid) -> Option<(Arc<Record>, Tid)> {
-        let (&key, entry) = self
-            .entries
-            .range_mut((oid, Tid::ZERO)..(oid, before))
-            .next_back()?;
+        let (&key, entry) = self.entries.range_mut((oid, Tid::ZERO)..(oid, before)).next_back()?;
         if entry.next.is_some_and(|next| next < before) {
             return None;
         }
@@ -62,25 +53,15 @@ impl RecordCache {
 
     /// Keeps a revision, which `next` has ended if anything has.
     pub(crate) fn insert(&mut self, oid: Oid, tid: Tid, next: Option<Tid>, record: Arc<Record>) {
-        let cost = ENTRY_COST
-            + record.payload.len()
-            + record.capabilities.len()
-            + record.references.len() * size_of::<Oid>();
+        let cost =
+            ENTRY_COST + record.payload.len() + record.capabilities.len() + record.references.len() * size_of::<Oid>();
         if cost > self.budget {
             return;
         }
         self.remove((oid, tid));
         self.uses += 1;
         self.by_use.insert(self.uses, (oid, tid));
-        self.entries.insert(
-            (oid, tid),
-            Entry {
-                record,
-                next,
-                cost,
-                used: self.uses,
-            },
-        );
+        self.entries.insert((oid, tid), Entry { record, next, cost, used: self.uses });
         self.bytes += cost;
         while self.bytes > self.budget
             && let Some((_, oldest)) = self.by_use.pop_first()
@@ -91,11 +72,7 @@ impl RecordCache {
 
     /// A transaction has changed or ended the object.
     pub(crate) fn end(&mut self, oid: Oid, by: Tid) {
-        if let Some((_, entry)) = self
-            .entries
-            .range_mut((oid, Tid::ZERO)..(oid, by))
-            .next_back()
-        {
+        if let Some((_, entry)) = self.entries.range_mut((oid, Tid::ZERO)..(oid, by)).next_back() {
             entry.next.get_or_insert(by);
         }
     }
@@ -113,10 +90,7 @@ mod tests {
     use super::*;
 
     fn record(bytes: usize) -> Arc<Record> {
-        Arc::new(Record {
-            payload: alloc::vec![7; bytes],
-            ..Record::default()
-        })
+        Arc::new(Record { payload: alloc::vec![7; bytes], ..Record::default() })
     }
 
     #[test]
@@ -126,11 +100,7 @@ mod tests {
         cache.insert(oid, Tid::new(10), None, record(1));
         cache.end(oid, Tid::new(20));
         cache.insert(oid, Tid::new(20), None, record(2));
-        let at = |cache: &mut RecordCache, before| {
-            cache
-                .get(oid, Tid::new(before))
-                .map(|(_, tid)| tid.number())
-        };
+        let at = |cache: &mut RecordCache, before| cache.get(oid, Tid::new(before)).map(|(_, tid)| tid.number());
         assert_eq!(at(&mut cache, 10), None);
         assert_eq!(at(&mut cache, 11), Some(10));
         assert_eq!(at(&mut cache, 20), Some(10));

@@ -42,8 +42,7 @@ pub enum StoreError {
 impl From<StorageError> for StoreError {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Conflict { oid, yours, theirs }
-            | StorageError::ReadConflict { oid, yours, theirs } => {
+            StorageError::Conflict { oid, yours, theirs } | StorageError::ReadConflict { oid, yours, theirs } => {
                 Self::Conflict { oid, yours, theirs }
             }
             other => Self::Storage(other),

@@ -15,8 +15,7 @@ use alloc::sync::Arc;
 use cache::RecordCache;
 
 use crate::{
-    Load, Metadata, Oid, Record, RevisionInfo, Storage, StorageError, StorageTransaction, Tid,
-    TransactionInfo,
+    Load, Metadata, Oid, Record, RevisionInfo, Storage, StorageError, StorageTransaction, Tid, TransactionInfo,
 };
 
 /// An open transaction's name. It is used once in the life of a [`Store`].
@@ -63,12 +62,7 @@ struct Write {
 impl<S: Storage> Store<S> {
     /// A store whose cache of records takes `cache_bytes` at most.
     pub fn new(storage: S, cache_bytes: usize) -> Self {
-        Self {
-            storage,
-            cache: RecordCache::new(cache_bytes),
-            open: BTreeMap::new(),
-            next: 1,
-        }
+        Self { storage, cache: RecordCache::new(cache_bytes), open: BTreeMap::new(), next: 1 }
     }
 
     /// The storage beneath.
@@ -206,13 +200,7 @@ impl<S: Storage> Store<S> {
                 self.revision(oid, before)?
             }
         };
-        self.transaction_mut(id)?.writes.insert(
-            oid,
-            Write {
-                based_on,
-                record: Arc::new(record),
-            },
-        );
+        self.transaction_mut(id)?.writes.insert(oid, Write { based_on, record: Arc::new(record) });
         Ok(())
     }
 
@@ -260,29 +248,19 @@ impl<S: Storage> Store<S> {
     /// # Errors
     /// [`StoreError::NoTransaction`].
     pub fn abort(&mut self, id: TransactionId) -> Result<(), StoreError> {
-        self.open
-            .remove(&id)
-            .map(|_| ())
-            .ok_or(StoreError::NoTransaction(id))
+        self.open.remove(&id).map(|_| ()).ok_or(StoreError::NoTransaction(id))
     }
 
     /// The committed transactions, newest first. After an error it ends.
     pub fn transactions(&mut self) -> Transactions<'_, S> {
-        Transactions {
-            storage: &mut self.storage,
-            before: Some(Tid::MAX),
-        }
+        Transactions { storage: &mut self.storage, before: Some(Tid::MAX) }
     }
 
     /// The revisions of an object, newest first.
     ///
     /// # Errors
     /// Those of [`Storage::history`].
-    pub fn history(
-        &mut self,
-        oid: Oid,
-        limit: usize,
-    ) -> Result<alloc::vec::Vec<RevisionInfo>, StoreError> {
+    pub fn history(&mut self, oid: Oid, limit: usize) -> Result<alloc::vec::Vec<RevisionInfo>, StoreError> {
         Ok(self.storage.history(oid, limit)?)
     }
 
@@ -296,12 +274,7 @@ impl<S: Storage> Store<S> {
         let mut records = alloc::vec::Vec::new();
         records.try_reserve_exact(writes.len())?;
         for (oid, write) in writes {
-            self.storage.store(
-                &mut staged,
-                oid,
-                write.based_on,
-                Record::clone(&write.record),
-            );
+            self.storage.store(&mut staged, oid, write.based_on, Record::clone(&write.record));
             records.push((oid, write.record));
         }
         for (oid, revision) in current {
@@ -354,10 +327,7 @@ impl<S: Storage> Iterator for Transactions<'_, S> {
     type Item = Result<TransactionInfo, StorageError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let found = self
-            .storage
-            .transaction_before(self.before.take()?)
-            .transpose()?;
+        let found = self.storage.transaction_before(self.before.take()?).transpose()?;
         if let Ok(info) = &found {
             self.before = Some(info.tid);
         }

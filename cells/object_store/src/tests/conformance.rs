@@ -4,10 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::support::{TestClock, commit, formatted, open, payload, put, record};
-use crate::{
-    ChangeInfo, Load, MappingStorage, MemoryDevice, Metadata, Oid, RevisionKind, Storage,
-    StorageError, Tid,
-};
+use crate::{ChangeInfo, Load, MappingStorage, MemoryDevice, Metadata, Oid, RevisionKind, Storage, StorageError, Tid};
 
 /// A storage under test and its clock.
 struct Subject<S> {
@@ -17,10 +14,7 @@ struct Subject<S> {
 
 fn mapping() -> Subject<MappingStorage<TestClock>> {
     let clock = TestClock::default();
-    Subject {
-        storage: MappingStorage::new(clock.clone()),
-        clock,
-    }
+    Subject { storage: MappingStorage::new(clock.clone()), clock }
 }
 
 fn file() -> Subject<crate::FileStorage<MemoryDevice, TestClock>> {
@@ -70,10 +64,7 @@ cases! {
 
 fn an_empty_storage_has_nothing<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
     assert_eq!(storage.last_transaction(), Tid::ZERO);
-    assert_eq!(
-        storage.load_before(Oid::ROOT, Tid::MAX),
-        Ok(Load::NeverExisted)
-    );
+    assert_eq!(storage.load_before(Oid::ROOT, Tid::MAX), Ok(Load::NeverExisted));
     assert_eq!(storage.history(Oid::ROOT, 9), Ok(vec![]));
     assert_eq!(storage.transaction_before(Tid::MAX), Ok(None));
     assert_eq!(storage.next_object(None), None);
@@ -86,30 +77,12 @@ fn stores_and_loads_revisions<S: Storage>(Subject { mut storage, clock }: Subjec
     let second = put(&mut storage, Oid::ROOT, record(b"two", &[])).unwrap();
     assert_eq!((first, second), (Tid::new(100), Tid::new(200)));
     assert_eq!(storage.last_transaction(), second);
-    let expected = |payload: &[u8], tid, next| {
-        Ok(Load::Data {
-            record: record(payload, &[]),
-            tid,
-            next,
-        })
-    };
-    assert_eq!(
-        storage.load_before(Oid::ROOT, Tid::MAX),
-        expected(b"two", second, None)
-    );
-    assert_eq!(
-        storage.load_before(Oid::ROOT, second.after()),
-        expected(b"two", second, None)
-    );
-    assert_eq!(
-        storage.load_before(Oid::ROOT, second),
-        expected(b"one", first, Some(second))
-    );
+    let expected = |payload: &[u8], tid, next| Ok(Load::Data { record: record(payload, &[]), tid, next });
+    assert_eq!(storage.load_before(Oid::ROOT, Tid::MAX), expected(b"two", second, None));
+    assert_eq!(storage.load_before(Oid::ROOT, second.after()), expected(b"two", second, None));
+    assert_eq!(storage.load_before(Oid::ROOT, second), expected(b"one", first, Some(second)));
     let history = storage.history(Oid::ROOT, 9).unwrap();
-    assert_eq!(
-        history.iter().map(|one| one.tid).collect::<Vec<_>>(),
-        [second, first]
-    );
+    assert_eq!(history.iter().map(|one| one.tid).collect::<Vec<_>>(), [second, first]);
     assert_eq!(storage.history(Oid::ROOT, 1).unwrap().len(), 1);
 }
 
@@ -122,64 +95,27 @@ fn absence_has_three_forms<S: Storage>(Subject { mut storage, .. }: Subject<S>) 
     storage.delete(&mut transaction, oid, created);
     let voted = storage.vote(transaction).unwrap();
     let deleted = storage.finish(voted).unwrap();
-    assert_eq!(
-        storage.load_before(oid, early.after()),
-        Ok(Load::NotYet(created))
-    );
-    assert!(
-        matches!(storage.load_before(oid, deleted), Ok(Load::Data { next: Some(next), .. }) if next == deleted)
-    );
-    assert_eq!(
-        storage.load_before(oid, Tid::MAX),
-        Ok(Load::DeletedAt(deleted))
-    );
-    assert_eq!(
-        storage.history(oid, 1).unwrap()[0].kind,
-        RevisionKind::Deletion
-    );
+    assert_eq!(storage.load_before(oid, early.after()), Ok(Load::NotYet(created)));
+    assert!(matches!(storage.load_before(oid, deleted), Ok(Load::Data { next: Some(next), .. }) if next == deleted));
+    assert_eq!(storage.load_before(oid, Tid::MAX), Ok(Load::DeletedAt(deleted)));
+    assert_eq!(storage.history(oid, 1).unwrap()[0].kind, RevisionKind::Deletion);
     let from_before = commit(&mut storage, vec![(oid, created, record(b"y", &[]))]);
-    assert_eq!(
-        from_before,
-        Err(StorageError::Conflict {
-            oid,
-            yours: created,
-            theirs: deleted
-        })
-    );
+    assert_eq!(from_before, Err(StorageError::Conflict { oid, yours: created, theirs: deleted }));
 }
 
 fn stale_changes_conflict<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
     let first = put(&mut storage, Oid::ROOT, record(b"1", &[])).unwrap();
     let second = put(&mut storage, Oid::ROOT, record(b"2", &[])).unwrap();
     let outcome = commit(&mut storage, vec![(Oid::ROOT, first, record(b"3", &[]))]);
-    assert_eq!(
-        outcome,
-        Err(StorageError::Conflict {
-            oid: Oid::ROOT,
-            yours: first,
-            theirs: second
-        })
-    );
+    assert_eq!(outcome, Err(StorageError::Conflict { oid: Oid::ROOT, yours: first, theirs: second }));
     assert_eq!(payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(), b"2");
     commit(&mut storage, vec![(Oid::ROOT, second, record(b"3", &[]))]).unwrap();
 }
 
-fn a_new_object_conflicts_with_an_existing_one<S: Storage>(
-    Subject { mut storage, .. }: Subject<S>,
-) {
+fn a_new_object_conflicts_with_an_existing_one<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
     let theirs = put(&mut storage, Oid::ROOT, record(b"1", &[])).unwrap();
-    let outcome = commit(
-        &mut storage,
-        vec![(Oid::ROOT, Tid::ZERO, record(b"2", &[]))],
-    );
-    assert_eq!(
-        outcome,
-        Err(StorageError::Conflict {
-            oid: Oid::ROOT,
-            yours: Tid::ZERO,
-            theirs
-        })
-    );
+    let outcome = commit(&mut storage, vec![(Oid::ROOT, Tid::ZERO, record(b"2", &[]))]);
+    assert_eq!(outcome, Err(StorageError::Conflict { oid: Oid::ROOT, yours: Tid::ZERO, theirs }));
 }
 
 fn read_current_is_checked<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
@@ -197,14 +133,7 @@ fn read_current_is_checked<S: Storage>(Subject { mut storage, .. }: Subject<S>) 
             }
             Err(error) => {
                 assert!(!expected);
-                assert_eq!(
-                    error,
-                    StorageError::ReadConflict {
-                        oid: Oid::ROOT,
-                        yours: revision,
-                        theirs: first
-                    }
-                );
+                assert_eq!(error, StorageError::ReadConflict { oid: Oid::ROOT, yours: revision, theirs: first });
             }
         }
     }
@@ -221,20 +150,9 @@ fn read_current_is_superseded_by_a_change<S: Storage>(Subject { mut storage, .. 
 
 fn dangling_references_are_refused<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
     let missing = storage.new_oid().unwrap();
-    let dangling = |to| {
-        Err(StorageError::Dangling {
-            from: Oid::ROOT,
-            to,
-        })
-    };
-    assert_eq!(
-        put(&mut storage, Oid::ROOT, record(b"", &[missing])),
-        dangling(missing)
-    );
-    assert_eq!(
-        put(&mut storage, Oid::ROOT, record(b"", &[Oid::new(1 << 40)])),
-        dangling(Oid::new(1 << 40))
-    );
+    let dangling = |to| Err(StorageError::Dangling { from: Oid::ROOT, to });
+    assert_eq!(put(&mut storage, Oid::ROOT, record(b"", &[missing])), dangling(missing));
+    assert_eq!(put(&mut storage, Oid::ROOT, record(b"", &[Oid::new(1 << 40)])), dangling(Oid::new(1 << 40)));
     assert_eq!(storage.last_transaction(), Tid::ZERO);
 
     let created = put(&mut storage, missing, record(b"", &[])).unwrap();
@@ -242,10 +160,7 @@ fn dangling_references_are_refused<S: Storage>(Subject { mut storage, .. }: Subj
     let mut transaction = storage.begin(Metadata::default()).unwrap();
     storage.delete(&mut transaction, missing, created);
     storage.store(&mut transaction, Oid::ROOT, root, record(b"", &[missing]));
-    assert_eq!(
-        storage.vote(transaction).map(|_| ()),
-        dangling(missing).map(|_| ())
-    );
+    assert_eq!(storage.vote(transaction).map(|_| ()), dangling(missing).map(|_| ()));
 }
 
 fn references_within_a_transaction_hold<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
@@ -261,10 +176,7 @@ fn references_within_a_transaction_hold<S: Storage>(Subject { mut storage, .. }:
 fn numbers_must_be_issued<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
     let issued = storage.new_oid().unwrap();
     let unissued = Oid::new(issued.number() + 1);
-    assert_eq!(
-        put(&mut storage, unissued, record(b"", &[])),
-        Err(StorageError::OidNotIssued(unissued))
-    );
+    assert_eq!(put(&mut storage, unissued, record(b"", &[])), Err(StorageError::OidNotIssued(unissued)));
     put(&mut storage, issued, record(b"", &[])).unwrap();
 }
 
@@ -280,24 +192,16 @@ fn numbers_of_objects_do_not_repeat<S: Storage>(Subject { mut storage, .. }: Sub
     }
 }
 
-fn numbers_of_transactions_increase_whatever_the_clock_does<S: Storage>(
-    Subject { mut storage, clock }: Subject<S>,
-) {
+fn numbers_of_transactions_increase_whatever_the_clock_does<S: Storage>(Subject { mut storage, clock }: Subject<S>) {
     let mut tids = Vec::new();
     for time in [500, 500, 100, 0, 501, 502, 503, 9_000] {
         clock.0.set(time);
-        tids.push(
-            put(&mut storage, Oid::ROOT, record(b"", &[]))
-                .unwrap()
-                .number(),
-        );
+        tids.push(put(&mut storage, Oid::ROOT, record(b"", &[])).unwrap().number());
     }
     assert_eq!(tids, [500, 501, 502, 503, 504, 505, 506, 9_000]);
 }
 
-fn a_broken_clock_does_not_use_up_the_numbers<S: Storage>(
-    Subject { mut storage, clock }: Subject<S>,
-) {
+fn a_broken_clock_does_not_use_up_the_numbers<S: Storage>(Subject { mut storage, clock }: Subject<S>) {
     clock.0.set(u64::MAX);
     let first = put(&mut storage, Oid::ROOT, record(b"", &[])).unwrap();
     let second = put(&mut storage, Oid::ROOT, record(b"", &[])).unwrap();
@@ -320,10 +224,7 @@ fn an_aborted_transaction_leaves_no_trace<S: Storage>(Subject { mut storage, .. 
 fn an_empty_transaction_is_kept<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
     let tid = commit(&mut storage, vec![]).unwrap();
     assert_eq!(storage.last_transaction(), tid);
-    assert_eq!(
-        storage.transaction_before(Tid::MAX).unwrap().unwrap().tid,
-        tid
-    );
+    assert_eq!(storage.transaction_before(Tid::MAX).unwrap().unwrap().tid, tid);
 }
 
 fn one_commit_at_a_time<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
@@ -336,17 +237,11 @@ fn one_commit_at_a_time<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
     let voted = storage.vote(third).unwrap();
     storage.abort(voted).unwrap();
     let forged = crate::Voted::new(Tid::new(77));
-    assert_eq!(
-        storage.finish(forged),
-        Err(StorageError::ForeignTransaction)
-    );
+    assert_eq!(storage.finish(forged), Err(StorageError::ForeignTransaction));
 }
 
 fn the_last_store_of_an_object_wins<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
-    let changes = vec![
-        (Oid::ROOT, Tid::ZERO, record(b"1", &[])),
-        (Oid::ROOT, Tid::ZERO, record(b"2", &[])),
-    ];
+    let changes = vec![(Oid::ROOT, Tid::ZERO, record(b"1", &[])), (Oid::ROOT, Tid::ZERO, record(b"2", &[]))];
     commit(&mut storage, changes).unwrap();
     assert_eq!(payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(), b"2");
     assert_eq!(storage.history(Oid::ROOT, 9).unwrap().len(), 1);
@@ -354,10 +249,7 @@ fn the_last_store_of_an_object_wins<S: Storage>(Subject { mut storage, .. }: Sub
 
 fn transactions_tell_what_they_changed<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
     let oid = storage.new_oid().unwrap();
-    let metadata = Metadata {
-        extension: vec![0, 255],
-        ..Metadata::new("ann", "builds\nit")
-    };
+    let metadata = Metadata { extension: vec![0, 255], ..Metadata::new("ann", "builds\nit") };
     let mut transaction = storage.begin(metadata.clone()).unwrap();
     storage.store(&mut transaction, oid, Tid::ZERO, record(b"abc", &[]));
     storage.store(&mut transaction, Oid::ROOT, Tid::ZERO, record(b"", &[oid]));
@@ -369,37 +261,17 @@ fn transactions_tell_what_they_changed<S: Storage>(Subject { mut storage, .. }: 
     let bytes = |references: &[Oid], payload: &[u8]| RevisionKind::Data {
         bytes: record(payload, references).encoded_length().unwrap() as u32,
     };
-    let expected = [
-        ChangeInfo {
-            oid: Oid::ROOT,
-            kind: bytes(&[oid], b""),
-        },
-        ChangeInfo {
-            oid,
-            kind: bytes(&[], b"abc"),
-        },
-    ];
+    let expected =
+        [ChangeInfo { oid: Oid::ROOT, kind: bytes(&[oid], b"") }, ChangeInfo { oid, kind: bytes(&[], b"abc") }];
     assert_eq!(info.changes, expected);
     assert_eq!(storage.transaction_before(first).unwrap(), None);
-    assert_eq!(
-        storage.transaction_before(Tid::MAX).unwrap().unwrap().tid,
-        second
-    );
+    assert_eq!(storage.transaction_before(Tid::MAX).unwrap().unwrap().tid, second);
 }
 
 fn long_metadata_is_refused<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
-    let metadata = Metadata {
-        extension: vec![0; 65_536],
-        ..Metadata::default()
-    };
-    assert_eq!(
-        storage.begin(metadata).map(|_| ()),
-        Err(StorageError::MetadataTooLarge { limit: 65_535 })
-    );
-    let metadata = Metadata {
-        extension: vec![0; 65_535],
-        ..Metadata::default()
-    };
+    let metadata = Metadata { extension: vec![0; 65_536], ..Metadata::default() };
+    assert_eq!(storage.begin(metadata).map(|_| ()), Err(StorageError::MetadataTooLarge { limit: 65_535 }));
+    let metadata = Metadata { extension: vec![0; 65_535], ..Metadata::default() };
     assert!(storage.begin(metadata).is_ok());
 }
 
@@ -426,19 +298,9 @@ fn whole_records_return<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
         capabilities: vec![9; 700],
         payload: (0..2_000u32).map(|byte| byte as u8).collect(),
     };
-    let changes = vec![
-        (oid, Tid::ZERO, whole.clone()),
-        (Oid::ROOT, Tid::ZERO, record(b"", &[])),
-    ];
+    let changes = vec![(oid, Tid::ZERO, whole.clone()), (Oid::ROOT, Tid::ZERO, record(b"", &[]))];
     let tid = commit(&mut storage, changes).unwrap();
-    assert_eq!(
-        storage.load_before(oid, Tid::MAX),
-        Ok(Load::Data {
-            record: whole,
-            tid,
-            next: None
-        })
-    );
+    assert_eq!(storage.load_before(oid, Tid::MAX), Ok(Load::Data { record: whole, tid, next: None }));
 }
 
 #[test]
@@ -446,11 +308,7 @@ fn a_file_keeps_everything_over_reopening() {
     let mut storage = open(formatted(40, 8));
     let mut expected = Vec::new();
     for turn in 0..60u8 {
-        let oid = if turn == 0 {
-            Oid::ROOT
-        } else {
-            storage.new_oid().unwrap()
-        };
+        let oid = if turn == 0 { Oid::ROOT } else { storage.new_oid().unwrap() };
         let metadata = Metadata::new("ann", &alloc::format!("{turn}"));
         let mut transaction = storage.begin(metadata).unwrap();
         storage.store(&mut transaction, oid, Tid::ZERO, record(&[turn; 50], &[]));
@@ -467,14 +325,7 @@ fn a_file_keeps_everything_over_reopening() {
     }
     for &(oid, tid, turn) in &expected {
         let load = storage.load_before(oid, Tid::MAX);
-        assert_eq!(
-            load,
-            Ok(Load::Data {
-                record: record(&[turn; 50], &[]),
-                tid,
-                next: None
-            })
-        );
+        assert_eq!(load, Ok(Load::Data { record: record(&[turn; 50], &[]), tid, next: None }));
         let info = storage.transaction_before(tid.after()).unwrap().unwrap();
         assert_eq!(info.metadata.description, alloc::format!("{turn}"));
     }

@@ -8,22 +8,9 @@ use super::support::{commit, formatted, open, put, record};
 use crate::{Oid, Storage, StorageError, Tid};
 
 /// Writes and flushes in order, as letters, since the last call.
-fn events(
-    storage: &mut crate::FileStorage<RecordingDevice<()>, super::support::TestClock>,
-) -> alloc::string::String {
+fn events(storage: &mut crate::FileStorage<RecordingDevice<()>, super::support::TestClock>) -> alloc::string::String {
     let device = storage.device_for_tests();
-    device
-        .log
-        .borrow_mut()
-        .drain(..)
-        .map(|event| {
-            if matches!(event, Event::Flush) {
-                'F'
-            } else {
-                'W'
-            }
-        })
-        .collect()
+    device.log.borrow_mut().drain(..).map(|event| if matches!(event, Event::Flush) { 'F' } else { 'W' }).collect()
 }
 
 #[test]
@@ -34,13 +21,7 @@ fn a_commit_is_one_write_and_one_flush() {
     for _ in 0..20 {
         let oids: Vec<Oid> = (0..5).map(|_| storage.new_oid().unwrap()).collect();
         assert_eq!(events(&mut storage), "");
-        commit(
-            &mut storage,
-            oids.iter()
-                .map(|&oid| (oid, Tid::ZERO, record(&[1; 100], &[])))
-                .collect(),
-        )
-        .unwrap();
+        commit(&mut storage, oids.iter().map(|&oid| (oid, Tid::ZERO, record(&[1; 100], &[]))).collect()).unwrap();
         assert_eq!(events(&mut storage), "WF");
     }
 }
@@ -93,11 +74,7 @@ fn checkpoints_come_by_themselves_and_free_the_older_ones() {
     }
     // 300 batches of one sector fill 43 runs of 7; one index of about 20 bytes a batch takes 3 or 4 runs, and the one
     // before it may still be held.
-    assert!(
-        storage.free_bytes() / 4096 >= 100 - 43 - 8,
-        "{}",
-        storage.free_bytes() / 4096
-    );
+    assert!(storage.free_bytes() / 4096 >= 100 - 43 - 8, "{}", storage.free_bytes() / 4096);
     let (_, report) = crate::FileStorage::open_read_only(storage.into_device()).unwrap();
     assert!(report.scanned_batches < 100, "{}", report.scanned_batches);
     assert_eq!(report.transactions, 300);
@@ -108,17 +85,9 @@ fn an_object_takes_few_bytes() {
     let mut storage = open(RecordingDevice::<()>::new(formatted(16, 2048)));
     let oids: Vec<Oid> = (0..1_000).map(|_| storage.new_oid().unwrap()).collect();
     storage.device_for_tests().log.borrow_mut().clear();
-    commit(
-        &mut storage,
-        oids.iter()
-            .map(|&oid| (oid, Tid::ZERO, record(&[1; 100], &[])))
-            .collect(),
-    )
-    .unwrap();
+    commit(&mut storage, oids.iter().map(|&oid| (oid, Tid::ZERO, record(&[1; 100], &[]))).collect()).unwrap();
     let log = storage.device_for_tests().log.borrow();
-    let Some(Event::Write { data, .. }) = log.first() else {
-        panic!()
-    };
+    let Some(Event::Write { data, .. }) = log.first() else { panic!() };
     // Without the run's header and the blank sector behind the batch.
     let bytes = data.len() - 1_024;
     std::println!("{bytes} bytes for 1000 objects of 100 bytes in one transaction");
@@ -137,15 +106,7 @@ fn large_transactions_take_neighbouring_segments() {
     }
     let limit = 8 << 20;
     let error = put(&mut storage, Oid::ROOT, record(&vec![0; limit], &[]));
-    assert!(
-        matches!(error, Err(StorageError::TransactionTooLarge { limit: l, .. }) if l == limit as u64),
-        "{error:?}"
-    );
+    assert!(matches!(error, Err(StorageError::TransactionTooLarge { limit: l, .. }) if l == limit as u64), "{error:?}");
     let mut storage = open(storage.into_device());
-    assert_eq!(
-        super::support::payload(&mut storage, Oid::ROOT, Tid::MAX)
-            .unwrap()
-            .len(),
-        7 << 20
-    );
+    assert_eq!(super::support::payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap().len(), 7 << 20);
 }

@@ -3,19 +3,15 @@
 use super::devices::{Event, RecordingDevice};
 use super::support::{KEY, TestClock, formatted, open, put, record};
 use crate::{
-    BlockDevice, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions,
-    MemoryDevice, Oid, OpenError, SECTOR, Storage, StorageError,
+    BlockDevice, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, MemoryDevice, Oid, OpenError,
+    SECTOR, Storage, StorageError,
 };
 
-const OPTIONS: FormatOptions = FormatOptions {
-    segment_sectors: Some(8),
-};
+const OPTIONS: FormatOptions = FormatOptions { segment_sectors: Some(8) };
 
 fn refusal(device: MemoryDevice) -> OpenError {
     let before = device.clone();
-    let refused = FileStorage::open(device, TestClock::default())
-        .map(|_| ())
-        .unwrap_err();
+    let refused = FileStorage::open(device, TestClock::default()).map(|_| ()).unwrap_err();
     assert_eq!(refused.device, before, "a refused device is untouched");
     refused.error
 }
@@ -33,10 +29,7 @@ fn with_identity(mut device: MemoryDevice, change: impl FnOnce(&mut [u8])) -> Me
 fn a_blank_device_may_be_formatted_and_is_not_opened() {
     let mut device = MemoryDevice::zeroed(4_096);
     assert_eq!(FileStorage::probe(&mut device), Ok(DeviceState::Blank));
-    assert_eq!(
-        refusal(device.clone()),
-        OpenError::State(DeviceState::Blank)
-    );
+    assert_eq!(refusal(device.clone()), OpenError::State(DeviceState::Blank));
     FileStorage::format(&mut device, KEY, FormatOptions::default()).unwrap();
     assert_eq!(FileStorage::probe(&mut device), Ok(DeviceState::Valid));
     assert_eq!(open(device).permutation_key(), &KEY);
@@ -59,10 +52,7 @@ fn a_foreign_device_is_never_touched() {
 fn a_state_file_is_not_formatted_again() {
     let mut device = formatted(8, 8);
     let before = device.clone();
-    assert_eq!(
-        FileStorage::format(&mut device, KEY, OPTIONS),
-        Err(FormatError::InUse(DeviceState::Valid))
-    );
+    assert_eq!(FileStorage::format(&mut device, KEY, OPTIONS), Err(FormatError::InUse(DeviceState::Valid)));
     assert_eq!(device, before);
 }
 
@@ -77,9 +67,7 @@ fn formatting_may_be_cut_off_anywhere_and_done_again() {
     for event in &events {
         match event {
             Event::Write { sector, data } => window.extend((*sector..).zip(data.chunks(SECTOR))),
-            Event::Flush => window
-                .drain(..)
-                .for_each(|(sector, data)| durable.write(sector, data).unwrap()),
+            Event::Flush => window.drain(..).for_each(|(sector, data)| durable.write(sector, data).unwrap()),
             Event::Mark(()) => {}
         }
         for kept in 0..1u64 << window.len().min(16) {
@@ -92,10 +80,7 @@ fn formatting_may_be_cut_off_anywhere_and_done_again() {
             let state = FileStorage::probe(&mut device).unwrap();
             seen.push(state);
             if state != DeviceState::Valid {
-                assert!(
-                    matches!(state, DeviceState::Blank | DeviceState::HalfFormatted),
-                    "{state:?}"
-                );
+                assert!(matches!(state, DeviceState::Blank | DeviceState::HalfFormatted), "{state:?}");
                 if kept % 97 == 0 {
                     assert_eq!(refusal(device.clone()), OpenError::State(state));
                     FileStorage::format(&mut device, KEY, OPTIONS).unwrap();
@@ -107,11 +92,7 @@ fn formatting_may_be_cut_off_anywhere_and_done_again() {
             }
         }
     }
-    for state in [
-        DeviceState::Blank,
-        DeviceState::HalfFormatted,
-        DeviceState::Valid,
-    ] {
+    for state in [DeviceState::Blank, DeviceState::HalfFormatted, DeviceState::Valid] {
         assert!(seen.contains(&state), "{state:?}");
     }
 }
@@ -119,20 +100,11 @@ fn formatting_may_be_cut_off_anywhere_and_done_again() {
 #[test]
 fn other_versions_are_named_and_untouched() {
     let other = with_identity(formatted(8, 8), |sector| sector[8] = 7);
-    let wrong = DeviceState::WrongVersion {
-        found: 7,
-        supported: FORMAT_VERSION,
-    };
+    let wrong = DeviceState::WrongVersion { found: 7, supported: FORMAT_VERSION };
     assert_eq!(refusal(other.clone()), OpenError::State(wrong));
-    assert_eq!(
-        FileStorage::format(&mut other.clone(), KEY, OPTIONS),
-        Err(FormatError::InUse(wrong))
-    );
+    assert_eq!(FileStorage::format(&mut other.clone(), KEY, OPTIONS), Err(FormatError::InUse(wrong)));
     let features = with_identity(formatted(8, 8), |sector| sector[13] = 2);
-    assert_eq!(
-        refusal(features),
-        OpenError::State(DeviceState::UnknownFeatures(0x200))
-    );
+    assert_eq!(refusal(features), OpenError::State(DeviceState::UnknownFeatures(0x200)));
 }
 
 #[test]
@@ -151,57 +123,29 @@ fn a_lost_identity_is_repaired_from_the_roots() {
 fn without_a_root_nothing_is_opened_or_formatted() {
     let mut device = formatted(8, 8);
     device.bytes_mut()[8 * SECTOR..24 * SECTOR].fill(0);
-    assert_eq!(
-        refusal(device.clone()),
-        OpenError::State(DeviceState::NoRoot)
-    );
-    assert_eq!(
-        FileStorage::format(&mut device, KEY, OPTIONS),
-        Err(FormatError::InUse(DeviceState::NoRoot))
-    );
+    assert_eq!(refusal(device.clone()), OpenError::State(DeviceState::NoRoot));
+    assert_eq!(FileStorage::format(&mut device, KEY, OPTIONS), Err(FormatError::InUse(DeviceState::NoRoot)));
 }
 
 #[test]
 fn a_device_that_shrank_is_refused() {
     let mut bytes = formatted(8, 8).bytes().to_vec();
     bytes.truncate(90 * SECTOR);
-    assert_eq!(
-        refusal(MemoryDevice::from_bytes(bytes)),
-        OpenError::TooSmall {
-            needed: 96,
-            found: 90
-        }
-    );
+    assert_eq!(refusal(MemoryDevice::from_bytes(bytes)), OpenError::TooSmall { needed: 96, found: 90 });
 }
 
 #[test]
 fn small_devices_are_refused() {
     for sectors in [0, 1, 31, 32, 35] {
         let mut device = MemoryDevice::zeroed(sectors);
-        let too_small = FormatError::TooSmall {
-            sectors: sectors as u64,
-        };
-        assert_eq!(
-            FileStorage::format(
-                &mut device,
-                KEY,
-                FormatOptions {
-                    segment_sectors: Some(4)
-                }
-            ),
-            Err(too_small)
-        );
+        let too_small = FormatError::TooSmall { sectors: sectors as u64 };
+        assert_eq!(FileStorage::format(&mut device, KEY, FormatOptions { segment_sectors: Some(4) }), Err(too_small));
         assert_eq!(refusal(device), OpenError::State(DeviceState::Blank));
     }
     let mut device = MemoryDevice::zeroed(400);
     for segment_sectors in [0, 3, u32::MAX] {
-        let options = FormatOptions {
-            segment_sectors: Some(segment_sectors),
-        };
-        assert_eq!(
-            FileStorage::format(&mut device, KEY, options),
-            Err(FormatError::TooSmall { sectors: 400 })
-        );
+        let options = FormatOptions { segment_sectors: Some(segment_sectors) };
+        assert_eq!(FileStorage::format(&mut device, KEY, options), Err(FormatError::TooSmall { sectors: 400 }));
     }
 }
 
@@ -213,14 +157,8 @@ fn reading_only_writes_nothing() {
     let device = RecordingDevice::<()>::new(storage.into_device());
     let log = device.log.clone();
     let (mut storage, _) = FileStorage::open_read_only(device).unwrap();
-    assert_eq!(
-        super::support::payload(&mut storage, Oid::ROOT, crate::Tid::MAX).unwrap(),
-        b"kept"
-    );
-    assert_eq!(
-        put(&mut storage, oid, record(b"", &[])),
-        Err(StorageError::ReadOnly)
-    );
+    assert_eq!(super::support::payload(&mut storage, Oid::ROOT, crate::Tid::MAX).unwrap(), b"kept");
+    assert_eq!(put(&mut storage, oid, record(b"", &[])), Err(StorageError::ReadOnly));
     assert_eq!(storage.new_oid(), Err(StorageError::ReadOnly));
     assert_eq!(storage.checkpoint(), Err(StorageError::ReadOnly));
     assert!(log.borrow().is_empty());

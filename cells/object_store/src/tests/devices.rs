@@ -28,11 +28,7 @@ pub(crate) struct RecordingDevice<M> {
 
 impl<M> RecordingDevice<M> {
     pub(crate) fn new(inner: MemoryDevice) -> Self {
-        Self {
-            inner,
-            log: Log::default(),
-            drops_flushes: false,
-        }
+        Self { inner, log: Log::default(), drops_flushes: false }
     }
 }
 
@@ -46,10 +42,7 @@ impl<M> BlockDevice for RecordingDevice<M> {
     }
 
     fn write(&mut self, sector: u64, data: &[u8]) -> Result<(), DeviceError> {
-        self.log.borrow_mut().push(Event::Write {
-            sector,
-            data: data.to_vec(),
-        });
+        self.log.borrow_mut().push(Event::Write { sector, data: data.to_vec() });
         self.inner.write(sector, data)
     }
 
@@ -79,19 +72,11 @@ pub(crate) struct FailingDevice {
 
 impl FailingDevice {
     pub(crate) fn new(inner: MemoryDevice) -> Self {
-        Self {
-            inner,
-            fault: Rc::default(),
-            writes: Rc::default(),
-        }
+        Self { inner, fault: Rc::default(), writes: Rc::default() }
     }
 
     fn pass(&self, kind: Fault) -> Result<(), DeviceError> {
-        if *self.fault.borrow() == Some(kind) {
-            Err(DeviceError::Failed)
-        } else {
-            Ok(())
-        }
+        if *self.fault.borrow() == Some(kind) { Err(DeviceError::Failed) } else { Ok(()) }
     }
 }
 

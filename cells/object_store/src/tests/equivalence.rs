@@ -10,18 +10,9 @@ use crate::{MappingStorage, Metadata, Oid, Record, Storage, StorageError, Tid};
 /// One step of a history.
 #[derive(Clone, Debug)]
 enum Step {
-    Create {
-        payload: Vec<u8>,
-        refers: u8,
-    },
-    Change {
-        object: u8,
-        payload: Vec<u8>,
-        stale: bool,
-    },
-    Delete {
-        object: u8,
-    },
+    Create { payload: Vec<u8>, refers: u8 },
+    Change { object: u8, payload: Vec<u8>, stale: bool },
+    Delete { object: u8 },
     Reopen,
     Checkpoint,
 }
@@ -39,40 +30,17 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Applies a step; `objects` are those created so far, the root first.
-fn apply<S: Storage>(
-    storage: &mut S,
-    objects: &[Oid],
-    fresh: Oid,
-    step: &Step,
-) -> Result<Tid, StorageError> {
+fn apply<S: Storage>(storage: &mut S, objects: &[Oid], fresh: Oid, step: &Step) -> Result<Tid, StorageError> {
     let pick = |number: u8| objects[number as usize % objects.len()];
     let mut transaction = storage.begin(Metadata::new("p", "q"))?;
     match step {
         Step::Create { payload, refers } => {
-            storage.store(
-                &mut transaction,
-                fresh,
-                Tid::ZERO,
-                record(payload, &[pick(*refers)]),
-            );
+            storage.store(&mut transaction, fresh, Tid::ZERO, record(payload, &[pick(*refers)]));
         }
-        Step::Change {
-            object,
-            payload,
-            stale,
-        } => {
+        Step::Change { object, payload, stale } => {
             let current = storage.revision_before(pick(*object), Tid::MAX)?.revision();
-            let based_on = if *stale {
-                storage.revision_before(pick(*object), current)?.revision()
-            } else {
-                current
-            };
-            storage.store(
-                &mut transaction,
-                pick(*object),
-                based_on,
-                record(payload, &[]),
-            );
+            let based_on = if *stale { storage.revision_before(pick(*object), current)?.revision() } else { current };
+            storage.store(&mut transaction, pick(*object), based_on, record(payload, &[]));
         }
         Step::Delete { object } => {
             let current = storage.revision_before(pick(*object), Tid::MAX)?.revision();

@@ -3,8 +3,7 @@
 use super::devices::{FailingDevice, Fault};
 use super::support::{TestClock, formatted, open, payload, put, record};
 use crate::{
-    DeviceError, FileStorage, Metadata, Oid, OpenError, StopReason, Storage, StorageError, Store,
-    StoreError, Tid,
+    DeviceError, FileStorage, Metadata, Oid, OpenError, StopReason, Storage, StorageError, Store, StoreError, Tid,
 };
 
 #[test]
@@ -18,29 +17,19 @@ fn a_failed_write_or_flush_stops_commits_and_not_loads() {
         let first = put(&mut storage, Oid::ROOT, record(b"1", &[])).unwrap();
         *switch.borrow_mut() = Some(fault);
         let stopped = StorageError::Stopped(reason);
-        assert_eq!(
-            put(&mut storage, Oid::ROOT, record(b"2", &[])),
-            Err(stopped)
-        );
+        assert_eq!(put(&mut storage, Oid::ROOT, record(b"2", &[])), Err(stopped));
         *switch.borrow_mut() = None;
         let before = *writes.borrow();
         assert_eq!(storage.begin(Metadata::default()).map(|_| ()), Err(stopped));
         assert_eq!(storage.checkpoint(), Err(stopped));
         assert_eq!(storage.stopped(), Some(reason));
-        assert_eq!(
-            *writes.borrow(),
-            before,
-            "nothing is written after a failure"
-        );
+        assert_eq!(*writes.borrow(), before, "nothing is written after a failure");
         assert_eq!(storage.last_transaction(), first);
         assert_eq!(payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(), b"1");
         // What the device kept is decided by opening it again: the commit was not acknowledged, either outcome is right.
         let mut storage = open(storage.into_device().inner);
         let expected: &[u8] = if fault == Fault::Write { b"1" } else { b"2" };
-        assert_eq!(
-            payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(),
-            expected
-        );
+        assert_eq!(payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(), expected);
     }
 }
 
@@ -58,9 +47,7 @@ fn a_transaction_in_flight_when_the_store_stops_is_refused_with_the_reason() {
         id
     });
     *switch.borrow_mut() = Some(Fault::Flush);
-    let stopped = StoreError::Storage(StorageError::Stopped(StopReason::Flush(
-        DeviceError::Failed,
-    )));
+    let stopped = StoreError::Storage(StorageError::Stopped(StopReason::Flush(DeviceError::Failed)));
     assert_eq!(store.commit(lost), Err(stopped));
     *switch.borrow_mut() = None;
     assert_eq!(store.commit(late), Err(stopped));
@@ -75,10 +62,7 @@ fn a_failed_read_is_the_answer_to_one_load_only() {
     let mut storage = open(device);
     put(&mut storage, Oid::ROOT, record(b"1", &[])).unwrap();
     *switch.borrow_mut() = Some(Fault::Read);
-    assert_eq!(
-        storage.load_before(Oid::ROOT, Tid::MAX),
-        Err(StorageError::Device(DeviceError::Failed))
-    );
+    assert_eq!(storage.load_before(Oid::ROOT, Tid::MAX), Err(StorageError::Device(DeviceError::Failed)));
     *switch.borrow_mut() = None;
     put(&mut storage, Oid::ROOT, record(b"2", &[])).unwrap();
 }
@@ -88,9 +72,7 @@ fn a_device_that_fails_while_opening_is_given_back() {
     for fault in [Fault::Read, Fault::Write, Fault::Flush] {
         let device = FailingDevice::new(formatted(8, 64));
         *device.fault.borrow_mut() = Some(fault);
-        let refused = FileStorage::open(device, TestClock::default())
-            .map(|_| ())
-            .unwrap_err();
+        let refused = FileStorage::open(device, TestClock::default()).map(|_| ()).unwrap_err();
         assert_eq!(refused.error, OpenError::Device(DeviceError::Failed));
         *refused.device.fault.borrow_mut() = None;
         open(refused.device);
@@ -107,51 +89,24 @@ fn a_full_disk_refuses_and_goes_on_serving() {
             Err(error) => break error,
         }
     };
-    assert!(
-        matches!(
-            error,
-            StorageError::OutOfSpace {
-                needed: 4096,
-                free: 0
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, StorageError::OutOfSpace { needed: 4096, free: 0 }), "{error:?}");
     assert!(kept >= 10, "{kept}");
     assert_eq!(storage.stopped(), None);
-    assert_eq!(
-        payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(),
-        [kept as u8 - 1; 1_000]
-    );
+    assert_eq!(payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(), [kept as u8 - 1; 1_000]);
     // What still fits behind the last batch is taken.
     put(&mut storage, Oid::ROOT, record(b"small", &[])).unwrap();
     let oid = storage.new_oid().unwrap();
     assert!(put(&mut storage, oid, record(&[0; 3_000], &[])).is_err());
     let mut storage = open(storage.into_device());
-    assert_eq!(
-        storage.history(Oid::ROOT, 1_000).unwrap().len() as u32,
-        kept + 1
-    );
-    assert_eq!(
-        payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(),
-        b"small"
-    );
-    assert!(matches!(
-        storage.checkpoint(),
-        Err(StorageError::OutOfSpace { .. })
-    ));
-    assert!(matches!(
-        put(&mut storage, oid, record(&[0; 3_000], &[])),
-        Err(StorageError::OutOfSpace { .. })
-    ));
+    assert_eq!(storage.history(Oid::ROOT, 1_000).unwrap().len() as u32, kept + 1);
+    assert_eq!(payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(), b"small");
+    assert!(matches!(storage.checkpoint(), Err(StorageError::OutOfSpace { .. })));
+    assert!(matches!(put(&mut storage, oid, record(&[0; 3_000], &[])), Err(StorageError::OutOfSpace { .. })));
 }
 
 #[test]
 fn a_batch_for_more_than_the_device_is_too_large() {
     let mut storage = open(formatted(6, 8));
     let error = put(&mut storage, Oid::ROOT, record(&[0; 100_000], &[])).unwrap_err();
-    assert!(
-        matches!(error, StorageError::TransactionTooLarge { limit, .. } if limit == 47 * 512),
-        "{error:?}"
-    );
+    assert!(matches!(error, StorageError::TransactionTooLarge { limit, .. } if limit == 47 * 512), "{error:?}");
 }

@@ -38,13 +38,7 @@ impl BlockDevice for Watched {
 
 /// Opens an image, reads all of it, goes on with it.
 fn exercise(image: MemoryDevice) -> bool {
-    match FileStorage::open(
-        Watched {
-            inner: image.clone(),
-            writes: 0,
-        },
-        TestClock::default(),
-    ) {
+    match FileStorage::open(Watched { inner: image.clone(), writes: 0 }, TestClock::default()) {
         Ok((mut storage, _)) => {
             let _ = state_before(&mut storage, Tid::MAX);
             let _ = tids(&mut storage);
@@ -64,11 +58,7 @@ fn exercise(image: MemoryDevice) -> bool {
 fn sample() -> MemoryDevice {
     let mut storage = open(formatted(12, 6));
     for turn in 0..16u8 {
-        let oid = if turn == 0 {
-            Oid::ROOT
-        } else {
-            storage.new_oid().unwrap()
-        };
+        let oid = if turn == 0 { Oid::ROOT } else { storage.new_oid().unwrap() };
         put(&mut storage, oid, record(&[turn; 90], &[])).unwrap();
         if turn == 8 {
             storage.checkpoint().unwrap();
@@ -86,11 +76,7 @@ fn repair(device: &mut MemoryDevice) {
         hasher.finalize().to_le_bytes()
     };
     let bytes = device.bytes_mut();
-    for (start, end) in [
-        (0, SECTOR),
-        (8 * SECTOR, 16 * SECTOR),
-        (16 * SECTOR, 24 * SECTOR),
-    ] {
+    for (start, end) in [(0, SECTOR), (8 * SECTOR, 16 * SECTOR), (16 * SECTOR, 24 * SECTOR)] {
         let checksum = crc32fast::hash(&bytes[start..end - 4]).to_le_bytes();
         bytes[end - 4..end].copy_from_slice(&checksum);
     }
@@ -101,16 +87,11 @@ fn repair(device: &mut MemoryDevice) {
             rest[SECTOR - 4..SECTOR].copy_from_slice(&checksum);
         } else if rest.starts_with(b"TelB") {
             let length = u32::from_le_bytes(rest[8..12].try_into().unwrap()) as usize;
-            let end = length
-                .clamp(80, rest.len())
-                .next_multiple_of(SECTOR)
-                .min(rest.len());
+            let end = length.clamp(80, rest.len()).next_multiple_of(SECTOR).min(rest.len());
             // The head of the transaction has a checksum of its own.
             let metadata = u32::from_le_bytes(rest[88..92].try_into().unwrap()) as usize;
             let changes = u32::from_le_bytes(rest[92..96].try_into().unwrap()) as usize;
-            let head = 100usize
-                .checked_add(metadata)
-                .and_then(|at| at.checked_add(changes.checked_mul(16)?));
+            let head = 100usize.checked_add(metadata).and_then(|at| at.checked_add(changes.checked_mul(16)?));
             if rest[4] == 1 && head.is_some_and(|head| head <= rest.len()) {
                 let checksum = sealed(&[&rest[80..96], &rest[100..head.unwrap()]]);
                 rest[96..100].copy_from_slice(&checksum);
@@ -135,9 +116,8 @@ fn the_repair_repairs() {
 fn random_devices_are_refused() {
     let mut random = Random(11);
     for turn in 0..300u64 {
-        let mut bytes: Vec<u8> = (0..(30 + turn) * SECTOR as u64 / 8)
-            .flat_map(|_| random.next().to_le_bytes())
-            .collect();
+        let mut bytes: Vec<u8> =
+            (0..(30 + turn) * SECTOR as u64 / 8).flat_map(|_| random.next().to_le_bytes()).collect();
         if turn % 3 == 0 {
             bytes[..8].copy_from_slice(b"TelOS\0id");
         }

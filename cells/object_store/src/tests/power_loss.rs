@@ -13,8 +13,8 @@ use super::devices::{Event, Log, RecordingDevice};
 use super::support::{Random, TestClock, formatted, put, record};
 use crate::file_storage::Defect;
 use crate::{
-    BlockDevice, FileStorage, LastBatch, Load, MemoryDevice, Metadata, Oid, Record, SECTOR,
-    Storage, StorageError, Store, Tid,
+    BlockDevice, FileStorage, LastBatch, Load, MemoryDevice, Metadata, Oid, Record, SECTOR, Storage, StorageError,
+    Store, Tid,
 };
 
 /// A state that a commit made: its transactions, and what each object is.
@@ -62,26 +62,11 @@ struct Shape {
     checkpoints: u64,
 }
 
-const SMALL: Shape = Shape {
-    segments: 40,
-    segment_sectors: 8,
-    steps: 60,
-    largest: 2_500,
-    checkpoints: 20,
-};
-const FULL: Shape = Shape {
-    segments: 9,
-    segment_sectors: 6,
-    steps: 50,
-    largest: 1_500,
-    checkpoints: 20,
-};
+const SMALL: Shape = Shape { segments: 40, segment_sectors: 8, steps: 60, largest: 2_500, checkpoints: 20 };
+const FULL: Shape = Shape { segments: 9, segment_sectors: 6, steps: 50, largest: 1_500, checkpoints: 20 };
 
 /// Checkpoints all the time.
-const BUSY: Shape = Shape {
-    checkpoints: 3,
-    ..SMALL
-};
+const BUSY: Shape = Shape { checkpoints: 3, ..SMALL };
 
 fn workload(seed: u64, shape: Shape, planted: Planted) -> Run {
     let start = formatted(shape.segments, shape.segment_sectors);
@@ -105,10 +90,7 @@ fn workload(seed: u64, shape: Shape, planted: Planted) -> Run {
                 let (id, _) = open.swap_remove(random.below(open.len() as u64) as usize);
                 store.abort(id).unwrap();
             }
-            2..8 => open.push((
-                store.begin(Metadata::new("w", "step")).unwrap(),
-                BTreeMap::new(),
-            )),
+            2..8 => open.push((store.begin(Metadata::new("w", "step")).unwrap(), BTreeMap::new())),
             _ => {}
         }
         if open.is_empty() {
@@ -118,9 +100,7 @@ fn workload(seed: u64, shape: Shape, planted: Planted) -> Run {
         let (id, writes) = &mut open[chosen];
         for _ in 0..=random.below(3) {
             let known: Vec<Oid> = now.objects.keys().copied().collect();
-            let payload: Vec<u8> = (0..random.below(shape.largest))
-                .map(|_| random.next() as u8)
-                .collect();
+            let payload: Vec<u8> = (0..random.below(shape.largest)).map(|_| random.next() as u8).collect();
             let oid = if known.is_empty() {
                 Oid::ROOT
             } else if random.below(2) == 0 {
@@ -183,8 +163,7 @@ impl Disk {
     }
 
     fn write(&mut self, sector: u64, data: &[u8]) {
-        self.window
-            .extend((sector..).zip(data.chunks(SECTOR).map(<[u8]>::to_vec)));
+        self.window.extend((sector..).zip(data.chunks(SECTOR).map(<[u8]>::to_vec)));
     }
 
     fn flush(&mut self) {
@@ -197,9 +176,7 @@ impl Disk {
     fn subsets(&self, random: &mut Random) -> Vec<Vec<bool>> {
         let count = self.window.len();
         if count <= 5 {
-            return (0..1u32 << count)
-                .map(|bits| (0..count).map(|bit| bits >> bit & 1 == 1).collect())
-                .collect();
+            return (0..1u32 << count).map(|bits| (0..count).map(|bit| bits >> bit & 1 == 1).collect()).collect();
         }
         let mut subsets = Vec::new();
         let step = count.div_ceil(24);
@@ -236,18 +213,14 @@ impl Promise {
                 let mut state = self.attempt.take().unwrap();
                 state.tids = self.acknowledged.tids.clone();
                 state.tids.push(*tid);
-                self.past
-                    .push(core::mem::replace(&mut self.acknowledged, state));
+                self.past.push(core::mem::replace(&mut self.acknowledged, state));
             }
         }
     }
 }
 
 /// The state in a storage just before a transaction.
-pub(super) fn state_before<S: Storage>(
-    storage: &mut S,
-    before: Tid,
-) -> Result<BTreeMap<Oid, Record>, StorageError> {
+pub(super) fn state_before<S: Storage>(storage: &mut S, before: Tid) -> Result<BTreeMap<Oid, Record>, StorageError> {
     let mut objects = BTreeMap::new();
     let mut at = None;
     while let Some(oid) = storage.next_object(at) {
@@ -281,15 +254,10 @@ fn check(image: MemoryDevice, promise: &Promise) -> Result<MemoryDevice, String>
     let found = tids(&mut storage).map_err(failed)?;
     let kept = promise.acknowledged.tids.len();
     let attempted = found.len() == kept + 1 && promise.attempt.is_some();
-    if found.get(..kept) != Some(&promise.acknowledged.tids) || (found.len() != kept && !attempted)
-    {
+    if found.get(..kept) != Some(&promise.acknowledged.tids) || (found.len() != kept && !attempted) {
         return wrong("acknowledged transactions are missing, or others are there");
     }
-    let expected = if attempted {
-        promise.attempt.as_ref().unwrap()
-    } else {
-        &promise.acknowledged
-    };
+    let expected = if attempted { promise.attempt.as_ref().unwrap() } else { &promise.acknowledged };
     if state_before(&mut storage, Tid::MAX).map_err(failed)? != expected.objects {
         return wrong("objects differ");
     }
@@ -312,13 +280,11 @@ fn check(image: MemoryDevice, promise: &Promise) -> Result<MemoryDevice, String>
         if tid <= last {
             return wrong("a transaction number repeats");
         }
-        expected
-            .objects
-            .insert(Oid::ROOT, record(b"after the cut", &[]));
+        expected.objects.insert(Oid::ROOT, record(b"after the cut", &[]));
     }
     let device = storage.into_device();
-    let (mut storage, _) = FileStorage::open_read_only(device.clone())
-        .map_err(|refused| alloc::format!("again: {:?}", refused.error))?;
+    let (mut storage, _) =
+        FileStorage::open_read_only(device.clone()).map_err(|refused| alloc::format!("again: {:?}", refused.error))?;
     if state_before(&mut storage, Tid::MAX).map_err(failed)? != expected.objects {
         return wrong("objects differ after the next commit");
     }
@@ -336,11 +302,7 @@ struct Tally {
 /// Cuts the power everywhere.
 fn enumerate(run: &Run, seed: u64, tally: &mut Tally) {
     let mut random = Random(seed ^ 0x5eed);
-    let mut disk = Disk {
-        durable: run.start.clone(),
-        digest: seed,
-        window: Vec::new(),
-    };
+    let mut disk = Disk { durable: run.start.clone(), digest: seed, window: Vec::new() };
     let mut promise = Promise::default();
     for event in run.log.borrow().iter() {
         tally.events += 1;
@@ -351,11 +313,7 @@ fn enumerate(run: &Run, seed: u64, tally: &mut Tally) {
         }
         for subset in disk.subsets(&mut random) {
             let (image, digest) = disk.apply(&subset);
-            if !tally.states.insert((
-                digest,
-                promise.acknowledged.tids.len(),
-                promise.attempt.is_some(),
-            )) {
+            if !tally.states.insert((digest, promise.acknowledged.tids.len(), promise.attempt.is_some())) {
                 continue;
             }
             let outcome = catch_unwind(AssertUnwindSafe(|| check(image, &promise)));
@@ -371,19 +329,11 @@ fn enumerate(run: &Run, seed: u64, tally: &mut Tally) {
 fn enumerate_all(seeds: core::ops::Range<u64>, shape: Shape, planted: Planted) -> Tally {
     let mut tally = Tally::default();
     for seed in seeds {
-        let defect = if let Planted::InStorage(defect) = planted {
-            Some(defect)
-        } else {
-            None
-        };
+        let defect = if let Planted::InStorage(defect) = planted { Some(defect) } else { None };
         let run = Defect::plant(defect, || workload(seed, shape, planted));
         Defect::plant(defect, || enumerate(&run, seed, &mut tally));
     }
-    std::println!(
-        "{planted:?}: {} states, {} violations",
-        tally.states.len(),
-        tally.violations.len()
-    );
+    std::println!("{planted:?}: {} states, {} violations", tally.states.len(), tally.violations.len());
     tally
 }
 
@@ -403,38 +353,22 @@ fn every_cut_on_a_full_disk_leaves_what_was_acknowledged() {
 
 #[test]
 fn dropped_flushes_are_found() {
-    assert!(
-        !enumerate_all(0..1, FULL, Planted::FlushesDropped)
-            .violations
-            .is_empty()
-    );
+    assert!(!enumerate_all(0..1, FULL, Planted::FlushesDropped).violations.is_empty());
 }
 
 #[test]
 fn an_acknowledgement_before_the_flush_is_found() {
-    assert!(
-        !enumerate_all(0..1, FULL, Planted::InStorage(Defect::FlushSkipped))
-            .violations
-            .is_empty()
-    );
+    assert!(!enumerate_all(0..1, FULL, Planted::InStorage(Defect::FlushSkipped)).violations.is_empty());
 }
 
 #[test]
 fn a_root_before_its_data_is_found() {
-    assert!(
-        !enumerate_all(0..1, FULL, Planted::InStorage(Defect::RootBeforeData))
-            .violations
-            .is_empty()
-    );
+    assert!(!enumerate_all(0..1, FULL, Planted::InStorage(Defect::RootBeforeData)).violations.is_empty());
 }
 
 #[test]
 fn an_unchecked_batch_is_found() {
-    assert!(
-        !enumerate_all(0..1, FULL, Planted::InStorage(Defect::BodyUnchecked))
-            .violations
-            .is_empty()
-    );
+    assert!(!enumerate_all(0..1, FULL, Planted::InStorage(Defect::BodyUnchecked)).violations.is_empty());
 }
 
 /// Cuts the power at every event and damages one root slot as well: rot and a power cut at once.
@@ -455,14 +389,10 @@ fn lose_each_root(shape: Shape, seed: u64) -> Tally {
             rotten.bytes_mut()[slot * SECTOR + 40] ^= 1;
             let outcome = match FileStorage::open_read_only(rotten.clone()) {
                 Ok((_, report)) if !report.root_slot_lost => Err("the loss is not told".into()),
-                Ok((_, report)) if report.index_rebuilt => {
-                    Err("the checkpoint was lost with the root".into())
-                }
-                _ => check(rotten, &promise).and_then(|device| {
-                    match FileStorage::open_read_only(device) {
-                        Ok((_, report)) if !report.root_slot_lost => Ok(()),
-                        _ => Err("not repaired".into()),
-                    }
+                Ok((_, report)) if report.index_rebuilt => Err("the checkpoint was lost with the root".into()),
+                _ => check(rotten, &promise).and_then(|device| match FileStorage::open_read_only(device) {
+                    Ok((_, report)) if !report.root_slot_lost => Ok(()),
+                    _ => Err("not repaired".into()),
                 }),
             };
             tally.violations.extend(outcome.err());
@@ -482,9 +412,7 @@ fn a_lost_root_loses_nothing() {
 
 #[test]
 fn early_reuse_of_segments_is_found() {
-    let tally = Defect::plant(Some(Defect::SegmentReusedEarly), || {
-        lose_each_root(BUSY, 20)
-    });
+    let tally = Defect::plant(Some(Defect::SegmentReusedEarly), || lose_each_root(BUSY, 20));
     assert!(!tally.violations.is_empty());
 }
 
@@ -493,11 +421,7 @@ fn a_power_cut_while_opening_changes_nothing() {
     let mut states = 0;
     let run = workload(7, SMALL, Planted::Nothing);
     let mut random = Random(7);
-    let mut disk = Disk {
-        durable: run.start.clone(),
-        digest: 0,
-        window: Vec::new(),
-    };
+    let mut disk = Disk { durable: run.start.clone(), digest: 0, window: Vec::new() };
     let mut promise = Promise::default();
     for event in run.log.borrow().iter() {
         match event {
@@ -512,16 +436,8 @@ fn a_power_cut_while_opening_changes_nothing() {
         let (image, _) = disk.apply(&subset);
         let device = RecordingDevice::<()>::new(image.clone());
         let log = device.log.clone();
-        drop(
-            FileStorage::open(device, TestClock::default())
-                .map_err(|refused| refused.error)
-                .unwrap(),
-        );
-        let mut reopening = Disk {
-            durable: image,
-            digest: 0,
-            window: Vec::new(),
-        };
+        drop(FileStorage::open(device, TestClock::default()).map_err(|refused| refused.error).unwrap());
+        let mut reopening = Disk { durable: image, digest: 0, window: Vec::new() };
         for event in log.borrow().iter() {
             match event {
                 Event::Write { sector, data } => reopening.write(*sector, data),

@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 use super::power_loss::{state_before, tids};
 use super::support::{Random, TestClock, formatted, open, put, record};
 use crate::{
-    BlockDevice, FileStorage, LastBatch, MemoryDevice, Oid, OpenError, SECTOR, SegmentId, Storage,
-    StorageError, Tid,
+    BlockDevice, FileStorage, LastBatch, MemoryDevice, Oid, OpenError, SECTOR, SegmentId, Storage, StorageError, Tid,
 };
 
 /// A state file of several runs with a checkpoint in the middle.
@@ -18,15 +17,8 @@ fn sample() -> MemoryDevice {
         if turn % 3 == 0 {
             oids.push(storage.new_oid().unwrap());
         }
-        let payload: Vec<u8> = (0..random.below(600))
-            .map(|_| random.next() as u8)
-            .collect();
-        put(
-            &mut storage,
-            oids[random.below(oids.len() as u64) as usize],
-            record(&payload, &[]),
-        )
-        .unwrap();
+        let payload: Vec<u8> = (0..random.below(600)).map(|_| random.next() as u8).collect();
+        put(&mut storage, oids[random.below(oids.len() as u64) as usize], record(&payload, &[])).unwrap();
         if turn == 30 {
             storage.checkpoint().unwrap();
         }
@@ -46,9 +38,7 @@ fn a_flipped_bit_is_named_or_harmless() {
     for byte in (0..device.bytes().len()).step_by(7) {
         let mut rotten = device.clone();
         rotten.bytes_mut()[byte] ^= 1 << random.below(8);
-        let segment = byte
-            .checked_sub(32 * SECTOR)
-            .map(|inside| SegmentId::new((inside / (6 * SECTOR)) as u32));
+        let segment = byte.checked_sub(32 * SECTOR).map(|inside| SegmentId::new((inside / (6 * SECTOR)) as u32));
         let mut storage = match FileStorage::open(rotten, TestClock::default()) {
             Ok((storage, report)) => {
                 if matches!(report.last_batch, LastBatch::Cut { .. }) {
@@ -62,26 +52,14 @@ fn a_flipped_bit_is_named_or_harmless() {
                 storage
             }
             Err(refused) => {
-                let OpenError::Rot {
-                    segment: named,
-                    offset,
-                } = refused.error
-                else {
-                    panic!("{:?}", refused.error)
-                };
-                assert!(
-                    named <= segment.unwrap() && offset < 4 * 6 * SECTOR as u64,
-                    "{named:?} {segment:?}"
-                );
+                let OpenError::Rot { segment: named, offset } = refused.error else { panic!("{:?}", refused.error) };
+                assert!(named <= segment.unwrap() && offset < 4 * 6 * SECTOR as u64, "{named:?} {segment:?}");
                 outcomes[1] += 1;
                 continue;
             }
         };
         let named = |error: StorageError| {
-            assert!(
-                matches!(error, StorageError::Rot { segment: named, .. } if Some(named) == segment),
-                "{error:?}"
-            );
+            assert!(matches!(error, StorageError::Rot { segment: named, .. } if Some(named) == segment), "{error:?}");
         };
         match (state_before(&mut storage, Tid::MAX), tids(&mut storage)) {
             (Ok(found), Ok(listed)) => {
@@ -89,31 +67,20 @@ fn a_flipped_bit_is_named_or_harmless() {
                 outcomes[2] += 1;
             }
             (found, listed) => {
-                found
-                    .map(|found| assert_eq!(found, objects))
-                    .unwrap_or_else(named);
-                listed
-                    .map(|listed| assert_eq!(listed, transactions))
-                    .unwrap_or_else(named);
+                found.map(|found| assert_eq!(found, objects)).unwrap_or_else(named);
+                listed.map(|listed| assert_eq!(listed, transactions)).unwrap_or_else(named);
                 outcomes[3] += 1;
             }
         }
     }
     std::println!("cut, refused, unread or repaired, named at load: {outcomes:?}");
-    assert!(
-        outcomes[..4].iter().all(|&count| count > 10),
-        "{outcomes:?}"
-    );
+    assert!(outcomes[..4].iter().all(|&count| count > 10), "{outcomes:?}");
 }
 
 #[test]
 fn a_damaged_checkpoint_costs_only_the_scan() {
     let device = sample();
-    let whole = state_before(
-        &mut FileStorage::open_read_only(device.clone()).unwrap().0,
-        Tid::MAX,
-    )
-    .unwrap();
+    let whole = state_before(&mut FileStorage::open_read_only(device.clone()).unwrap().0, Tid::MAX).unwrap();
     let mut rebuilt = 0;
     for segment in 0..24 {
         let mut rotten = device.clone();
@@ -137,21 +104,12 @@ fn a_damaged_record_is_named_and_others_are_served() {
     put(&mut storage, other, record(b"fine", &[])).unwrap();
     storage.checkpoint().unwrap();
     let mut device = storage.into_device();
-    let place = device
-        .bytes()
-        .windows(9)
-        .position(|bytes| bytes == [0xaa; 9])
-        .unwrap();
+    let place = device.bytes().windows(9).position(|bytes| bytes == [0xaa; 9]).unwrap();
     device.bytes_mut()[place] ^= 1;
     let mut storage = open(device);
     let error = storage.load_before(Oid::ROOT, Tid::MAX).unwrap_err();
-    assert!(
-        matches!(error, StorageError::Rot { segment, offset } if segment == SegmentId::new(0) && offset < 1_024)
-    );
-    assert_eq!(
-        super::support::payload(&mut storage, other, Tid::MAX).unwrap(),
-        b"fine"
-    );
+    assert!(matches!(error, StorageError::Rot { segment, offset } if segment == SegmentId::new(0) && offset < 1_024));
+    assert_eq!(super::support::payload(&mut storage, other, Tid::MAX).unwrap(), b"fine");
     put(&mut storage, Oid::ROOT, record(b"written over", &[])).unwrap();
 }
 
@@ -166,9 +124,7 @@ fn a_payload_cannot_pass_for_a_batch() {
     let mut forged = FileStorage::open(
         {
             let mut other = MemoryDevice::zeroed(32 + 4 * 64);
-            let options = crate::FormatOptions {
-                segment_sectors: Some(64),
-            };
+            let options = crate::FormatOptions { segment_sectors: Some(64) };
             FileStorage::format(&mut other, [9; 16], options).unwrap();
             other
         },
@@ -180,13 +136,9 @@ fn a_payload_cannot_pass_for_a_batch() {
         put(&mut forged, Oid::ROOT, record(&[3; 100], &[])).unwrap();
     }
     let forged = forged.into_device();
-    device.bytes_mut()[second..second + SECTOR]
-        .copy_from_slice(&forged.bytes()[second..second + SECTOR]);
+    device.bytes_mut()[second..second + SECTOR].copy_from_slice(&forged.bytes()[second..second + SECTOR]);
     let (mut storage, report) = FileStorage::open_read_only(device).unwrap();
     assert_eq!(report.transactions, 1);
-    assert_eq!(
-        super::support::payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(),
-        [1; 100]
-    );
+    assert_eq!(super::support::payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(), [1; 100]);
     assert!(storage.device_for_tests().sectors() > 0);
 }

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::{
-    BlockDevice, Clock, FileStorage, FormatOptions, Load, MemoryDevice, Metadata, Oid, Record,
-    Storage, StorageError, Tid,
+    BlockDevice, Clock, FileStorage, FormatOptions, Load, MemoryDevice, Metadata, Oid, Record, Storage, StorageError,
+    Tid,
 };
 
 /// The key of every test's state file.
@@ -54,30 +54,17 @@ pub(crate) fn record(payload: &[u8], references: &[Oid]) -> Record {
 /// A formatted device of segments with this many sectors.
 pub(crate) fn formatted(segments: usize, segment_sectors: u32) -> MemoryDevice {
     let mut device = MemoryDevice::zeroed(32 + segments * segment_sectors as usize);
-    FileStorage::format(
-        &mut device,
-        KEY,
-        FormatOptions {
-            segment_sectors: Some(segment_sectors),
-        },
-    )
-    .unwrap();
+    FileStorage::format(&mut device, KEY, FormatOptions { segment_sectors: Some(segment_sectors) }).unwrap();
     device
 }
 
 /// Opens a device that must open, with a clock at zero.
 pub(crate) fn open<D: BlockDevice>(device: D) -> FileStorage<D, TestClock> {
-    FileStorage::open(device, TestClock::default())
-        .map_err(|refused| refused.error)
-        .unwrap()
-        .0
+    FileStorage::open(device, TestClock::default()).map_err(|refused| refused.error).unwrap().0
 }
 
 /// Commits changes, each with the revision that it is based on.
-pub(crate) fn commit<S: Storage>(
-    storage: &mut S,
-    changes: Vec<(Oid, Tid, Record)>,
-) -> Result<Tid, StorageError> {
+pub(crate) fn commit<S: Storage>(storage: &mut S, changes: Vec<(Oid, Tid, Record)>) -> Result<Tid, StorageError> {
     let mut transaction = storage.begin(Metadata::default())?;
     for (oid, based_on, record) in changes {
         storage.store(&mut transaction, oid, based_on, record);
@@ -87,11 +74,7 @@ pub(crate) fn commit<S: Storage>(
 }
 
 /// Commits one change of an object, based on its current revision.
-pub(crate) fn put<S: Storage>(
-    storage: &mut S,
-    oid: Oid,
-    record: Record,
-) -> Result<Tid, StorageError> {
+pub(crate) fn put<S: Storage>(storage: &mut S, oid: Oid, record: Record) -> Result<Tid, StorageError> {
     let based_on = storage.revision_before(oid, Tid::MAX)?.revision();
     commit(storage, alloc::vec![(oid, based_on, record)])
 }

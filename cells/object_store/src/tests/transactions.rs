@@ -56,14 +56,7 @@ fn the_second_writer_conflicts_and_stays_failed_until_its_abort() {
     store.put(first, Oid::ROOT, record(b"1", &[])).unwrap();
     store.put(second, Oid::ROOT, record(b"2", &[])).unwrap();
     let theirs = store.commit(first).unwrap();
-    assert_eq!(
-        store.commit(second),
-        Err(StoreError::Conflict {
-            oid: Oid::ROOT,
-            yours,
-            theirs
-        })
-    );
+    assert_eq!(store.commit(second), Err(StoreError::Conflict { oid: Oid::ROOT, yours, theirs }));
     let failed = StoreError::Failed(second);
     assert_eq!(store.commit(second), Err(failed));
     assert_eq!(store.get(second, Oid::ROOT).unwrap_err(), failed);
@@ -110,42 +103,23 @@ fn objects_of_others_are_told_apart_from_none() {
     let mut store = store();
     let (early, writer) = (begin(&mut store), begin(&mut store));
     let oid = store.new_oid(writer).unwrap();
-    assert_eq!(
-        store.get(early, oid).unwrap_err(),
-        StoreError::NeverExisted(oid)
-    );
-    assert_eq!(
-        store.put(early, oid, record(b"", &[])),
-        Err(StoreError::NeverExisted(oid))
-    );
+    assert_eq!(store.get(early, oid).unwrap_err(), StoreError::NeverExisted(oid));
+    assert_eq!(store.put(early, oid, record(b"", &[])), Err(StoreError::NeverExisted(oid)));
     store.put(writer, oid, record(b"", &[])).unwrap();
     let by = store.commit(writer).unwrap();
-    assert_eq!(
-        store.get(early, oid).unwrap_err(),
-        StoreError::CreatedLater { oid, by }
-    );
-    assert_eq!(
-        store.put(early, oid, record(b"", &[])),
-        Err(StoreError::CreatedLater { oid, by })
-    );
+    assert_eq!(store.get(early, oid).unwrap_err(), StoreError::CreatedLater { oid, by });
+    assert_eq!(store.put(early, oid, record(b"", &[])), Err(StoreError::CreatedLater { oid, by }));
 }
 
 #[test]
 fn two_makers_of_the_root_conflict() {
     let mut store = Store::new(MappingStorage::new(TestClock::default()), 1 << 16);
     let (first, second) = (begin(&mut store), begin(&mut store));
-    assert_eq!(
-        store.root(first).unwrap_err(),
-        StoreError::NeverExisted(Oid::ROOT)
-    );
+    assert_eq!(store.root(first).unwrap_err(), StoreError::NeverExisted(Oid::ROOT));
     store.put(first, Oid::ROOT, record(b"1", &[])).unwrap();
     let theirs = store.commit(first).unwrap();
     store.put(second, Oid::ROOT, record(b"2", &[])).unwrap();
-    let conflict = StoreError::Conflict {
-        oid: Oid::ROOT,
-        yours: Tid::ZERO,
-        theirs,
-    };
+    let conflict = StoreError::Conflict { oid: Oid::ROOT, yours: Tid::ZERO, theirs };
     assert_eq!(store.commit(second), Err(conflict));
 }
 
@@ -155,10 +129,7 @@ fn a_dangling_reference_fails_the_commit() {
     let id = begin(&mut store);
     let missing = store.new_oid(id).unwrap();
     store.put(id, Oid::ROOT, record(b"", &[missing])).unwrap();
-    let dangling = StorageError::Dangling {
-        from: Oid::ROOT,
-        to: missing,
-    };
+    let dangling = StorageError::Dangling { from: Oid::ROOT, to: missing };
     assert_eq!(store.commit(id), Err(StoreError::Storage(dangling)));
 }
 
@@ -180,10 +151,7 @@ fn the_log_is_told_newest_first_with_its_notes() {
     let tid = store.commit(id).unwrap();
     let log: Vec<_> = store.transactions().map(Result::unwrap).collect();
     assert_eq!(log.len(), 2);
-    assert_eq!(
-        (log[0].tid, log[0].metadata.description.as_str()),
-        (tid, "one\ntwo")
-    );
+    assert_eq!((log[0].tid, log[0].metadata.description.as_str()), (tid, "one\ntwo"));
     assert!(log[1].tid < tid);
     assert_eq!(store.history(Oid::ROOT, 9).unwrap().len(), 2);
 }
@@ -207,8 +175,5 @@ fn the_past_can_be_read() {
     store.put(id, Oid::ROOT, record(b"new", &[])).unwrap();
     let tid = store.commit(id).unwrap();
     assert_eq!(store.get_before(Oid::ROOT, tid).unwrap().payload, b"root");
-    assert_eq!(
-        store.get_before(Oid::ROOT, tid.after()).unwrap().payload,
-        b"new"
-    );
+    assert_eq!(store.get_before(Oid::ROOT, tid.after()).unwrap().payload, b"new");
 }
