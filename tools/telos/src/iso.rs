@@ -59,8 +59,15 @@ impl Boot {
 /// # Errors
 /// A part is missing, or grub-mkrescue says no.
 pub fn make(project: &Project, command_line: &str) -> Result<PathBuf> {
-    let suffix =
-        if command_line.is_empty() { String::new() } else { format!("-{}", command_line.replace([' ', '='], "-")) };
+    make_named(project, &command_line.replace([' ', '='], "-"), command_line)
+}
+
+/// The same under a name of its own, `build/telos-NAME.iso`: for command lines that differ each time.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_named(project: &Project, name: &str, command_line: &str) -> Result<PathBuf> {
+    let suffix = if name.is_empty() { String::new() } else { format!("-{name}") };
     let iso = project.build.join(format!("telos{suffix}.iso"));
     let tree = project.target.join(format!("iso{suffix}"));
     let grub = read_text(&project.root.join("grub/grub.cfg"))?.replace("@COMMAND_LINE@", command_line);

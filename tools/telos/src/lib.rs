@@ -16,6 +16,7 @@ pub mod object_file;
 pub mod policy;
 pub mod project;
 pub mod qemu;
+pub mod reboot;
 pub mod run;
 pub mod scan;
 pub mod scenarios;

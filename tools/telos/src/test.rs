@@ -16,7 +16,7 @@ use crate::project::Project;
 use crate::qemu::{Echo, Machine, Outcome};
 use crate::run::make_state;
 use crate::scenarios::{self, PATIENCE, Scenario, Stage};
-use crate::{fail, toolchain};
+use crate::{fail, reboot, toolchain};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,29 +90,12 @@ pub fn host_only(project: &Project) -> Result<()> {
 /// # Errors
 /// It failed.
 pub fn reboot(project: &Project, settings: &Settings) -> Result<()> {
-    let boot = build(project, "")?;
     let mut totals = Totals::default();
-    totals.count("test_reboot", || {
-        let own = settings.state.is_none();
-        let folder = project.target.join("scenarios/test_reboot");
-        let state = settings.state.clone().unwrap_or_else(|| folder.join("state.fs"));
-        if own {
-            let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(&folder).context(folder.display())?;
-            make_state(&state)?;
-            half(&boot, &state)?;
-        }
-        half(&boot, &state)
+    totals.count("test_reboot", || match settings.state {
+        Some(_) => reboot::second_half_of(project, settings),
+        None => reboot::both_halves(project),
     });
     totals.report()
-}
-
-/// Boots to the prompt on a state file and shuts down.
-fn half(boot: &Boot, state: &std::path::Path) -> Result<()> {
-    let mut machine = Machine::spawn(boot, Some(state), Echo::Stdout)?;
-    machine.expect_prompt(PATIENCE)?;
-    machine.send_line("shutdown")?;
-    machine.wait(PATIENCE)?.clean()
 }
 
 fn scenario(project: &Project, boot: Boot, scenario: &Scenario, totals: &mut Totals) {
