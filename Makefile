@@ -28,5 +28,5 @@ help:
 setup:
 	@bash tools/setup.sh
 
-$(COMMANDS):
+$(COMMANDS): setup
 	@$(TELOS) $@ $(ARGS)

@@ -64,6 +64,11 @@ impl MemoryServer {
         core::mem::take(&mut self.allocations)
     }
 
+    /// The newest allocation, which is no longer noted: for what is given back at once.
+    pub fn take_newest(&mut self) -> Option<Allocation> {
+        self.allocations.pop()
+    }
+
     /// Gives an allocation back, with everything that was made of it.
     ///
     /// # Errors

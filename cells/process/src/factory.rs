@@ -177,6 +177,7 @@ impl Factory {
     /// The kernel objects of a process.
     fn instance(&mut self, object: &ImageObject, oid: Oid, names: &[String]) -> Result<Process, Refusal> {
         let image: Cap<Image, All> = spawner::image(&mut self.memory, &object.bytes)?;
+        let bytes = self.memory.take_newest();
         self.pass(Point::ImageFilled)?;
         let needs = objects::image_needs(&self.loader, &image)?;
         let mut text = [0; 64];
@@ -186,6 +187,9 @@ impl Factory {
         let instance = Instance::new(&mut self.memory, &self.loader, &image)?;
         // The instance keeps nothing of the image object; its bytes are in the graph.
         objects::delete(image);
+        if let Some(bytes) = bytes {
+            self.memory.free(bytes)?;
+        }
         self.pass(Point::InstanceMade)?;
         for name in names {
             self.grants.grant(&instance, name, oid.number() + 1)?;

@@ -23,6 +23,8 @@ pub enum Mode {
     Prepare(String),
     /// The second half.
     Validate,
+    /// The test of CreateProcess's failure points, in place of the shell.
+    FailurePoints,
 }
 
 /// Exit code of the unclean stop.
@@ -41,8 +43,10 @@ impl Mode {
             if let Some(nonce) = word.strip_prefix("nonce=") {
                 return Mode::Prepare(nonce.to_string());
             }
-            if word == "validate" {
-                return Mode::Validate;
+            match word {
+                "validate" => return Mode::Validate,
+                "failure-points" => return Mode::FailurePoints,
+                _ => {}
             }
         }
         Mode::Normal

@@ -29,6 +29,15 @@ impl Console {
         self.write(&line.bytes[..=line.length]);
     }
 
+    /// Writes a line without the name: for output that is read by others.
+    pub fn line(&self, text: fmt::Arguments<'_>) {
+        let mut line = Line { bytes: [0; 512], length: 0 };
+        let _ = write!(line, "{text}");
+        line.length = line.length.min(line.bytes.len() - 1);
+        line.bytes[line.length] = b'\n';
+        self.write(&line.bytes[..=line.length]);
+    }
+
     /// Writes bytes as they are.
     pub fn write(&self, bytes: &[u8]) {
         let Some(endpoint) = &self.endpoint else {

@@ -18,8 +18,6 @@ pub struct BootInfo {
 pub struct Module {
     /// Its bytes.
     pub bytes: &'static [u8],
-    /// Its command line in `grub.cfg`.
-    pub name: &'static str,
 }
 
 impl BootInfo {
@@ -70,7 +68,7 @@ impl BootInfo {
         // SAFETY: the loader put the module there; its frames are memory, so that the physmap shows them, and are not among the
         // free ones, so that nobody ever writes to them.
         let bytes = unsafe { core::slice::from_raw_parts(start, range.size() as usize) };
-        Some(Module { bytes, name: tag.cmdline().unwrap_or_default() })
+        Some(Module { bytes })
     }
 
     /// Where the ACPI tables begin.

@@ -3,9 +3,7 @@
 use crate::boot_info::BootInfo;
 use crate::heap;
 use paging::layout::{KERNEL, PAGE};
-use paging::{
-    Cache, FrameReserve, ImageArena, MapError, Mapper, MemoryMap, PhysRange, Protection, RangeSet, Region, Regions,
-};
+use paging::{Cache, FrameReserve, ImageArena, MapError, Mapper, MemoryMap, PhysRange, Protection, RangeSet};
 use x86_64::{PhysAddr, VirtAddr};
 
 pub use objects::memory::lock;

@@ -57,7 +57,7 @@ unsafe impl Hooks for KernelHooks {
     fn cap_removed(&mut self, slot: &Slot) {
         let is_memory = slot.kind().is_some_and(ObjectKind::is_memory);
         if is_memory && slot.badge() != 0 && !slot.is_pinned() {
-            memory::unmap(Region { start: slot.badge(), bytes: slot.object_bytes() });
+            memory::unmap_object(slot.object(), Region { start: slot.badge(), bytes: slot.object_bytes() });
         }
     }
 

@@ -146,12 +146,15 @@ pub(crate) fn map_bar(function: u64, bar: u64, vspace: &VSpace) -> Result<Region
     let bar = u16::try_from(bar).ok().filter(|bar| *bar < 6).ok_or(KernelError::InvalidArgument)?;
     let offset = FIRST_BAR + 4 * bar;
     let low = raw_configuration(function, offset, 4, None)? as u32;
-    if low & 1 != 0 || low & !15 == 0 {
+    if low & 1 != 0 {
         return Err(KernelError::InvalidArgument.into());
     }
     let is_wide = low >> 1 & 3 == 2;
     let high = if is_wide { raw_configuration(function, offset + 4, 4, None)? } else { 0 };
     let physical = high << 32 | u64::from(low & !15);
+    if physical == 0 {
+        return Err(KernelError::InvalidArgument.into());
+    }
     // The size is what reads back of all ones; the device does not decode meanwhile (section 6.2.5.1).
     let command = raw_configuration(function, 4, 2, None)? as u32;
     raw_configuration(function, 4, 2, Some(command & !3))?;

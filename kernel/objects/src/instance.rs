@@ -128,7 +128,8 @@ pub(crate) fn instantiate(image: &ImageObject, vspace: &VSpace, frame: &Slot) ->
     if needed > frame.object_bytes() {
         return Err(Failure(KernelError::NotEnoughMemory, frame.object_bytes()));
     }
-    let region = memory::map_image(frame.object(), needed)?;
+    // The whole frame is mapped, as of every memory object: what goes with its capability is then what was mapped.
+    let region = memory::map_image(frame.object(), frame.object_bytes())?;
     let loaded = match relocate(&verified, region, linkage) {
         Ok(loaded) => loaded,
         Err(failure) => {

@@ -23,6 +23,17 @@ use crate::{Failure, authority, devices, root, scheduler};
 type Words = [u64; WORDS];
 type Result<T> = core::result::Result<T, Failure>;
 
+/// Kinds have one number on both sides of the surface.
+macro_rules! same_numbers {
+    ($($kind:ident),* $(,)?) => { $(
+        const _: () = assert!(abi::kernel::Kind::$kind as u8 == ObjectKind::$kind as u8);
+    )* };
+}
+same_numbers! {
+    Untyped, Frame, Tcb, CNode, VSpace, Endpoint, Notification, Reply, Buf, Image, Scope, DmaFrame, PciFunction, Irq,
+    IoPort, Loader, Scheduler, Serial, Settle, Machine,
+}
+
 /// Does one operation.
 ///
 /// # Safety

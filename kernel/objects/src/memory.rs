@@ -102,6 +102,15 @@ pub(crate) fn unmap(region: Region) {
     }
 }
 
+/// Unmaps a range where it still shows this object. A VSpace that went first took the mapping with it, and the addresses of an
+/// image may show another cell by now.
+pub(crate) fn unmap_object(object: u64, region: Region) {
+    let shown = lock().mapper.translate(VirtAddr::new(region.start));
+    if shown.is_some_and(|shown| shown.physical == physical(object)) {
+        unmap(region);
+    }
+}
+
 /// Unmaps an image and gives its addresses back.
 pub(crate) fn free_image(region: Region) {
     if region.bytes == 0 {

@@ -6,7 +6,7 @@
 
 use core::cell::{Cell, UnsafeCell};
 use core::mem::{offset_of, size_of};
-use core::ptr::{null, null_mut, with_exposed_provenance};
+use core::ptr::{null, with_exposed_provenance};
 
 use abi::kernel::{Answer, BODY_MAX, Exchange, Message};
 use capability::{CNode, Slot};
@@ -206,13 +206,6 @@ impl Tcb {
     pub(crate) const fn idle() -> Self {
         // SAFETY: all fields are integers, null-able pointers, links, or cells of these, for which zero is valid.
         unsafe { core::mem::MaybeUninit::<Tcb>::zeroed().assume_init() }
-    }
-
-    /// Forgets what it was waiting with.
-    #[inline(always)]
-    pub(crate) fn clear_wait(&self) {
-        self.exchange.set(null_mut());
-        self.message.set(null_mut());
     }
 
     /// Forgets the notification that it is bound to.

@@ -74,3 +74,12 @@ pub fn allowed(project: &Project) -> Result<Allowed> {
     }
     Ok(allowed)
 }
+
+/// The tests that run inside the machine: a name, and the word of the kernel's command line that chooses them.
+///
+/// # Errors
+/// `cfg/machine-tests.toml` cannot be read.
+pub fn machine_tests(project: &Project) -> Result<BTreeMap<String, String>> {
+    let path = project.cfg("machine-tests.toml");
+    toml::from_str(&read_text(&path)?).context(path.display())
+}

@@ -16,7 +16,7 @@ use crate::project::Project;
 use crate::qemu::{Echo, Machine, Outcome};
 use crate::run::make_state;
 use crate::scenarios::{self, PATIENCE, Scenario, Stage};
-use crate::{fail, reboot, toolchain};
+use crate::{config, fail, reboot, toolchain};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +66,9 @@ pub fn all(project: &Project, _settings: &Settings) -> Result<()> {
         Ok(())
     });
     if let Some(boot) = built {
-        totals.add(in_kernel(project)?);
+        for (name, word) in config::machine_tests(project)? {
+            totals.add(in_machine(project, &name, &word)?);
+        }
         let uefi = Scenario { name: "uefi_boot_to_prompt", ..scenarios::ALL[0] };
         let stage = |firmware| Boot { firmware, ..boot.clone() };
         scenario(project, stage(Firmware::Uefi), &uefi, &mut totals);
@@ -174,13 +176,13 @@ fn kernel_totals(transcript: &str) -> Option<Totals> {
     })
 }
 
-/// The tests inside the kernel: the command line `test`, and what the kernel prints.
-fn in_kernel(project: &Project) -> Result<Totals> {
+/// Tests that run inside the machine, chosen by a word of the kernel's command line, and what they print.
+fn in_machine(project: &Project, name: &str, word: &str) -> Result<Totals> {
     let mut totals = Totals::default();
     let mut counted = None;
-    totals.count("in_kernel_tests", || {
-        let boot = Boot::new(iso::make(project, "test")?, Firmware::Bios);
-        let folder = project.target.join("scenarios/in_kernel_tests");
+    totals.count(name, || {
+        let boot = Boot::new(iso::make(project, word)?, Firmware::Bios);
+        let folder = project.target.join("scenarios").join(name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).context(folder.display())?;
         let state = folder.join("state.fs");
@@ -192,7 +194,7 @@ fn in_kernel(project: &Project) -> Result<Totals> {
         }
         counted = kernel_totals(&text);
         match (counted, machine.wait(PATIENCE)?) {
-            (None, _) => fail!("the kernel printed no totals"),
+            (None, _) => fail!("the machine printed no totals"),
             (Some(Totals { failed: 0, .. }), Outcome::Clean) => Ok(()),
             (Some(found), outcome) => fail!("{} failed, {outcome:?}", found.failed),
         }
