@@ -26,7 +26,7 @@ pub fn run(mut server: Server, serial: &Cap<Serial, All>) -> ! {
     let mut output = Output::default();
     let mut readers: VecDeque<Pending> = VecDeque::new();
     loop {
-        match server.next() {
+        match server.next_event() {
             Event::Signal(_) => {
                 let through = output.pump(|bytes| write(serial, bytes));
                 for writer in through.into_iter().flatten() {

@@ -1,6 +1,6 @@
 //! Where images and processes are found.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use object_model::{Object, Oid, SlotKind, Value};
@@ -53,7 +53,7 @@ pub fn current_image(images: &Object, name: &str) -> Option<Oid> {
 /// Makes an image the current one of its name.
 pub fn enter_image(images: &mut Object, name: &str, image: Oid) {
     let reference = images.refer(image);
-    images.set(&name.to_string(), SlotKind::Data, reference);
+    images.set(name, SlotKind::Data, reference);
 }
 
 /// The Process objects.

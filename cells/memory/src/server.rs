@@ -25,7 +25,7 @@ pub const MALFORMED: u32 = 7;
 /// Serves for ever.
 pub fn run(mut server: Server, mut policy: Policy<Untypeds>, console: &Console) -> ! {
     loop {
-        match server.next() {
+        match server.next_event() {
             Event::Signal(_) => {
                 for (_, held) in policy.sweep() {
                     let (bytes, client) = (held.block.size(), held.client);

@@ -35,7 +35,7 @@ impl<D: BlockDevice, C: Clock, K: Scopes<Caller = RawCap>> Service<D, C, K> {
     /// Serves for ever.
     pub fn run(mut self, mut server: Server) -> ! {
         loop {
-            match server.next() {
+            match server.next_event() {
                 Event::Signal(bits) if bits & BEGINNER_DIED != 0 => self.sessions.beginner_died(),
                 Event::Signal(_) => {}
                 Event::Request(request) => self.serve(request),

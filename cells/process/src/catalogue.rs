@@ -1,6 +1,6 @@
 //! Images and processes in the graph.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::State;
@@ -136,7 +136,7 @@ pub fn note_end(graph: &mut Graph, oid: Oid, state: State) -> Result<Tid> {
     let noted = graph
         .object(oid)
         .and_then(|object| graph.put_object(oid, &genesis::with_state(object, state)))
-        .and_then(|()| graph.note(&"process ended".to_string()))
+        .and_then(|()| graph.note("process ended"))
         .and_then(|()| graph.commit());
     if noted.is_err() {
         let _ = graph.abort();

@@ -20,7 +20,7 @@ pub fn run(mut server: Server, mut factory: Factory) -> u64 {
     let mut table: Vec<Process> = Vec::new();
     revive_all(&mut factory, &mut table);
     loop {
-        match server.next() {
+        match server.next_event() {
             Event::Signal(_) => settle_ended(&mut server, &mut factory, &mut table),
             Event::Request(request) => answer(request, &mut factory, &mut table),
         }
@@ -104,7 +104,7 @@ fn revive_all(factory: &mut Factory, table: &mut Vec<Process>) {
 }
 
 /// Notes in the graph what became of instances that ended, answers who waited, and gives their memory back.
-fn settle_ended(server: &mut Server, factory: &mut Factory, table: &mut Vec<Process>) {
+fn settle_ended(server: &mut Server, factory: &mut Factory, table: &mut [Process]) {
     for process in table.iter_mut().filter(|process| process.state == State::Running) {
         let Some(instance) = &process.instance else { continue };
         process.state = match objects::instance_info(&instance.vspace) {

@@ -10,10 +10,10 @@ use abi::token::{All, Cap, Endpoint, Object, RawCap, ReceiveOnly, Reply, Rights}
 use crate::kernel::{receive, reply, reply_receive};
 use crate::objects::Granted;
 
-/// A server's main loop: `loop { match server.next() { ... } }`.
+/// A server's main loop: `loop { match server.next_event() { ... } }`.
 ///
 /// Each request is answered exactly once, or deferred: a loop that asks for the next one with the last unanswered is
-/// a bug, and ends the cell. Answers of words alone are kept until `next`, which sends them and receives in one step.
+/// a bug, and ends the cell. Answers of words alone are kept until `next_event`, which sends them and receives in one step.
 #[derive(Debug)]
 pub struct Server {
     endpoint: Cap<Endpoint, ReceiveOnly>,
@@ -68,7 +68,7 @@ impl Server {
 
     /// Sends what is to be sent, then waits for a request or a signal.
     #[inline(always)]
-    pub fn next(&mut self) -> Event<'_> {
+    pub fn next_event(&mut self) -> Event<'_> {
         if self.current.is_none() {
             self.current = self.spare.pop();
         }

@@ -63,7 +63,7 @@ impl Driver {
             objects::wait(&self.notification, TIMEOUT_NONE)?;
             return self.device.interrupt(&mut self.server);
         }
-        match self.server.next() {
+        match self.server.next_event() {
             Event::Signal(_) => self.device.interrupt(&mut self.server),
             Event::Request(request) => {
                 if let Some((work, pending)) = self.device.admit(request) {

@@ -62,6 +62,7 @@ pub struct Slot {
 
 impl Slot {
     /// An empty slot, for a place outside of objects. It must not move once something was put there.
+    #[expect(clippy::declare_interior_mutable_const, reason = "each use is a new empty slot, which is what it is for")]
     // SAFETY: a slot is made of `Cell`s of integers, and all-zero memory is an empty one.
     pub const EMPTY: Slot = unsafe { core::mem::MaybeUninit::<Slot>::zeroed().assume_init() };
 

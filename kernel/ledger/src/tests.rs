@@ -69,7 +69,7 @@ impl World {
                         assert!(self.waiting[endpoint].is_empty());
                         self.at[client] = Some((endpoint, None));
                         // SAFETY: indices are in range.
-                        let rank = |i: usize| unsafe { (*self.requests.add(i)).priority };
+                        let rank = |i: usize| unsafe { (*self.request(i)).priority };
                         let place = self.parked[endpoint].iter().position(|i| rank(*i) < priority);
                         let place = place.unwrap_or(self.parked[endpoint].len());
                         self.parked[endpoint].insert(place, client);

@@ -188,10 +188,10 @@ mod tests {
                     (0 | 1, None) => {
                         // SAFETY: the node is live and on no list.
                         unsafe { (*node).key = key };
-                        // SAFETY: as above; the closure sees nodes of the list alone.
-                        unsafe {
-                            list.insert_sorted(node.cast(), |other| (*other.cast::<Node>()).key > key);
-                        }
+                        // SAFETY: the list hands the closure its own live nodes.
+                        let later = |other: *mut Link| unsafe { (*other.cast::<Node>()).key > key };
+                        // SAFETY: the node is on no list.
+                        unsafe { list.insert_sorted(node.cast(), later) };
                         let at = model.iter().position(|(k, _)| *k > key).unwrap_or(model.len());
                         model.insert(at, (key, which));
                     }

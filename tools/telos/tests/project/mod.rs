@@ -61,6 +61,7 @@ impl Tree {
     }
 
     /// Runs a command that must succeed.
+    #[allow(dead_code, reason = "each test program uses its part of this module")]
     pub fn ok(&self, arguments: &[&str]) -> String {
         let done = self.telos(arguments).output().expect("telos starts");
         assert!(done.status.success(), "telos {arguments:?}:\n{}", text(&done));
