@@ -16,6 +16,7 @@ struct Line {
 }
 
 impl Line {
+    #[expect(clippy::declare_interior_mutable_const, reason = "each use is a new line, which is what it is for")]
     const UNBOUND: Line = Line { notification: Slot::EMPTY, bits: core::cell::Cell::new(0) };
 
     fn bind(&self, notification: &Slot, bits: u64) -> Result<(), Failure> {
@@ -69,28 +70,31 @@ pub(crate) fn watch_serial(notification: &Slot, bits: u64) -> Result<(), Failure
 
 /// Reads or writes a port of a width.
 pub(crate) fn port(port: u16, width: u64, write: Option<u32>) -> Result<u64, Failure> {
-    // SAFETY: the capability that was invoked covers the port, and whoever granted it answers for the device behind.
-    let value = unsafe {
-        match (width, write) {
-            (1, None) => u64::from(ports::read::<u8>(port)),
-            (2, None) => u64::from(ports::read::<u16>(port)),
-            (4, None) => u64::from(ports::read::<u32>(port)),
-            (1, Some(value)) => {
-                ports::write(port, value as u8);
-                0
-            }
-            (2, Some(value)) => {
-                ports::write(port, value as u16);
-                0
-            }
-            (4, Some(value)) => {
-                ports::write(port, value);
-                0
-            }
-            _ => return Err(KernelError::InvalidArgument.into()),
+    match (width, write) {
+        // SAFETY: here and below: the capability that was invoked covers the port, and whoever granted it answers for the
+        // device behind.
+        (1, None) => Ok(unsafe { ports::read::<u8>(port) }.into()),
+        // SAFETY: as above.
+        (2, None) => Ok(unsafe { ports::read::<u16>(port) }.into()),
+        // SAFETY: as above.
+        (4, None) => Ok(unsafe { ports::read::<u32>(port) }.into()),
+        (1, Some(value)) => {
+            // SAFETY: as above.
+            unsafe { ports::write(port, value as u8) };
+            Ok(0)
         }
-    };
-    Ok(value)
+        (2, Some(value)) => {
+            // SAFETY: as above.
+            unsafe { ports::write(port, value as u16) };
+            Ok(0)
+        }
+        (4, Some(value)) => {
+            // SAFETY: as above.
+            unsafe { ports::write(port, value) };
+            Ok(0)
+        }
+        _ => Err(KernelError::InvalidArgument.into()),
+    }
 }
 
 const CONFIG_ADDRESS: u16 = 0xcf8;

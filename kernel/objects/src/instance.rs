@@ -218,8 +218,7 @@ pub(crate) fn configure(thread: &Tcb, parts: &Parts<'_>) -> Result<(), Failure> 
     // SAFETY: as above, and the stack below belongs to this thread alone.
     let context = unsafe { x86::switch::prepare_stack(at, begin, vspace.entry.get() as usize, at) };
     thread.context.set(context);
-    // SAFETY: a new thread's link is on no list, and VSpace and thread are live.
-    unsafe { (*vspace.threads.get()).push_back(thread.sibling.get()) };
+    vspace.add_thread(thread);
     thread.state.set(State::Ready);
     Ok(())
 }
@@ -267,8 +266,7 @@ pub(crate) fn end_thread(thread: &Tcb) {
     }
     forget_holder(thread);
     if let Some(vspace) = thread.vspace() {
-        // SAFETY: a thread with parts stands on the list of its VSpace, which its capability keeps alive.
-        unsafe { (*vspace.threads.get()).remove(thread.sibling.get()) };
+        vspace.remove_thread(thread);
     }
 }
 
@@ -279,6 +277,7 @@ struct Watcher {
 }
 
 impl Watcher {
+    #[expect(clippy::declare_interior_mutable_const, reason = "each use is a new watcher, which is what it is for")]
     const NOBODY: Watcher = Watcher { notification: Slot::EMPTY, bits: core::cell::Cell::new(0) };
 
     fn set(&self, notification: &Slot, bits: u64) -> Result<(), Failure> {
@@ -321,14 +320,8 @@ pub(crate) fn end_instance(thread: &Tcb, outcome: Outcome, status: u64) {
     vspace.outcome.set(outcome);
     vspace.exit_status.set(status);
     release_services(thread.cnode());
-    loop {
-        // SAFETY: threads on the list are live: they leave it through `end_thread`.
-        let first = unsafe { (*vspace.threads.get()).first() };
-        if first.is_null() {
-            break;
-        }
-        // SAFETY: as above.
-        end_thread(unsafe { Tcb::of_sibling(first) });
+    while let Some(first) = vspace.first_thread() {
+        end_thread(first);
     }
     ENDS.get().tell();
 }
@@ -362,8 +355,10 @@ fn forget_holder(thread: &Tcb) {
     for index in 1..cnode.capacity() {
         let Ok(slot) = cnode.slot(index) else { continue };
         if slot.is(ObjectKind::Reply) {
-            // SAFETY: the capability names a live reply object, and the ledger is not running.
-            let core = unsafe { &mut *Reply::at(slot.object() as usize).core.get() };
+            // SAFETY: the capability names a live reply object.
+            let reply = unsafe { Reply::at(slot.object() as usize) };
+            // SAFETY: the ledger is not running: this is the only reference.
+            let core = unsafe { &mut *reply.core.get() };
             if core.holder == thread.address() {
                 core.holder = 0;
             }

@@ -137,17 +137,15 @@ fn send(me: &Tcb, words: [u64; 3], target: u64, generation: u64, body_length: u1
 /// # Safety
 /// The endpoint is live.
 unsafe fn lend_priority(endpoint: *mut Endpoint, priority: u8) {
-    // SAFETY: the caller's word; the closure changes no ledger.
-    unsafe {
-        (*endpoint).for_each_delivered(|request| {
-            let holder = holder_of(request);
-            if let Some(thread) = holder
-                && thread.priority() < priority
-            {
-                scheduler::set_priority(thread, priority);
-            }
-        });
-    }
+    // SAFETY: the caller's word.
+    let endpoint = unsafe { &*endpoint };
+    let lend = |request: *mut Request| {
+        if let Some(thread) = holder_of(request).filter(|thread| thread.priority() < priority) {
+            scheduler::set_priority(thread, priority);
+        }
+    };
+    // SAFETY: the closure changes no ledger.
+    unsafe { endpoint.for_each_delivered(lend) };
 }
 
 /// The thread that holds a delivered request.
@@ -450,21 +448,23 @@ fn condemn(reply: &Reply) {
 
 /// A reply object goes away, or its server died: the client hears of it, with the epoch of the endpoint.
 pub(crate) fn release(reply: &Reply) {
-    // SAFETY: the object is live until this returns.
-    let holder = unsafe { core::ptr::replace(&raw mut (*reply.core.get()).holder, 0) };
+    // SAFETY: the ledger is not running: this is the only reference.
+    let core = unsafe { &mut *reply.core.get() };
+    let holder = core::mem::replace(&mut core.holder, 0);
     if holder != 0 {
         // SAFETY: a thread that ends is forgotten as the holder: this one is live.
         unsafe { Tcb::at(holder) }.serving.set(0);
     }
+    // SAFETY: a request in the ledger is live.
+    let endpoint = unsafe { core.request().as_ref() }.map_or(core::ptr::null_mut(), Request::endpoint);
     // SAFETY: the object is live until this returns.
-    let endpoint = unsafe { (*reply.core.get()).request().as_ref() }.map_or(core::ptr::null_mut(), Request::endpoint);
-    // SAFETY: as above.
-    let (request, receiver) = unsafe { ledger::Reply::release(reply.core.get()) };
+    let (request, receiver) = unsafe { ledger::Reply::release(core) };
     if let Some(request) = request {
         // SAFETY: an endpoint with a delivered request is live.
         let epoch = unsafe { endpoint.as_ref() }.map_or(0, Endpoint::epoch);
         // SAFETY: requests in the ledger are of live threads.
-        scheduler::wake(unsafe { Tcb::of_request(request) }, Failure(KernelError::ServerDied, epoch).into());
+        let client = unsafe { Tcb::of_request(request) };
+        scheduler::wake(client, Failure(KernelError::ServerDied, epoch).into());
     }
     if let Some(receiver) = receiver {
         // SAFETY: receivers in the ledger are of live threads.

@@ -30,6 +30,15 @@ impl Notification {
         unsafe { &*with_exposed_provenance(address) }
     }
 
+    /// The list of who waits, for one operation on it.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "interrupts are off, and the list's functions call nothing outside it")]
+    fn waiting(&self) -> &mut List {
+        // SAFETY: interrupts are off; the reference is used for one call of a list's function, which calls nothing
+        // outside it: no second one exists.
+        unsafe { &mut *self.waiting.get() }
+    }
+
     #[inline(always)]
     pub(crate) fn take(&self) -> u64 {
         self.bits.replace(0)
@@ -55,7 +64,7 @@ impl Notification {
             }
         }
         // SAFETY: waiting threads are live: they leave through `abandon`.
-        let link = unsafe { (*self.waiting.get()).pop_front() };
+        let link = unsafe { self.waiting().pop_front() };
         if !link.is_null() {
             // SAFETY: as above.
             let thread = unsafe { Tcb::of_wait(link) };
@@ -89,7 +98,7 @@ impl Notification {
         }
         loop {
             // SAFETY: waiting threads are live.
-            let link = unsafe { (*self.waiting.get()).pop_front() };
+            let link = unsafe { self.waiting().pop_front() };
             if link.is_null() {
                 return;
             }
@@ -121,7 +130,7 @@ pub(crate) fn wait(me: &Tcb, notification: &Notification, timeout: u64) -> Answe
     me.waiting_on.set(notification);
     me.state.set(State::Waiting);
     // SAFETY: the thread runs, so its link is on no list.
-    unsafe { (*notification.waiting.get()).push_back(me.wait.get()) };
+    unsafe { notification.waiting().push_back(me.wait.get()) };
     scheduler::arm(me, timeout);
     scheduler::block();
     me.answer.get()
@@ -132,6 +141,6 @@ pub(crate) fn abandon(thread: &Tcb) {
     // SAFETY: a notification that goes away ends the waits first.
     if let Some(notification) = unsafe { thread.waiting_on.replace(null()).as_ref() } {
         // SAFETY: the thread stands on the list of what it waits on.
-        unsafe { (*notification.waiting.get()).remove(thread.wait.get()) };
+        unsafe { notification.waiting().remove(thread.wait.get()) };
     }
 }

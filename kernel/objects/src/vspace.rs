@@ -11,6 +11,7 @@ use abi::KernelError;
 use capability::ObjectHeader;
 use lists::List;
 
+use crate::tcb::Tcb;
 use crate::{Failure, memory};
 
 /// What became of an instance.
@@ -42,7 +43,7 @@ pub(crate) struct VSpace {
     pub(crate) entry: Cell<u64>,
     pub(crate) text: Cell<Region>,
     pub(crate) image: Cell<Region>,
-    pub(crate) threads: UnsafeCell<List>,
+    threads: UnsafeCell<List>,
     pub(crate) name: Cell<[u8; 32]>,
     regions: Cell<u64>,
 }
@@ -86,6 +87,30 @@ impl VSpace {
         }
         self.regions.set(0);
         memory::free_image(self.image.replace(EMPTY));
+    }
+
+    /// Enters a new thread of the instance.
+    pub(crate) fn add_thread(&self, thread: &Tcb) {
+        // SAFETY: interrupts are off, and the list's functions call nothing outside it: no second reference exists.
+        let threads = unsafe { &mut *self.threads.get() };
+        // SAFETY: a new thread's link is on no list, and the thread leaves this one when it ends.
+        unsafe { threads.push_back(thread.sibling.get()) };
+    }
+
+    /// Strikes a thread out that was entered.
+    pub(crate) fn remove_thread(&self, thread: &Tcb) {
+        // SAFETY: as above.
+        let threads = unsafe { &mut *self.threads.get() };
+        // SAFETY: the thread was entered, so its link is on this list.
+        unsafe { threads.remove(thread.sibling.get()) };
+    }
+
+    /// A thread of the instance, if one is left.
+    pub(crate) fn first_thread(&self) -> Option<&Tcb> {
+        // SAFETY: as above.
+        let first = unsafe { &*self.threads.get() }.first();
+        // SAFETY: threads on the list are live: they leave it when they end.
+        (!first.is_null()).then(|| unsafe { Tcb::of_sibling(first) })
     }
 
     /// The name of its cell.
