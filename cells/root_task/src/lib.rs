@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod archive;
+mod bench;
 mod boot_memory;
 mod import;
 mod pci;
@@ -59,6 +60,9 @@ pub fn main(mut environment: Environment) -> u64 {
     let console = services::console(&mut authority, serial);
     let say = Console::new(Some(console.client(&authority, 0)), "root_task");
     say!(say, "console started at its endpoint");
+    if bench::is_wanted(&authority.machine) {
+        return bench::start(authority, &console);
+    }
     match build(&mut environment, authority, &console, &say, &mode) {
         Ok(()) => 0,
         Err((status, machine)) => {

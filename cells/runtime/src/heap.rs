@@ -4,12 +4,14 @@
 //! must not die of a large request).
 
 use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use talc::{TalcLock, source::Manual};
 
 /// The global allocator of a cell.
 pub struct Heap {
     talc: TalcLock<spin::Mutex<()>, Manual>,
+    claimed: AtomicBool,
 }
 
 impl core::fmt::Debug for Heap {
@@ -27,14 +29,18 @@ impl Default for Heap {
 impl Heap {
     /// A heap without memory.
     pub const fn new() -> Self {
-        Heap { talc: TalcLock::new(Manual) }
+        Heap { talc: TalcLock::new(Manual), claimed: AtomicBool::new(false) }
     }
 
-    /// Gives it its memory.
+    /// Gives it its memory, once: a further thread of the cell finds it claimed and shares it.
     ///
     /// # Safety
-    /// The range is mapped writable, belongs to this cell alone for as long as it lives, and is used by nothing else.
+    /// The range is mapped writable, belongs to this cell alone for as long as it lives, and is used by nothing else
+    /// but, where it was claimed before, by this heap.
     pub unsafe fn claim(&self, base: usize, length: usize) {
+        if self.claimed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let base = core::ptr::with_exposed_provenance_mut(base);
         // SAFETY: the caller's word.
         let claimed = unsafe { self.talc.lock().claim(base, length) };

@@ -104,6 +104,13 @@ pub fn clock(clock: Clock) -> u64 {
     unsafe { raw::telos_k_clock(clock as u64) }
 }
 
+/// The time-stamp counter: in the emulator that counts, the number of executed instructions.
+#[inline(always)]
+pub fn time_stamp() -> u64 {
+    // SAFETY: RDTSC reads a counter and nothing else; cells run in ring 0, which may always use it.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
 /// Lets others of the same priority run.
 pub fn yield_now() {
     // SAFETY: nothing crosses.

@@ -27,7 +27,7 @@ pub use client::{Answered, Call};
 pub use console::Console;
 pub use environment::Environment;
 pub use heap::Heap;
-pub use kernel::{clock, exit, sleep, yield_now};
+pub use kernel::{clock, exit, sleep, time_stamp, yield_now};
 pub use server::{Event, Pending, Request, Server};
 
 pub use abi::kernel::{Clock, Start};

@@ -9,7 +9,7 @@ use crate::failure::{Context, Result};
 use crate::iso::{Boot, Firmware};
 use crate::project::Project;
 use crate::toolchain::{self, TARGET};
-use crate::{cells, fail, iso, kernel, run, test};
+use crate::{bench, cells, fail, iso, kernel, run, test};
 
 const HELP: &str = "\
 telos COMMAND
@@ -84,11 +84,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
             let boot = build(&project, "")?;
             run::gdb(&project, &boot, &settings)
         }
-        ["bench"] => {
-            let project = Project::find()?;
-            let boot = build(&project, "bench")?.counting();
-            run::run(&project, boot, &settings)
-        }
+        ["bench"] => bench::run(&Project::find()?),
         ["test"] => test::all(&Project::find()?, &settings),
         ["test", "host"] => test::host_only(&Project::find()?),
         ["test-reboot"] => test::reboot(&Project::find()?, &settings),

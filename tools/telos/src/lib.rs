@@ -6,6 +6,7 @@
 
 pub mod abi;
 pub mod accelerator;
+pub mod bench;
 pub mod cells;
 pub mod cli;
 pub mod config;

@@ -94,7 +94,9 @@ pub fn command(boot: &Boot, state: Option<&Path>) -> Command {
     let mut command = Command::new("qemu-system-x86_64");
     command.args(["-machine", "pc", "-m", "512M", "-smp", "1", "-nic", "none", "-display", "none", "-monitor", "none"]);
     match boot.clock {
-        Clock::Instructions => command.args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max"]),
+        Clock::Instructions => {
+            command.args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max,vendor=GenuineIntel"])
+        }
         Clock::Host if fast(boot) => command.args(["-accel", "kvm", "-cpu", "max"]),
         Clock::Host => command.args(["-accel", "tcg", "-cpu", "max"]),
     };

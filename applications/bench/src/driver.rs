@@ -1,0 +1,198 @@
+//! Takes the samples and reports them.
+
+use alloc::vec::Vec;
+
+use abi::slots::CONSOLE;
+use abi::token::{
+    All, CNode, CallOnly, Cap, Endpoint, Frame, Machine, Notification, Rights, Scheduler, Tcb, Untyped, VSpace,
+};
+use abi::{CallError, KernelError};
+use runtime::{Call, Console, Environment, objects, say, time_stamp, yield_now};
+
+use crate::samples::{SAMPLES, Summary, take};
+use crate::server::{Add, Noted};
+use crate::{Role, slot};
+
+/// Priority of the thread that is made: above the driver's, so that it runs at once.
+const ABOVE: u8 = 31;
+/// Badge of what is minted.
+const BADGE: u64 = 7;
+
+/// What the operations work on.
+struct Driver {
+    cnode: Cap<CNode, All>,
+    memory: Cap<Untyped, All>,
+    scheduler: Cap<Scheduler, All>,
+    server: Cap<Endpoint, CallOnly>,
+    /// An endpoint that nobody serves, to copy.
+    endpoint: Cap<Endpoint, All>,
+    /// A notification that nobody waits for.
+    quiet: Cap<Notification, All>,
+    /// A notification that the waiter waits for.
+    heard: Cap<Notification, All>,
+    yielder: Cap<Tcb, All>,
+    parts: Parts,
+}
+
+struct Parts {
+    cnode: Cap<CNode, All>,
+    vspace: Cap<VSpace, All>,
+    stack: Cap<Frame, All>,
+    heap: Cap<Frame, All>,
+}
+
+/// Counts everything, reports, and halts the machine.
+pub fn run(mut environment: Environment) -> ! {
+    let console = Console::new(environment.take(CONSOLE), "bench");
+    let machine: Cap<Machine, All> = environment.need(slot::MACHINE, "the machine");
+    let driver = Driver::new(&mut environment);
+    let rows = match driver.rows() {
+        Ok(rows) => rows,
+        Err(error) => {
+            say!(console, "failed: {error}");
+            objects::halt(&machine, 1)
+        }
+    };
+    for (name, Summary { least, mode, most }) in rows {
+        say!(console, "row {name} {least} {mode} {most} {SAMPLES}");
+    }
+    say!(console, "done");
+    objects::halt(&machine, 0)
+}
+
+/// Instructions between two readings of the counter around an operation.
+#[inline(always)]
+fn count<T>(operation: impl FnOnce() -> T) -> (u64, T) {
+    let before = time_stamp();
+    let result = operation();
+    (time_stamp() - before, result)
+}
+
+impl Driver {
+    fn new(environment: &mut Environment) -> Driver {
+        let cnode = environment.cnode();
+        let memory: Cap<Untyped, All> = environment.need(slot::MEMORY, "memory for objects");
+        let endpoint = make(&memory, &cnode);
+        let quiet = make(&memory, &cnode);
+        Driver {
+            cnode,
+            memory,
+            scheduler: environment.need(slot::SCHEDULER, "authority over priorities"),
+            server: environment.need(slot::SERVER, "the server"),
+            endpoint,
+            quiet,
+            heard: environment.need(slot::SIGNAL, "the notification that the waiter waits for"),
+            yielder: environment.need(slot::YIELDER, "the thread of the yielder"),
+            parts: Parts {
+                cnode: environment.need(slot::PARTS, "the CNode of a new thread"),
+                vspace: environment.need(slot::PARTS + 1, "the VSpace of a new thread"),
+                stack: environment.need(slot::PARTS + 2, "the stack of a new thread"),
+                heap: environment.need(slot::PARTS + 3, "the heap of a new thread"),
+            },
+        }
+    }
+
+    /// Every operation in the order of the report.
+    fn rows(&self) -> Result<Vec<(&'static str, Summary)>, CallError> {
+        self.tried()?;
+        let mut rows = Vec::new();
+        rows.push(("empty", take(|| Some(count(|| ()).0))));
+        rows.push(("rpc", take(|| self.call())));
+        rows.push(("copy", take(|| self.copy(0))));
+        rows.push(("mint", take(|| self.copy(BADGE))));
+        rows.push(("delete", take(|| self.delete())));
+        rows.push(("endpoint_retype", take(|| self.retype())));
+        rows.push(("signal", take(|| self.signal())));
+        rows.push(("signal_to_waiter", take(|| self.signal_to_waiter())));
+        rows.push(("thread_create", take(|| self.create_thread().ok())));
+        objects::start_thread(&self.yielder).map_err(failed)?;
+        rows.push(("yield", take(|| self.yield_to_another())));
+        Ok(rows)
+    }
+
+    /// Does each operation that can fail once: a round that fails later is taken again without end.
+    fn tried(&self) -> Result<(), CallError> {
+        Call::new(&self.server, Add { a: 1, b: 2, c: 3 }).words()?;
+        for badge in [0, BADGE] {
+            objects::copy(&self.endpoint, &self.cnode, 0, CallOnly::BITS, badge).map_err(failed)?;
+        }
+        objects::revoke(&self.endpoint).map_err(failed)?;
+        objects::signal(&self.quiet, 1).map_err(failed)?;
+        objects::signal(&self.heard, 1).map_err(failed)?;
+        self.create_thread().map(drop).map_err(failed)
+    }
+
+    /// A call with three arguments and one result, through the stub that every client uses.
+    fn call(&self) -> Option<u64> {
+        let (a, b, c) = (time_stamp(), 2, 3);
+        let (spent, answer) = count(|| Call::new(&self.server, Add { a, b, c }).words());
+        (answer == Ok(a.wrapping_add(5))).then_some(spent)
+    }
+
+    /// A copy of a capability in any free slot, with a badge unless 0.
+    fn copy(&self, badge: u64) -> Option<u64> {
+        let (spent, copied) = count(|| objects::copy(&self.endpoint, &self.cnode, 0, CallOnly::BITS, badge));
+        objects::revoke(&self.endpoint).ok()?;
+        copied.ok().map(|_| spent)
+    }
+
+    /// A capability that is not the last one to its object is deleted.
+    fn delete(&self) -> Option<u64> {
+        let copy: Cap<Endpoint, CallOnly> = objects::duplicate(&self.endpoint, &self.cnode, 0).ok()?;
+        Some(count(|| objects::delete(copy)).0)
+    }
+
+    fn retype(&self) -> Option<u64> {
+        let (spent, made) = count(|| objects::retype_any(&self.memory, abi::kernel::Kind::Endpoint, 0, &self.cnode));
+        made.ok()?.refuse();
+        Some(spent)
+    }
+
+    fn signal(&self) -> Option<u64> {
+        let (spent, signalled) = count(|| objects::signal(&self.quiet, 1));
+        signalled.ok().map(|()| spent)
+    }
+
+    /// From the signal to the first instruction of a waiter of a higher priority.
+    fn signal_to_waiter(&self) -> Option<u64> {
+        let before = time_stamp();
+        objects::signal(&self.heard, 1).ok()?;
+        self.noted_since(before)
+    }
+
+    /// From the yield to the first instruction of another thread of the same priority.
+    fn yield_to_another(&self) -> Option<u64> {
+        let before = time_stamp();
+        yield_now();
+        self.noted_since(before)
+    }
+
+    /// What the other thread noted, if it did so since.
+    fn noted_since(&self, before: u64) -> Option<u64> {
+        let noted = Call::new(&self.server, Noted {}).words().ok()?;
+        noted.checked_sub(before)
+    }
+
+    /// A thread from untyped memory to where it has run and waits.
+    fn create_thread(&self) -> Result<u64, KernelError> {
+        let Parts { cnode, vspace, stack, heap } = &self.parts;
+        let (spent, made) = count(|| {
+            let thread: Cap<Tcb, All> = objects::retype(&self.memory, 0, &self.cnode)?;
+            let parts = objects::ThreadParts { cnode, vspace, stack, heap, argument: Role::STANDS_STILL };
+            objects::configure(&thread, &parts)?;
+            objects::set_priority(&thread, &self.scheduler, ABOVE)?;
+            objects::start_thread(&thread)?;
+            Ok(thread)
+        });
+        objects::delete(made?);
+        Ok(spent)
+    }
+}
+
+fn make<T: abi::Object>(memory: &Cap<Untyped, All>, cnode: &Cap<CNode, All>) -> Cap<T, All> {
+    objects::retype(memory, 0, cnode).unwrap_or_else(|error| panic!("no object can be made: {error:?}"))
+}
+
+fn failed(error: KernelError) -> CallError {
+    CallError::Kernel(error, 0)
+}

@@ -1,0 +1,117 @@
+//! Benchmarks instead of the system, where the kernel's command line asks for them.
+
+use abi::KernelError;
+use abi::slots::{CONSOLE, ENDPOINT, FIRST_GRANTED, NOTIFICATION, REPLY};
+use abi::token::{All, CallOnly, Cap, Endpoint, Image, Machine, Notification, Reply, Rights, Tcb, Untyped};
+use runtime::objects;
+use spawner::{Instance, Memory};
+
+use crate::services::Service;
+use crate::{Authority, archive};
+
+/// The word of the command line, and the name of the cell.
+const NAME: &str = "bench";
+/// More than any command line that is used has.
+const LINE: usize = 512;
+
+/// Slots of the cell beyond the fixed ones; it has the same.
+mod slot {
+    use super::FIRST_GRANTED;
+
+    pub const MACHINE: u32 = FIRST_GRANTED;
+    pub const SCHEDULER: u32 = FIRST_GRANTED + 1;
+    pub const MEMORY: u32 = FIRST_GRANTED + 2;
+    pub const SERVER: u32 = FIRST_GRANTED + 3;
+    pub const SIGNAL: u32 = FIRST_GRANTED + 4;
+    pub const YIELDER: u32 = FIRST_GRANTED + 5;
+    pub const PARTS: u32 = FIRST_GRANTED + 6;
+}
+
+/// What the instances are told that they are, in the order of the cell's roles.
+mod role {
+    pub const DRIVER: u64 = 0;
+    pub const SERVER: u64 = 1;
+    pub const YIELDER: u64 = 2;
+    pub const WAITER: u64 = 3;
+}
+
+/// Bytes of memory for the objects that are made, in bits.
+const MEMORY_BITS: u8 = 23;
+/// Of driver, server and yielder.
+const PRIORITY: u8 = 30;
+/// Of the waiter, which is to run at once when it is signalled.
+const ABOVE: u8 = PRIORITY + 1;
+/// Badge of the server's clients.
+const BADGE: u64 = 1;
+
+/// Whether the command line has the word.
+pub fn is_wanted(machine: &Cap<Machine, All>) -> bool {
+    let mut line = [0; LINE];
+    let length = objects::command_line(machine, &mut line).unwrap_or(0) as usize;
+    let line = line.get(..length).unwrap_or(&line);
+    core::str::from_utf8(line).is_ok_and(|line| line.split_whitespace().any(|word| word == NAME))
+}
+
+/// Starts the benchmarks; they halt the machine when they are done.
+///
+/// # Panics
+/// Where they cannot be started.
+pub fn start(authority: Authority, console: &Service) -> u64 {
+    if let Err(error) = try_start(authority, console) {
+        panic!("the benchmarks cannot be started: {error:?}");
+    }
+    0
+}
+
+fn try_start(mut authority: Authority, console: &Service) -> Result<(), KernelError> {
+    let Some(entry) = archive::find(&authority.loader, NAME) else {
+        panic!("the boot archive has no image of {NAME}: it was built without it")
+    };
+    let image = spawner::image(&mut authority.memory, &entry.bytes)?;
+    let endpoint: Cap<Endpoint, All> = authority.memory.make(0)?;
+    let signal: Cap<Notification, All> = authority.memory.make(0)?;
+    let call = |instance: &Instance, slot, cap: &Cap<Endpoint, All>, badge| {
+        objects::copy(cap, &instance.cnode, slot, CallOnly::BITS, badge).map(drop)
+    };
+
+    let server = instance(&mut authority, &image)?;
+    server.grant(ENDPOINT, &endpoint, 0)?;
+    let reply: Cap<Reply, All> = authority.memory.make(0)?;
+    server.give(REPLY, reply)?;
+    launch(&authority, &server, PRIORITY, role::SERVER)?;
+
+    let waiter = instance(&mut authority, &image)?;
+    call(&waiter, slot::SERVER, &endpoint, BADGE)?;
+    waiter.grant(NOTIFICATION, &signal, 0)?;
+    launch(&authority, &waiter, ABOVE, role::WAITER)?;
+
+    let yielder = instance(&mut authority, &image)?;
+    call(&yielder, slot::SERVER, &endpoint, BADGE)?;
+    yielder.configure(&authority.scheduler, PRIORITY, role::YIELDER)?;
+
+    let driver = instance(&mut authority, &image)?;
+    let Instance { cnode, vspace, frames: [_, stack, heap], .. } = instance(&mut authority, &image)?;
+    let memory: Cap<Untyped, All> = authority.memory.make(MEMORY_BITS)?;
+    call(&driver, CONSOLE, &console.endpoint, 0)?;
+    call(&driver, slot::SERVER, &endpoint, BADGE)?;
+    driver.grant(slot::SCHEDULER, &authority.scheduler, 0)?;
+    driver.grant::<Tcb, All>(slot::YIELDER, &yielder.tcb, 0)?;
+    driver.give(slot::SIGNAL, signal)?;
+    driver.give(slot::MEMORY, memory)?;
+    driver.give(slot::PARTS, cnode)?;
+    driver.give(slot::PARTS + 1, vspace)?;
+    driver.give(slot::PARTS + 2, stack)?;
+    driver.give(slot::PARTS + 3, heap)?;
+    driver.configure(&authority.scheduler, PRIORITY, role::DRIVER)?;
+    driver.give(slot::MACHINE, authority.machine)?;
+    driver.start()
+}
+
+fn instance(authority: &mut Authority, image: &Cap<Image, All>) -> Result<Instance, KernelError> {
+    Instance::new(&mut authority.memory, &authority.loader, image)
+}
+
+fn launch(authority: &Authority, instance: &Instance, priority: u8, role: u64) -> Result<(), KernelError> {
+    instance.configure(&authority.scheduler, priority, role)?;
+    instance.start()
+}

@@ -1,0 +1,98 @@
+//! `bench`: instructions that kernel operations take, counted in the emulator.
+//!
+//! Under `-icount shift=0` the time-stamp counter counts executed instructions, so the figures are the same on every machine. The
+//! bench cell takes the samples and prints a line a row; this module prints the table beside published figures, and fails where a
+//! call takes more than it may.
+
+use std::time::Duration;
+
+use crate::cli;
+use crate::fail;
+use crate::failure::Result;
+use crate::project::Project;
+use crate::qemu::{Echo, Machine};
+use crate::run::make_state;
+
+/// The most instructions that call and reply may take together.
+const RPC_LIMIT: u64 = 200;
+/// How long the samples may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// What precedes a row.
+const ROW: &str = "bench: row ";
+
+/// What seL4 takes for the same in the same emulator (default configuration), and Linux where it has such a thing.
+const PEERS: [(&str, &str, &str); 9] = [
+    ("rpc", "498", "10364"),
+    ("yield", "279", "-"),
+    ("copy", "853", "-"),
+    ("mint", "892", "-"),
+    ("delete", "753", "-"),
+    ("endpoint_retype", "901", "-"),
+    ("signal", "409", "-"),
+    ("signal_to_waiter", "574", "-"),
+    ("thread_create", "8854", "-"),
+];
+
+/// A row of the table: instructions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    name: String,
+    least: u64,
+    mode: u64,
+    most: u64,
+    samples: u64,
+}
+
+/// Boots the benchmarks, prints the table, and checks the limit.
+///
+/// # Errors
+/// They do not run, or a call takes more than it may.
+pub fn run(project: &Project) -> Result<()> {
+    let boot = cli::build(project, "bench")?.counting();
+    let state = project.target.join("bench.fs");
+    make_state(&state)?;
+    let mut machine = Machine::spawn(&boot, Some(&state), Echo::Silent)?;
+    let text = machine.expect("bench: done", PATIENCE)?;
+    machine.wait(PATIENCE)?.clean()?;
+    let rows: Vec<Row> = text.lines().filter_map(row).collect();
+    print(&rows);
+    match rows.iter().find(|row| row.name == "rpc") {
+        None => fail!("the benchmarks printed no row for a call"),
+        Some(rpc) if rpc.least > RPC_LIMIT => {
+            fail!("a call takes {} instructions, and may take {RPC_LIMIT}", rpc.least)
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn row(line: &str) -> Option<Row> {
+    let mut words = line.trim().strip_prefix(ROW)?.split_whitespace();
+    let name = words.next()?.to_owned();
+    let mut number = || words.next()?.parse().ok();
+    Some(Row { name, least: number()?, mode: number()?, most: number()?, samples: number()? })
+}
+
+fn print(rows: &[Row]) {
+    println!(
+        "Instructions, QEMU -icount shift=0, one CPU; the two readings of the counter (row empty) are in each figure."
+    );
+    println!("Privilege crossings and CR3 writes of TelOS: none in any row. seL4: x86_64, default configuration.");
+    println!("{:<18}{:>8}{:>8}{:>8}{:>9}{:>9}{:>9}", "operation", "min", "mode", "max", "samples", "seL4", "Linux");
+    for Row { name, least, mode, most, samples } in rows {
+        let (_, sel4, linux) = PEERS.iter().find(|(peer, ..)| peer == name).unwrap_or(&("", "-", "-"));
+        println!("{name:<18}{least:>8}{mode:>8}{most:>8}{samples:>9}{sel4:>9}{linux:>9}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_and_other_lines_are_not() {
+        let read = Row { name: "rpc".into(), least: 150, mode: 151, most: 900, samples: 1024 };
+        assert_eq!(row("bench: row rpc 150 151 900 1024\r"), Some(read));
+        assert_eq!(row("bench: row rpc 150 many 900 1024"), None);
+        assert_eq!(row("bench: done"), None);
+    }
+}
