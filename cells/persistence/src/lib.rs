@@ -37,9 +37,10 @@ mod tests;
 use object_store::{Clock, Store};
 use runtime::abi::KernelError;
 use runtime::abi::interfaces::persistence::Persistence;
+use runtime::abi::interfaces::persistence::STORE_STOPPED;
 use runtime::abi::slots;
 use runtime::abi::token::{All, CNode, Cap, Untyped, VSpace};
-use runtime::{Buf, Console, Environment, Server, objects, say};
+use runtime::{Buf, Console, Environment, Event, Server, objects, say};
 
 use crate::disk::Disk;
 use crate::scopes::ScopePool;
@@ -69,7 +70,7 @@ const CACHE_BYTES: usize = 8 << 20;
 /// What open transactions may take together. A commit needs about three times its transaction's bytes beside them.
 const LIMITS: Limits = Limits { transactions: scopes::POOL / 2, staged_bytes: 16 << 20 };
 
-/// Opens the state file and serves it. Answers only where it cannot be served, with the cell's status.
+/// Opens the state file and serves it, for ever.
 ///
 /// # Panics
 /// Without a capability that it cannot do without, which ends the cell by name.
@@ -98,12 +99,12 @@ pub fn main(mut environment: Environment) -> u64 {
         Ok(disk) => disk,
         Err(error) => {
             say!(console, "the block driver does not tell its capacity: {error}");
-            return UNUSABLE;
+            decline(Server::new(endpoint, replies), UNUSABLE);
         }
     };
     let opened = match opening::open(disk, WallClock, permutation_key(), &|line| console.say(line)) {
         Ok(opened) => opened,
-        Err(refused) => return refused.status(),
+        Err(refused) => decline(Server::new(endpoint, replies), refused.status()),
     };
     if let Err(error) = objects::serve_labels(&endpoint, Persistence::LABELS) {
         panic!("the endpoint refuses the labels of this server: {error:?}");
@@ -113,6 +114,16 @@ pub fn main(mut environment: Environment) -> u64 {
     let sessions = Sessions::new(store, scopes, LIMITS, opened.report.objects);
     let service = Service::new(sessions, opened.facts, console);
     service.run(Server::new(endpoint, replies))
+}
+
+/// Where the disk cannot be served: answers every request that the store has stopped, with the reason's status as detail. To end
+/// would leave the callers waiting for another instance, which would find the same disk.
+fn decline(mut server: Server, status: u64) -> ! {
+    loop {
+        if let Event::Request(request) = server.next_event() {
+            request.refuse(STORE_STOPPED, status);
+        }
+    }
 }
 
 fn transfer_buf(memory: &Cap<Untyped>, cnode: &Cap<CNode, All>, vspace: &Cap<VSpace, All>) -> Result<Buf, KernelError> {

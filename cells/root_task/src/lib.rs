@@ -15,11 +15,12 @@ mod pci;
 mod services;
 mod validation;
 
+use abi::interfaces::persistence::Root;
 use abi::slots::FIRST_GRANTED;
 use abi::token::{All, Buf as BufObject, CallOnly, Cap, Endpoint, Loader, Machine, Scheduler, VSpace};
 use clients::Graph;
 use object_model::Oid;
-use runtime::{Buf, Console, Environment, objects, say};
+use runtime::{Buf, Call, Console, Environment, objects, say};
 use spawner::Memory;
 
 use boot_memory::BootMemory;
@@ -72,6 +73,8 @@ pub fn main(mut environment: Environment) -> u64 {
     }
 }
 
+/// Nanoseconds in which the persistence server has to have opened the disk.
+const OPENING: u64 = 60_000_000_000;
 /// Exit code of a boot that failed.
 const FAILED: u64 = 0x11;
 
@@ -92,13 +95,15 @@ fn build(
     let settle = environment.need(FIRST_GRANTED + 2, "the authority over scopes");
     let persistence = services::persistence(&mut authority, settle, &block, console);
     let mut graph = session(environment, &mut authority, &persistence);
-    let root = match graph.root() {
-        Ok(root) => root,
-        Err(error) => {
-            say!(say, "the persistence server does not serve: {error}");
-            return Err((failure::NO_STORE, authority.machine));
-        }
-    };
+    // Opening may scan the whole disk; a driver that does not work answers nothing at all.
+    let root =
+        match Call::new(graph.endpoint(), Root {}).timeout(OPENING).send().map(|answered| Oid::new(answered.value)) {
+            Ok(root) => root,
+            Err(error) => {
+                say!(say, "the persistence server does not serve: {error}");
+                return Err((failure::NO_STORE, authority.machine));
+            }
+        };
     say!(say, "persistence started at its endpoint");
     if *mode == Mode::Validate {
         validation::second_half(&mut graph, root, say, &authority.machine);

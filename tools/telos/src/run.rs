@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::Settings;
 use crate::fail;
-use crate::failure::{Context, Result};
+use crate::failure::{Context, Failure, Result};
 use crate::iso::Boot;
 use crate::project::Project;
 use crate::qemu::{self, Echo, Machine, Outcome};
@@ -57,12 +57,14 @@ pub fn set_aside(path: &Path) -> Result<()> {
 pub fn run(project: &Project, boot: Boot, settings: &Settings) -> Result<()> {
     let state = settings.state_file(project);
     make_state(&state)?;
-    if std::io::stdin().is_terminal() {
+    let done = if std::io::stdin().is_terminal() {
         at_terminal(project, &boot, &state, settings.timeout)
     } else {
         let machine = Machine::spawn(&boot, Some(&state), Echo::Stdout)?;
-        script(machine, std::io::stdin().lock(), settings.timeout.unwrap_or(SCRIPT_TIMEOUT))?.clean()
-    }
+        script(machine, std::io::stdin().lock(), settings.timeout.unwrap_or(SCRIPT_TIMEOUT)).and_then(Outcome::clean)
+    };
+    // What the machine has against a state file it says on its console; which file that is, only this side knows.
+    done.map_err(|failure| Failure(format!("{failure}\nthe state file was {}", state.display())))
 }
 
 /// Gives QEMU the terminal. A copy of the output shows afterwards whether the kernel panicked.

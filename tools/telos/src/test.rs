@@ -72,7 +72,9 @@ pub fn all(project: &Project, _settings: &Settings) -> Result<()> {
         let uefi = Scenario { name: "uefi_boot_to_prompt", ..scenarios::ALL[0] };
         let stage = |firmware| Boot { firmware, ..boot.clone() };
         scenario(project, stage(Firmware::Uefi), &uefi, &mut totals);
-        for each in scenarios::ALL {
+        let set = config::boot_set(project)?;
+        let fits = |each: &&Scenario| each.needs.is_none_or(|needed| set.iter().any(|cell| cell.name == needed));
+        for each in scenarios::ALL.iter().filter(fits) {
             scenario(project, stage(Firmware::Bios), each, &mut totals);
         }
     }

@@ -3,6 +3,7 @@
 //! A scenario gets a machine's boot image and a folder of its own, and waits for output, never for time alone.
 
 mod boot;
+mod state;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,9 +26,16 @@ pub struct Stage {
 pub struct Scenario {
     /// As `test NAME ... ok` says it.
     pub name: &'static str,
+    /// The cell that it is about, which has to be in the boot set.
+    pub needs: Option<&'static str>,
     /// The scenario.
     pub run: fn(&Stage) -> Result<()>,
 }
 
 /// The scenarios of `test`, in order.
-pub const ALL: &[Scenario] = &[Scenario { name: "boot_to_prompt", run: boot::to_prompt }];
+pub const ALL: &[Scenario] = &[
+    Scenario { name: "boot_to_prompt", needs: None, run: boot::to_prompt },
+    Scenario { name: "second_boot_finds_the_first", needs: Some("persistence"), run: state::second_boot },
+    Scenario { name: "foreign_bytes_are_refused_and_kept", needs: Some("persistence"), run: state::foreign_bytes },
+    Scenario { name: "power_cuts_lose_nothing_acknowledged", needs: Some("persistence"), run: state::power_cuts },
+];
