@@ -1,5 +1,6 @@
 //! Takes the samples and reports them.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::slots::CONSOLE;
@@ -95,16 +96,18 @@ impl Driver {
     /// Every operation in the order of the report.
     fn rows(&self) -> Result<Vec<(&'static str, Summary)>, CallError> {
         self.tried()?;
-        let mut rows = Vec::new();
-        rows.push(("empty", take(|| Some(count(|| ()).0))));
-        rows.push(("rpc", take(|| self.call())));
-        rows.push(("copy", take(|| self.copy(0))));
-        rows.push(("mint", take(|| self.copy(BADGE))));
-        rows.push(("delete", take(|| self.delete())));
-        rows.push(("endpoint_retype", take(|| self.retype())));
-        rows.push(("signal", take(|| self.signal())));
-        rows.push(("signal_to_waiter", take(|| self.signal_to_waiter())));
-        rows.push(("thread_create", take(|| self.create_thread().ok())));
+        let mut rows = vec![
+            ("empty", take(|| Some(count(|| ()).0))),
+            ("rpc", take(|| self.call())),
+            ("copy", take(|| self.copy(0))),
+            ("mint", take(|| self.copy(BADGE))),
+            ("delete", take(|| self.delete())),
+            ("endpoint_retype", take(|| self.retype())),
+            ("signal", take(|| self.signal())),
+            ("signal_to_waiter", take(|| self.signal_to_waiter())),
+            ("thread_create", take(|| self.create_thread().ok())),
+        ];
+        // From here on another thread of this priority runs.
         objects::start_thread(&self.yielder).map_err(failed)?;
         rows.push(("yield", take(|| self.yield_to_another())));
         Ok(rows)
