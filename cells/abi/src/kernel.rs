@@ -4,8 +4,12 @@
 //! against another. The functions are `unsafe` to call because they take slots and pointers on trust of the types
 //! around them: `cells/runtime` wraps each in a typed, safe form, and cells, which cannot write `unsafe`, use those.
 //!
-//! Arguments of a message travel where the plan puts them: RDI, RSI, RDX. The target follows in RCX (slot in the low
-//! half, label in the high half) and the token's generation in R8.
+//! Arguments of a message travel where the plan puts them: RDI, RSI, RDX, on the way in and on the way out. On a call the
+//! target follows in RCX (label in the low half, slot in the high half) and the token's generation in R8.
+//!
+//! [`telos_k_call`], [`telos_k_receive`] and [`telos_k_reply_receive`] are gates: they keep RBX, RBP and RSP and no other
+//! register, so that a switch between two cells saves what is live and nothing else. [`call`], [`receive`] and
+//! [`reply_receive`] state that to the compiler.
 
 use crate::token::RawCap;
 
@@ -51,20 +55,42 @@ pub struct Exchange {
     pub second: u64,
 }
 
-/// A request as its server receives it.
+/// A request as it reaches its server: what stands in the registers when its receive returns.
 #[repr(C)]
-#[derive(Debug)]
-pub struct Message {
-    /// The label, or [`Message::NOTIFICATION`] when a bound notification was signalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// The label, [`Letter::NOTIFICATION`] or [`Letter::FAILURE`].
     pub label: u32,
-    /// Bytes of `body` that count.
-    pub body_length: u32,
-    /// The three words; for a notification, its bits in the first.
+    /// Not 0 when more than the words came: then the [`Message`] says what, and otherwise it says nothing.
+    pub baggage: u32,
+    /// The three words. For a notification its bits in the first, for a failure the status and its detail.
     pub words: [u64; 3],
     /// The badge of the capability that the sender used: no message can fake it.
     pub badge: u64,
     /// The sending thread, as the kernel attests it: unique, never reused.
     pub thread: u64,
+}
+
+impl Letter {
+    /// The label under which signals of a bound notification arrive.
+    pub const NOTIFICATION: u32 = u32::MAX;
+    /// The label of a receive that failed.
+    pub const FAILURE: u32 = u32::MAX - 1;
+
+    /// Sets the label, and that nothing comes beside the words.
+    #[inline(always)]
+    pub fn set_plain_label(&mut self, label: u32) {
+        self.label = label;
+        self.baggage = 0;
+    }
+}
+
+/// What came with a request beside its words.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Message {
+    /// Bytes of `body` that count.
+    pub body_length: usize,
     /// The transaction scope that travels with the call, 0 for none.
     pub scope: u64,
     /// Address of the Buf lent with the call, 0 for none.
@@ -78,15 +104,9 @@ pub struct Message {
 }
 
 impl Message {
-    /// The label under which a bound notification arrives.
-    pub const NOTIFICATION: u32 = u32::MAX;
     /// An empty message, to receive into.
     pub const EMPTY: Message = Message {
-        label: 0,
         body_length: 0,
-        words: [0; 3],
-        badge: 0,
-        thread: 0,
         scope: 0,
         lease_address: 0,
         lease_length: 0,
@@ -106,9 +126,9 @@ pub struct ReplyBody {
     pub grant: RawCap,
 }
 
-/// Where a server receives: its endpoint, the reply object for the next request, and how long to wait.
+/// How a server receives: its endpoint, the reply object for the next request, how long to wait, where to put the message.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Reception {
     /// The endpoint.
     pub endpoint: RawCap,
@@ -116,6 +136,8 @@ pub struct Reception {
     pub reply: RawCap,
     /// Nanoseconds to wait, or [`TIMEOUT_NONE`].
     pub timeout: u64,
+    /// Where what comes beside the words is written.
+    pub message: *mut Message,
 }
 
 /// What the kernel leaves at the top of a new thread's stack for the runtime.
@@ -283,8 +305,9 @@ pub enum Clock {
 
 #[cfg(target_os = "none")]
 unsafe extern "C" {
-    /// Calls an endpoint with three words and waits for the reply.
-    pub fn telos_k_call(first: u64, second: u64, third: u64, target: u64, generation: u64) -> Answer;
+    /// A gate, see [`call`]. In: RDI, RSI, RDX the words, RCX the target, R8 the generation. Out: RAX the status, RDX the
+    /// value.
+    fn telos_k_call();
     /// Calls an endpoint with a body, a Buf, a capability or a timeout.
     pub fn telos_k_exchange(
         first: u64,
@@ -294,8 +317,9 @@ unsafe extern "C" {
         generation: u64,
         exchange: *mut Exchange,
     ) -> Answer;
-    /// Waits for a request or for the bound notification.
-    pub fn telos_k_receive(reception: *const Reception, message: *mut Message) -> Answer;
+    /// A gate, see [`receive`]. In: RCX the address of a [`Reception`]. Out: RCX the label in the low half and the baggage in
+    /// the high half, RDI, RSI, RDX the words, R8 the badge, R9 the thread.
+    fn telos_k_receive();
     /// Answers the request that a reply object holds. `body` may be null.
     pub fn telos_k_reply(
         status: u64,
@@ -305,14 +329,9 @@ unsafe extern "C" {
         generation: u64,
         body: *const ReplyBody,
     ) -> Answer;
-    /// Answers with words alone, then receives again with the same reply object.
-    pub fn telos_k_reply_receive(
-        status: u64,
-        value: u64,
-        second: u64,
-        reception: *const Reception,
-        message: *mut Message,
-    ) -> Answer;
+    /// A gate, see [`reply_receive`]. In: RDI the status, RSI the value, RDX the second word, and otherwise as
+    /// [`telos_k_receive`], which also says what comes out.
+    fn telos_k_reply_receive();
     /// Waits for a notification and takes its bits.
     pub fn telos_k_wait(slot: u64, generation: u64, timeout: u64) -> Answer;
     /// Works on a kernel object; `words` holds arguments and, after it, results.
@@ -327,4 +346,94 @@ unsafe extern "C" {
     pub fn telos_k_exit(status: u64) -> !;
     /// Ends the calling cell as failed; the text goes to the fault report.
     pub fn telos_k_panic(text: *const u8, length: usize) -> !;
+}
+
+#[cfg(target_os = "none")]
+pub use gates::{call, receive, reply_receive};
+
+#[cfg(target_os = "none")]
+mod gates {
+    use core::arch::asm;
+
+    use super::{Answer, Letter, Reception};
+
+    /// Calls an endpoint with three words and waits for the reply.
+    ///
+    /// # Safety
+    /// None is needed beyond that of the capability, which the kernel checks; it stands here for the other functions'.
+    #[inline(always)]
+    pub unsafe fn call(words: [u64; 3], target: u64, generation: u64) -> Answer {
+        let (status, value);
+        // SAFETY: the gate keeps RBX, RBP and the stack; what else it may change is declared.
+        unsafe {
+            asm!(
+                "call {}",
+                sym super::telos_k_call,
+                inlateout("rdi") words[0] => _,
+                inlateout("rsi") words[1] => _,
+                inlateout("rdx") words[2] => value,
+                inlateout("rcx") target => _,
+                inlateout("r8") generation => _,
+                lateout("rax") status,
+                lateout("r9") _, lateout("r10") _, lateout("r11") _,
+                lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+            );
+        }
+        Answer { status, value }
+    }
+
+    /// Waits for a request or for signals of the bound notification.
+    ///
+    /// # Safety
+    /// `reception` and the message that it names are live, and nobody else's, until this returns.
+    #[inline(always)]
+    pub unsafe fn receive(reception: *const Reception) -> Letter {
+        let (head, words, badge, thread): (u64, [u64; 3], u64, u64);
+        let (first, second, third);
+        // SAFETY: the gate keeps RBX, RBP and the stack; what else it may change is declared. The pointers are live by the
+        // caller's word.
+        unsafe {
+            asm!(
+                "call {}",
+                sym super::telos_k_receive,
+                lateout("rdi") first,
+                lateout("rsi") second,
+                lateout("rdx") third,
+                inlateout("rcx") reception => head,
+                lateout("r8") badge,
+                lateout("r9") thread,
+                lateout("rax") _, lateout("r10") _, lateout("r11") _,
+                lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+            );
+        }
+        words = [first, second, third];
+        Letter { label: head as u32, baggage: (head >> 32) as u32, words, badge, thread }
+    }
+
+    /// Answers the request that the reception's reply object holds with words alone, then receives again with it.
+    ///
+    /// # Safety
+    /// As for [`receive`].
+    #[inline(always)]
+    pub unsafe fn reply_receive(answer: Answer, second: u64, reception: *const Reception) -> Letter {
+        let (head, words, badge, thread): (u64, [u64; 3], u64, u64);
+        let (first, middle, third);
+        // SAFETY: as for `receive`.
+        unsafe {
+            asm!(
+                "call {}",
+                sym super::telos_k_reply_receive,
+                inlateout("rdi") answer.status => first,
+                inlateout("rsi") answer.value => middle,
+                inlateout("rdx") second => third,
+                inlateout("rcx") reception => head,
+                lateout("r8") badge,
+                lateout("r9") thread,
+                lateout("rax") _, lateout("r10") _, lateout("r11") _,
+                lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+            );
+        }
+        words = [first, middle, third];
+        Letter { label: head as u32, baggage: (head >> 32) as u32, words, badge, thread }
+    }
 }

@@ -1,6 +1,6 @@
 //! The kernel's functions in typed form. Nothing outside this crate sees a raw one.
 
-use abi::kernel::{Answer, Clock, Exchange, Message, Operation, Reception, ReplyBody, WORDS};
+use abi::kernel::{Answer, Clock, Exchange, Letter, Operation, Reception, ReplyBody, WORDS};
 use abi::token::RawCap;
 use abi::{CallError, KernelError};
 
@@ -19,11 +19,11 @@ mod raw {
         )* };
     }
     absent! {
-        telos_k_call(a: u64, b: u64, c: u64, d: u64, e: u64) -> Answer;
+        call(a: [u64; 3], b: u64, c: u64) -> Answer;
+        receive(a: *const Reception) -> Letter;
+        reply_receive(a: Answer, b: u64, c: *const Reception) -> Letter;
         telos_k_exchange(a: u64, b: u64, c: u64, d: u64, e: u64, f: *mut Exchange) -> Answer;
-        telos_k_receive(a: *const Reception, b: *mut Message) -> Answer;
         telos_k_reply(a: u64, b: u64, c: u64, d: u64, e: u64, f: *const ReplyBody) -> Answer;
-        telos_k_reply_receive(a: u64, b: u64, c: u64, d: *const Reception, e: *mut Message) -> Answer;
         telos_k_wait(a: u64, b: u64, c: u64) -> Answer;
         telos_k_invoke(a: u64, b: u64, c: u64, d: *mut [u64; WORDS]) -> Answer;
         telos_k_yield();
@@ -45,13 +45,13 @@ pub(crate) fn outcome(answer: Answer) -> Result<u64, CallError> {
 
 #[inline(always)]
 fn target(cap: RawCap, label: u32) -> u64 {
-    cap.slot | u64::from(label) << 32
+    cap.slot << 32 | u64::from(label)
 }
 
 #[inline(always)]
 pub(crate) fn call(cap: RawCap, label: u32, words: [u64; 3]) -> Answer {
     // SAFETY: integers alone cross; the kernel checks the capability.
-    unsafe { raw::telos_k_call(words[0], words[1], words[2], target(cap, label), cap.generation) }
+    unsafe { raw::call(words, target(cap, label), cap.generation) }
 }
 
 pub(crate) fn exchange(cap: RawCap, label: u32, words: [u64; 3], exchange: &mut Exchange) -> Answer {
@@ -59,10 +59,14 @@ pub(crate) fn exchange(cap: RawCap, label: u32, words: [u64; 3], exchange: &mut 
     unsafe { raw::telos_k_exchange(words[0], words[1], words[2], target(cap, label), cap.generation, exchange) }
 }
 
+/// Receives.
+///
+/// # Safety
+/// The message that the reception names is live, and borrowed by nobody while this waits.
 #[inline(always)]
-pub(crate) fn receive(reception: &Reception, message: &mut Message) -> Answer {
-    // SAFETY: both references outlive the call, which blocks until the message is written.
-    unsafe { raw::telos_k_receive(reception, message) }
+pub(crate) unsafe fn receive(reception: &Reception) -> Letter {
+    // SAFETY: the caller's word; the reception outlives the call.
+    unsafe { raw::receive(reception) }
 }
 
 pub(crate) fn reply(status: u64, value: u64, second: u64, cap: RawCap, body: &ReplyBody) -> Answer {
@@ -70,16 +74,14 @@ pub(crate) fn reply(status: u64, value: u64, second: u64, cap: RawCap, body: &Re
     unsafe { raw::telos_k_reply(status, value, second, cap.slot, cap.generation, body) }
 }
 
+/// Answers with words and receives.
+///
+/// # Safety
+/// As for [`receive`].
 #[inline(always)]
-pub(crate) fn reply_receive(
-    status: u64,
-    value: u64,
-    second: u64,
-    reception: &Reception,
-    message: &mut Message,
-) -> Answer {
+pub(crate) unsafe fn reply_receive(answer: Answer, second: u64, reception: &Reception) -> Letter {
     // SAFETY: as for `receive`.
-    unsafe { raw::telos_k_reply_receive(status, value, second, reception, message) }
+    unsafe { raw::reply_receive(answer, second, reception) }
 }
 
 pub(crate) fn wait(cap: RawCap, timeout: u64) -> Result<u64, CallError> {

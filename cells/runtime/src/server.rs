@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ptr::with_exposed_provenance_mut;
 
-use abi::kernel::{BODY_MAX, Message, Reception, ReplyBody, TIMEOUT_NONE};
+use abi::kernel::{Answer, BODY_MAX, Letter, Message, Reception, ReplyBody, TIMEOUT_NONE};
 use abi::token::{All, Cap, Endpoint, Object, RawCap, ReceiveOnly, Reply, Rights};
 
 use crate::kernel::{receive, reply, reply_receive};
@@ -16,22 +16,26 @@ use crate::objects::Granted;
 /// a bug, and ends the cell. Answers of words alone are kept until `next_event`, which sends them and receives in one step.
 #[derive(Debug)]
 pub struct Server {
+    /// The kernel reads it in place. Its reply object is [`Server::current`], its message was leaked for it: a server lives
+    /// as long as its cell.
+    reception: Reception,
+    turn: Turn,
+    answer: Answer,
+    second: u64,
     endpoint: Cap<Endpoint, ReceiveOnly>,
     current: Option<Cap<Reply, All>>,
     spare: Vec<Cap<Reply, All>>,
-    message: Box<Message>,
     room: Box<[u8; BODY_MAX]>,
-    state: Turn,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     /// Nothing to answer.
     Free,
     /// A request waits for its answer.
     Owes,
     /// Words to be sent with the next receive.
-    Words { status: u64, value: u64, second: u64 },
+    Words,
 }
 
 /// What a server is to do next.
@@ -49,15 +53,17 @@ impl Server {
     /// # Panics
     /// Without a reply object.
     pub fn new(endpoint: Cap<Endpoint, ReceiveOnly>, mut replies: Vec<Cap<Reply, All>>) -> Self {
-        let current = replies.pop();
-        assert!(current.is_some(), "bug: a server needs a reply object");
+        let Some(current) = replies.pop() else { panic!("bug: a server needs a reply object") };
+        let message: *mut Message = Box::leak(Box::new(Message::EMPTY));
         Server {
+            reception: Reception { endpoint: endpoint.raw(), reply: current.raw(), timeout: TIMEOUT_NONE, message },
+            turn: Turn::Free,
+            answer: Answer { status: 0, value: 0 },
+            second: 0,
             endpoint,
-            current,
+            current: Some(current),
             spare: replies,
-            message: Box::new(Message::EMPTY),
             room: Box::new([0; BODY_MAX]),
-            state: Turn::Free,
         }
     }
 
@@ -69,27 +75,58 @@ impl Server {
     /// Sends what is to be sent, then waits for a request or a signal.
     #[inline(always)]
     pub fn next_event(&mut self) -> Event<'_> {
-        if self.current.is_none() {
-            self.current = self.spare.pop();
-        }
-        let Some(current) = &self.current else { crate::bug!("a server deferred its last reply object") };
-        let reception = Reception { endpoint: self.endpoint.raw(), reply: current.raw(), timeout: TIMEOUT_NONE };
-        let answer = match self.state {
-            Turn::Owes => crate::bug!("a request was left unanswered"),
-            Turn::Free => receive(&reception, &mut self.message),
-            Turn::Words { status, value, second } => {
-                reply_receive(status, value, second, &reception, &mut self.message)
-            }
+        let letter = if self.turn == Turn::Words {
+            // SAFETY: the message is this server's; references to it live in requests, which borrow the server.
+            unsafe { reply_receive(self.answer, self.second, &self.reception) }
+        } else {
+            self.check_turn();
+            // SAFETY: as above.
+            unsafe { receive(&self.reception) }
         };
-        if answer.status != 0 {
-            crate::bug!("receive failed: {:x} {}", answer.status, answer.value);
+        if letter.label >= Letter::FAILURE {
+            return Event::Signal(self.told_by_the_kernel(letter.label, letter.words[0], letter.words[1]));
         }
-        if self.message.label == Message::NOTIFICATION {
-            self.state = Turn::Free;
-            return Event::Signal(self.message.words[0]);
+        self.turn = Turn::Owes;
+        Event::Request(Request { server: self, letter })
+    }
+
+    #[cold]
+    fn check_turn(&self) {
+        if self.turn == Turn::Owes {
+            crate::bug!("a request was left unanswered");
         }
-        self.state = Turn::Owes;
-        Event::Request(Request { server: self })
+    }
+
+    /// The bits of a signal.
+    #[cold]
+    fn told_by_the_kernel(&mut self, label: u32, first: u64, second: u64) -> u64 {
+        if label == Letter::FAILURE {
+            crate::bug!("receive failed: {first:x} {second}");
+        }
+        self.turn = Turn::Free;
+        first
+    }
+
+    /// The capability that came with the request, once.
+    fn take_granted(&self) -> Option<Granted> {
+        // SAFETY: no reference to the message outlives the request's functions, none of which calls this with one.
+        let granted = unsafe { &mut (*self.reception.message).granted };
+        let raw = core::mem::replace(granted, RawCap::EMPTY);
+        (!raw.is_empty()).then_some(Granted(raw))
+    }
+
+    #[cold]
+    fn refuse_granted(&self) {
+        if let Some(unused) = self.take_granted() {
+            unused.refuse();
+        }
+    }
+
+    /// Receives with another reply object from now on, since a deferred request keeps the last.
+    fn take_spare(&mut self) {
+        let Some(spare) = self.spare.pop() else { crate::bug!("a server deferred its last reply object") };
+        self.reception.reply = spare.raw();
+        self.current = Some(spare);
     }
 
     /// Answers a deferred request.
@@ -129,51 +166,61 @@ fn lease<'a>(address: usize, length: usize) -> &'a mut [u8] {
 #[derive(Debug)]
 pub struct Request<'a> {
     server: &'a mut Server,
+    letter: Letter,
 }
 
 impl Request<'_> {
     /// Its label.
     #[inline(always)]
     pub fn label(&self) -> u32 {
-        self.server.message.label
+        self.letter.label
     }
 
     /// Its words.
     #[inline(always)]
     pub fn words(&self) -> [u64; 3] {
-        self.server.message.words
+        self.letter.words
     }
 
     /// Badge of the capability that the sender used.
     pub fn badge(&self) -> u64 {
-        self.server.message.badge
+        self.letter.badge
     }
 
     /// The sending thread, as the kernel attests it.
     pub fn thread(&self) -> u64 {
-        self.server.message.thread
+        self.letter.thread
     }
 
     /// The transaction scope that travels with it, 0 for none.
     pub fn scope(&self) -> u64 {
-        self.server.message.scope
+        self.message().map_or(0, |message| message.scope)
+    }
+
+    /// What came beside the words, if anything did.
+    fn message(&self) -> Option<&Message> {
+        // SAFETY: the message is the server's, which the request borrows; the kernel writes it in a receive alone.
+        (self.letter.baggage != 0).then(|| unsafe { &*self.server.reception.message })
+    }
+
+    fn lent(&self) -> (usize, usize) {
+        self.message().map_or((0, 0), |message| (message.lease_address, message.lease_length))
     }
 
     /// Its body.
     pub fn body(&self) -> &[u8] {
-        let length = self.server.message.body_length as usize;
-        self.server.message.body.get(..length).unwrap_or(&[])
+        self.message().and_then(|message| message.body.get(..message.body_length)).unwrap_or(&[])
     }
 
     /// The memory that was lent with it; empty where none was.
     pub fn lease(&mut self) -> &mut [u8] {
-        lease(self.server.message.lease_address, self.server.message.lease_length)
+        let (address, length) = self.lent();
+        lease(address, length)
     }
 
     /// The capability that came with it, once.
     pub fn granted(&mut self) -> Option<Granted> {
-        let raw = core::mem::replace(&mut self.server.message.granted, RawCap::EMPTY);
-        (!raw.is_empty()).then_some(Granted(raw))
+        (self.letter.baggage != 0).then(|| self.server.take_granted()).flatten()
     }
 
     /// The reply object that holds it, for the operations that work on its sender.
@@ -184,13 +231,16 @@ impl Request<'_> {
     #[inline(always)]
     fn finish(self, status: u64, value: u64, second: u64) {
         self.drop_grant();
-        self.server.state = Turn::Words { status, value, second };
+        self.server.answer = Answer { status, value };
+        self.server.second = second;
+        self.server.turn = Turn::Words;
     }
 
+    /// A capability that nobody took is deleted.
     #[inline(always)]
     fn drop_grant(&self) {
-        if !self.server.message.granted.is_empty() {
-            Granted(self.server.message.granted).refuse();
+        if self.letter.baggage != 0 {
+            self.server.refuse_granted();
         }
     }
 
@@ -215,7 +265,7 @@ impl Request<'_> {
         let body = ReplyBody { send, send_length, grant };
         // A caller that gave up meanwhile is no error: a late reply is harmless.
         let _ = reply(0, value, 0, self.reply_object(), &body);
-        self.server.state = Turn::Free;
+        self.server.turn = Turn::Free;
     }
 
     /// Answers success with a body of bytes.
@@ -253,8 +303,9 @@ impl Request<'_> {
             return Err(self);
         }
         let Some(current) = self.server.current.take() else { crate::bug!("no reply object holds the request") };
-        self.server.state = Turn::Free;
-        let lease = (self.server.message.lease_address, self.server.message.lease_length);
+        let lease = self.lent();
+        self.server.turn = Turn::Free;
+        self.server.take_spare();
         Ok(Pending { reply: current, lease })
     }
 }

@@ -48,6 +48,12 @@ impl Link {
         next == 0 || next == ptr::from_ref(self).addr()
     }
 
+    /// Whether it was never in a ring, or was taken out of the last.
+    #[inline(always)]
+    pub(crate) fn is_unlinked(&self) -> bool {
+        self.next.get() == 0
+    }
+
     /// Whether this is a member of some ring, be it alone.
     pub(crate) fn is_linked(&self) -> bool {
         self.next.get() != 0

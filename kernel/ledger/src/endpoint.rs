@@ -4,7 +4,7 @@ use core::ptr;
 
 use lists::{Link, List};
 
-use crate::{Receiver, Reply, ReplyError, Request, State};
+use crate::{Receiver, Reply, ReplyError, Request};
 
 /// Labels run from 0 to `LABELS - 1`: one word says which are served.
 pub const LABELS: u32 = 64;
@@ -46,9 +46,11 @@ pub struct Endpoint {
     header: [u64; 2],
     labels: u64,
     epoch: u64,
-    pub(crate) waiting: List,
+    /// The receiver that began to wait last.
+    pub(crate) waiting: *mut Receiver,
     pub(crate) parked: List,
-    pub(crate) delivered: List,
+    /// Reply objects with which its receivers stand ready, or hold requests that came from here.
+    pub(crate) replies: List,
     signatures: [u64; LABELS as usize],
 }
 
@@ -88,90 +90,116 @@ impl Endpoint {
         self.epoch
     }
 
-    /// Sends a request: to the first waiting receiver, or onto the queue.
+    /// The instance that served it died. Its reply objects are released one by one; parked requests stay.
+    pub fn server_died(&mut self) {
+        self.epoch += 1;
+    }
+
+    /// Gives a request to a receiver.
+    ///
+    /// # Safety
+    /// See the crate's contract; the receiver is [`Endpoint::waiting`], the request is idle, and its label is served.
+    #[inline(always)]
+    pub unsafe fn deliver(endpoint: *mut Endpoint, receiver: *mut Receiver, request: *mut Request) {
+        // SAFETY: waiting receivers are live: they leave through `Receiver::cancel`.
+        let record = unsafe { &mut *receiver };
+        // SAFETY: the endpoint is live by the contract.
+        unsafe { (*endpoint).waiting = record.next };
+        record.endpoint = ptr::null_mut();
+        // SAFETY: a waiting receiver names a live, free reply object, see `receive` and `Reply::release`.
+        unsafe { hold(record.reply, request) };
+    }
+
+    /// Parks a request, by its priority.
     ///
     /// # Safety
     /// See the crate's contract; the request is idle, and its label is served.
-    #[inline(always)]
-    pub unsafe fn call(endpoint: *mut Endpoint, request: *mut Request) -> Called {
-        // SAFETY: the endpoint is live by the contract.
-        let this = unsafe { &mut *endpoint };
-        // SAFETY: so is the request.
-        unsafe { (*request).endpoint = endpoint };
-        // SAFETY: waiting receivers are live: they leave through `Receiver::cancel`.
-        let receiver = unsafe { this.waiting.pop_front() }.cast::<Receiver>();
-        if receiver.is_null() {
-            // SAFETY: the request is idle, so on no list.
-            unsafe { this.park(request) };
-            return Called::Parked;
-        }
-        // SAFETY: the receiver was on the list, so it is live.
-        unsafe { (*receiver).endpoint = ptr::null_mut() };
-        // SAFETY: a waiting receiver names a live, free reply object, see `receive` and `Reply::release`.
-        let reply = unsafe { (*receiver).reply };
+    pub unsafe fn park(endpoint: *mut Endpoint, request: *mut Request) {
+        // SAFETY: the request is live by the contract.
+        let priority = unsafe { (*request).priority };
         // SAFETY: as above.
-        unsafe { this.deliver(request, reply) };
-        Called::Delivered(receiver)
+        unsafe { (*request).endpoint = endpoint };
+        // SAFETY: the list hands the closure its own live nodes.
+        let later = |other: *mut Link| unsafe { (*other.cast::<Request>()).priority < priority };
+        // SAFETY: the endpoint is live by the contract.
+        let parked = unsafe { &mut (*endpoint).parked };
+        // SAFETY: the request was idle, so on no list.
+        unsafe { parked.insert_sorted(request.cast(), later) };
     }
 
-    /// Takes the request of the highest priority, first come first, into the receiver's reply object, or waits.
+    /// Sends a request: to a waiting receiver, or onto the queue.
+    ///
+    /// # Safety
+    /// See the crate's contract; the request is idle, and its label is served.
+    pub unsafe fn call(endpoint: *mut Endpoint, request: *mut Request) -> Called {
+        // SAFETY: the endpoint is live by the contract.
+        let receiver = unsafe { (*endpoint).waiting };
+        if !receiver.is_null() {
+            // SAFETY: the caller's word, and it is the first that waits.
+            unsafe { Self::deliver(endpoint, receiver, request) };
+            return Called::Delivered(receiver);
+        }
+        // SAFETY: the caller's word.
+        unsafe { Self::park(endpoint, request) };
+        Called::Parked
+    }
+
+    /// The receiver that the next request goes to, null for none.
+    #[inline(always)]
+    pub fn waiting(&self) -> *mut Receiver {
+        self.waiting
+    }
+
+    /// Whether a request is parked.
+    #[inline(always)]
+    pub fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// A receiver waits from now on.
+    ///
+    /// # Safety
+    /// See the crate's contract; the receiver waits nowhere, its reply object is bound to it and this endpoint and holds
+    /// no request, and no request is parked here.
+    #[inline(always)]
+    pub unsafe fn wait(endpoint: *mut Endpoint, receiver: *mut Receiver) {
+        // SAFETY: the receiver is live by the contract.
+        let record = unsafe { &mut *receiver };
+        record.endpoint = endpoint;
+        // SAFETY: so is the endpoint.
+        let first = unsafe { &mut (*endpoint).waiting };
+        record.next = core::mem::replace(first, receiver);
+    }
+
+    /// Takes the request of the highest priority, first come first, into a reply object that is the receiver's from now on,
+    /// or waits.
     ///
     /// # Errors
     /// [`ReplyError::Busy`] when the reply object already holds a request or waits elsewhere.
     ///
     /// # Safety
-    /// See the crate's contract; the receiver waits nowhere and its `reply` points to a live reply object.
-    #[inline(always)]
-    pub unsafe fn receive(endpoint: *mut Endpoint, receiver: *mut Receiver) -> Result<Received, ReplyError> {
-        // SAFETY: the endpoint is live by the contract.
-        let this = unsafe { &mut *endpoint };
-        // SAFETY: so is the receiver.
-        let reply = unsafe { (*receiver).reply };
-        // SAFETY: and its reply object.
-        if !unsafe { (*reply).is_free() } {
-            return Err(ReplyError::Busy);
-        }
-        // SAFETY: parked requests are live: they leave through `Request::cancel`.
-        let request = unsafe { this.parked.pop_front() }.cast::<Request>();
-        if !request.is_null() {
-            // SAFETY: the request left the parked list just now; the reply is free.
-            unsafe { this.deliver(request, reply) };
-            return Ok(Received::Request(request));
-        }
-        // SAFETY: the receiver waits nowhere, so its link is on no list.
-        unsafe { this.waiting.push_back(receiver.cast()) };
-        // SAFETY: live by the contract.
-        unsafe { (*receiver).endpoint = endpoint };
-        // SAFETY: the reply object is live.
-        unsafe { (*reply).waiting = receiver };
-        Ok(Received::Waiting)
-    }
-
-    /// The server of this endpoint died: each delivered request that `held_by_the_dead` names is taken
-    /// back and handed to `answer`; parked ones stay. The epoch rises.
-    ///
-    /// # Safety
-    /// See the crate's contract.
-    pub unsafe fn server_died(
+    /// See the crate's contract; the receiver waits nowhere.
+    pub unsafe fn receive(
         endpoint: *mut Endpoint,
-        mut held_by_the_dead: impl FnMut(*mut Reply) -> bool,
-        mut answer: impl FnMut(*mut Request),
-    ) {
-        // SAFETY: the endpoint is live by the contract.
-        let this = unsafe { &mut *endpoint };
-        this.epoch += 1;
-        let mut at = this.delivered.first();
-        while !at.is_null() {
-            let request = at.cast::<Request>();
-            // SAFETY: nodes of the list are live.
-            at = unsafe { this.delivered.next(at) };
-            // SAFETY: as above.
-            if held_by_the_dead(unsafe { (*request).reply }) {
-                // SAFETY: as above; `at` was read before.
-                unsafe { Request::cancel(request) };
-                answer(request);
-            }
+        receiver: *mut Receiver,
+        reply: *mut Reply,
+    ) -> Result<Received, ReplyError> {
+        // SAFETY: all three are live by the contract.
+        unsafe { Reply::bind(reply, endpoint, receiver) }?;
+        // SAFETY: as above.
+        let parked = unsafe { &mut (*endpoint).parked };
+        // SAFETY: parked requests are live: they leave through `Request::cancel`.
+        let request = unsafe { parked.pop_front() }.cast::<Request>();
+        if request.is_null() {
+            // SAFETY: bound and free, and nothing is parked.
+            unsafe { Self::wait(endpoint, receiver) };
+            return Ok(Received::Waiting);
         }
+        // SAFETY: the request left the parked list just now.
+        unsafe { (*request).endpoint = ptr::null_mut() };
+        // SAFETY: the reply object is free.
+        unsafe { hold(reply, request) };
+        Ok(Received::Request(request))
     }
 
     /// Empties an endpoint that is going away: each request, parked or delivered, and each receiver is handed back.
@@ -186,23 +214,27 @@ impl Endpoint {
         loop {
             // SAFETY: the endpoint is live until this returns.
             let this = unsafe { &mut *endpoint };
-            let request = match this.parked.first() {
-                first if first.is_null() => this.delivered.first(),
-                first => first,
-            };
-            if !request.is_null() {
+            let parked = this.parked.first().cast::<Request>();
+            if !parked.is_null() {
                 // SAFETY: nodes of the lists are live.
-                unsafe { Request::cancel(request.cast()) };
-                request_back(request.cast());
-                continue;
-            }
-            let receiver = this.waiting.first().cast::<Receiver>();
-            if receiver.is_null() {
+                unsafe { Request::cancel(parked) };
+                request_back(parked);
+            } else if !this.waiting.is_null() {
+                let receiver = this.waiting;
+                // SAFETY: as above.
+                unsafe { Receiver::cancel(receiver) };
+                receiver_back(receiver);
+            } else if !this.replies.is_empty() {
+                let reply = Reply::of_link(this.replies.first());
+                // SAFETY: as above.
+                unsafe { Reply::unbind(reply) };
+                // SAFETY: as above.
+                if let Ok(request) = unsafe { Reply::answer(reply) } {
+                    request_back(request);
+                }
+            } else {
                 return;
             }
-            // SAFETY: as above.
-            unsafe { Receiver::cancel(receiver) };
-            receiver_back(receiver);
         }
     }
 
@@ -211,43 +243,30 @@ impl Endpoint {
         self.parked.first().cast()
     }
 
-    /// Calls `each` with every delivered request.
+    /// Calls `each` with every reply object that holds a request from here.
     ///
     /// # Safety
     /// See the crate's contract; `each` must not change the ledger.
-    pub unsafe fn for_each_delivered(&self, mut each: impl FnMut(*mut Request)) {
-        let mut at: *mut Link = self.delivered.first();
+    pub unsafe fn for_each_delivered(&self, mut each: impl FnMut(*mut Reply)) {
+        let mut at: *mut Link = self.replies.first();
         while !at.is_null() {
-            each(at.cast());
+            let reply = Reply::of_link(at);
             // SAFETY: nodes of the list are live.
-            at = unsafe { self.delivered.next(at) };
+            if !unsafe { (*reply).request() }.is_null() {
+                each(reply);
+            }
+            // SAFETY: as above.
+            at = unsafe { self.replies.next(at) };
         }
     }
+}
 
-    /// # Safety
-    /// The request is live and on no list.
-    unsafe fn park(&mut self, request: *mut Request) {
-        // SAFETY: live by the caller's word.
-        unsafe { (*request).state = State::Parked };
-        // SAFETY: as above.
-        let priority = unsafe { (*request).priority };
-        // SAFETY: the list hands the closure its own live nodes.
-        let later = |other: *mut Link| unsafe { (*other.cast::<Request>()).priority < priority };
-        // SAFETY: on no list.
-        unsafe { self.parked.insert_sorted(request.cast(), later) };
-    }
-
-    /// # Safety
-    /// The request is live and on no list; the reply is live and free.
-    #[inline(always)]
-    unsafe fn deliver(&mut self, request: *mut Request, reply: *mut Reply) {
-        // SAFETY: live by the caller's word.
-        let record = unsafe { &mut *request };
-        record.state = State::Delivered;
-        record.reply = reply;
-        // SAFETY: as above.
-        unsafe { (*reply).hold(request) };
-        // SAFETY: the request is on no list.
-        unsafe { self.delivered.push_back(&mut record.link) };
-    }
+/// # Safety
+/// The request is live and on no list; the reply is live and free.
+#[inline(always)]
+unsafe fn hold(reply: *mut Reply, request: *mut Request) {
+    // SAFETY: live by the caller's word.
+    unsafe { (*request).reply = reply };
+    // SAFETY: as above.
+    unsafe { (*reply).request = request };
 }

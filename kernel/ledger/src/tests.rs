@@ -8,6 +8,7 @@ use crate::{AbiError, Called, Endpoint, Received, Receiver, Reply, ReplyError, R
 
 const THREADS: usize = 5;
 const SERVERS: usize = 3;
+const REPLIES: usize = 4;
 
 fn zeroed<T>(count: usize) -> Vec<T> {
     // SAFETY: the crate's objects are plain data whose zero is a valid state, as their documents say.
@@ -19,12 +20,12 @@ struct World {
     requests: *mut Request,
     receivers: *mut Receiver,
     replies: *mut Reply,
-    /// Model: for each request, None or (endpoint, Some(server) once delivered).
+    /// Model: for each request, None or (endpoint, Some(reply object) once delivered).
     at: [Option<(usize, Option<usize>)>; THREADS],
     /// Model: parked requests of each endpoint in order.
     parked: [Vec<usize>; 2],
-    /// Model: waiting servers of each endpoint in order.
-    waiting: [Vec<usize>; 2],
+    /// Model: waiting servers of each endpoint with their reply objects, the last to come at the end.
+    waiting: [Vec<(usize, usize)>; 2],
 }
 
 impl World {
@@ -33,7 +34,7 @@ impl World {
         unsafe { self.requests.add(i) }
     }
     fn reply(&self, i: usize) -> *mut Reply {
-        // SAFETY: callers stay below SERVERS.
+        // SAFETY: callers stay below REPLIES.
         unsafe { self.replies.add(i) }
     }
     fn receiver(&self, i: usize) -> *mut Receiver {
@@ -50,7 +51,7 @@ impl World {
     }
 
     fn step(&mut self, op: u8, a: usize, b: usize, priority: u8) {
-        let (client, server, endpoint) = (a % THREADS, a % SERVERS, b % 2);
+        let (client, server, reply, endpoint) = (a % THREADS, a % SERVERS, a % REPLIES, b % 2);
         match op {
             0 | 1 => {
                 if self.at[client].is_some() {
@@ -61,9 +62,9 @@ impl World {
                 // SAFETY: as above.
                 match unsafe { Endpoint::call(self.endpoint(endpoint), self.request(client)) } {
                     Called::Delivered(receiver) => {
-                        let expected = self.waiting[endpoint].remove(0);
-                        assert_eq!(receiver, self.receiver(expected));
-                        self.at[client] = Some((endpoint, Some(expected)));
+                        let (server, reply) = self.waiting[endpoint].pop().unwrap();
+                        assert_eq!(receiver, self.receiver(server));
+                        self.at[client] = Some((endpoint, Some(reply)));
                     }
                     Called::Parked => {
                         assert!(self.waiting[endpoint].is_empty());
@@ -77,31 +78,31 @@ impl World {
                 }
             }
             2 | 3 => {
-                if self.waiting.iter().any(|w| w.contains(&server)) {
+                if self.waiting.iter().flatten().any(|(waiting, _)| *waiting == server) {
                     return;
                 }
-                let busy = self.at.iter().any(|at| matches!(at, Some((_, Some(s))) if *s == server));
+                let holds = self.at.iter().any(|at| matches!(at, Some((_, Some(r))) if *r == reply));
+                let busy = holds || self.waiting.iter().flatten().any(|(_, taken)| *taken == reply);
+                let (at, with) = (self.endpoint(endpoint), self.reply(reply));
                 // SAFETY: live, and not waiting.
-                unsafe { (*self.receiver(server)).reply = self.reply(server) };
-                // SAFETY: as above.
-                match unsafe { Endpoint::receive(self.endpoint(endpoint), self.receiver(server)) } {
+                match unsafe { Endpoint::receive(at, self.receiver(server), with) } {
                     Err(error) => assert!(busy && error == ReplyError::Busy),
                     Ok(Received::Request(request)) => {
                         assert!(!busy);
                         let expected = self.parked[endpoint].remove(0);
                         assert_eq!(self.index(request), expected);
-                        self.at[expected] = Some((endpoint, Some(server)));
+                        self.at[expected] = Some((endpoint, Some(reply)));
                     }
                     Ok(Received::Waiting) => {
                         assert!(!busy && self.parked[endpoint].is_empty());
-                        self.waiting[endpoint].push(server);
+                        self.waiting[endpoint].push((server, reply));
                     }
                 }
             }
             4 => {
-                let held = self.at.iter().position(|at| matches!(at, Some((_, Some(s))) if *s == server));
+                let held = self.at.iter().position(|at| matches!(at, Some((_, Some(r))) if *r == reply));
                 // SAFETY: live.
-                match (unsafe { Reply::answer(self.reply(server)) }, held) {
+                match (unsafe { Reply::answer(self.reply(reply)) }, held) {
                     (Ok(request), Some(expected)) => {
                         assert_eq!(self.index(request), expected);
                         self.at[expected] = None;
@@ -119,32 +120,34 @@ impl World {
             6 => {
                 // SAFETY: live.
                 unsafe { Receiver::cancel(self.receiver(server)) };
-                self.waiting.iter_mut().for_each(|w| w.retain(|i| *i != server));
+                self.waiting.iter_mut().for_each(|w| w.retain(|(waiting, _)| *waiting != server));
             }
             7 => {
-                let reply = self.reply(server);
-                let mut answered = Vec::new();
+                let mut found = Vec::new();
                 // SAFETY: live.
-                let before = unsafe { (*self.endpoint(endpoint)).epoch() };
-                // SAFETY: live.
-                unsafe { Endpoint::server_died(self.endpoint(endpoint), |r| r == reply, |q| answered.push(q)) };
-                // SAFETY: live.
-                assert_eq!(unsafe { (*self.endpoint(endpoint)).epoch() }, before + 1);
-                for request in answered {
-                    let index = self.index(request);
-                    assert_eq!(self.at[index], Some((endpoint, Some(server))));
-                    self.at[index] = None;
+                let from = unsafe { &*self.endpoint(endpoint) };
+                // SAFETY: the closure changes nothing.
+                unsafe { from.for_each_delivered(|reply| found.push(reply)) };
+                let delivered =
+                    |at: &&Option<(usize, Option<usize>)>| matches!(at, Some((e, Some(_))) if *e == endpoint);
+                assert_eq!(found.len(), self.at.iter().filter(delivered).count());
+                for reply in found {
+                    // SAFETY: live.
+                    let request = unsafe { (*reply).request() };
+                    // SAFETY: the pointer came from this array.
+                    let held = unsafe { reply.offset_from(self.replies) as usize };
+                    assert_eq!(self.at[self.index(request)], Some((endpoint, Some(held))));
                 }
-                assert!(!self.at.contains(&Some((endpoint, Some(server)))));
             }
             8 => {
                 // SAFETY: live.
-                let (request, receiver) = unsafe { Reply::release(self.reply(server)) };
+                let (request, receiver) = unsafe { Reply::release(self.reply(reply)) };
                 if let Some(request) = request {
                     self.at[self.index(request)] = None;
                 }
-                assert_eq!(receiver.is_some(), self.waiting.iter().any(|w| w.contains(&server)));
-                self.waiting.iter_mut().for_each(|w| w.retain(|i| *i != server));
+                let ready = self.waiting.iter().flatten().find(|(_, taken)| *taken == reply);
+                assert_eq!(receiver, ready.map(|(server, _)| self.receiver(*server)));
+                self.waiting.iter_mut().for_each(|w| w.retain(|(_, taken)| *taken != reply));
             }
             _ => {
                 let (mut requests, mut receivers) = (Vec::new(), Vec::new());
@@ -175,10 +178,35 @@ impl World {
                 Some((_, Some(_))) => State::Delivered,
             };
             assert_eq!(request.state(), expected);
-            if let Some((_, Some(server))) = at {
-                assert_eq!(request.reply(), self.reply(*server));
+            if let Some((endpoint, Some(reply))) = at {
+                assert_eq!(request.reply(), self.reply(*reply));
                 // SAFETY: live.
-                assert_eq!(unsafe { (*self.reply(*server)).request() }, self.request(i));
+                assert_eq!(unsafe { (*self.reply(*reply)).request() }, self.request(i));
+                // SAFETY: live.
+                assert_eq!(unsafe { (*self.reply(*reply)).endpoint() }, self.endpoint(*endpoint));
+            }
+        }
+        for i in 0..SERVERS {
+            // SAFETY: i is below SERVERS.
+            let receiver = unsafe { &*self.receiver(i) };
+            let waits = self.waiting.iter().flatten().find(|(server, _)| *server == i);
+            assert_eq!(receiver.is_waiting(), waits.is_some());
+            if let Some((_, reply)) = waits {
+                assert_eq!(receiver.reply, self.reply(*reply));
+            }
+        }
+        for i in 0..REPLIES {
+            let reply = self.reply(i);
+            // SAFETY: live.
+            let receiver = unsafe { (*reply).receiver() };
+            // Who stands ready with a reply object, or has a request in it, is known to it.
+            let named = (0..SERVERS).filter(|s| {
+                // SAFETY: s is below SERVERS.
+                let other = unsafe { &*self.receiver(*s) };
+                other.is_waiting() && other.reply == reply
+            });
+            for server in named {
+                assert_eq!(receiver, self.receiver(server));
             }
         }
     }
@@ -187,10 +215,10 @@ impl World {
 proptest! {
     #[test]
     fn every_request_is_in_exactly_one_place(
-        steps in prop::collection::vec((0u8..10, 0usize..15, 0usize..2, 0u8..3), 1..200)
+        steps in prop::collection::vec((0u8..10, 0usize..60, 0usize..2, 0u8..3), 1..200)
     ) {
         let (mut endpoints, mut requests) = (zeroed::<Endpoint>(2), zeroed::<Request>(THREADS));
-        let (mut receivers, mut replies) = (zeroed::<Receiver>(SERVERS), zeroed::<Reply>(SERVERS));
+        let (mut receivers, mut replies) = (zeroed::<Receiver>(SERVERS), zeroed::<Reply>(REPLIES));
         let mut world = World {
             endpoints: endpoints.as_mut_ptr(),
             requests: requests.as_mut_ptr(),

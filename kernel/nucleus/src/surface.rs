@@ -1,9 +1,10 @@
 //! The kernel's surface: the functions that cells import, each a few lines around what `objects` does.
 //!
-//! They run on the caller's stack. Each turns interrupts off, makes sure that enough stack is left for whatever the
+//! They run on the caller's stack. The gates are in `objects::ipc::gate`. Each of the others turns interrupts off, makes sure that enough stack is left for whatever the
 //! kernel does in it (an overflow half-way could not be contained), does its work, and turns interrupts on again.
 
-use abi::kernel::{Answer, Clock, Exchange, Message, Reception, ReplyBody, WORDS};
+use abi::kernel::{Answer, Clock, Exchange, ReplyBody, WORDS};
+use objects::ipc::gate::{telos_k_call, telos_k_receive, telos_k_reply_receive};
 use objects::{fault, instance, invoke, ipc, scheduler};
 use x86::{clock, cpu};
 
@@ -21,17 +22,18 @@ fn leave() {
 }
 
 macro_rules! surface {
-    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? $body:block)*) => {
+    (gates $($gate:ident)*; $($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? $body:block)*) => {
         $(
             $(#[$doc])*
             #[unsafe(no_mangle)]
             extern "C" fn $name($($arg: $ty),*) $(-> $out)? $body
         )*
 
-        const NAMES: &[&str] = &[$(stringify!($name)),*];
+        const NAMES: &[&str] = &[$(stringify!($gate),)* $(stringify!($name)),*];
 
         fn resolve(name: &str) -> Option<u64> {
             match name {
+                $(stringify!($gate) => Some($gate as *const () as u64),)*
                 $(stringify!($name) => Some($name as *const () as u64),)*
                 _ => None,
             }
@@ -40,12 +42,7 @@ macro_rules! surface {
 }
 
 surface! {
-    fn telos_k_call(first: u64, second: u64, third: u64, target: u64, generation: u64) -> Answer {
-        enter();
-        let answer = ipc::call([first, second, third], target, generation);
-        leave();
-        answer
-    }
+    gates telos_k_call telos_k_receive telos_k_reply_receive;
 
     fn telos_k_exchange(
         first: u64,
@@ -62,16 +59,6 @@ surface! {
         answer
     }
 
-    fn telos_k_receive(reception: *const Reception, message: *mut Message) -> Answer {
-        enter();
-        // SAFETY: as above.
-        let reception = unsafe { &*reception };
-        // SAFETY: as above.
-        let answer = unsafe { ipc::receive(reception, message) };
-        leave();
-        answer
-    }
-
     fn telos_k_reply(
         status: u64,
         value: u64,
@@ -84,22 +71,6 @@ surface! {
         let raw = abi::token::RawCap { slot, generation };
         // SAFETY: as above.
         let answer = unsafe { ipc::reply(Answer { status, value }, second, raw, body) };
-        leave();
-        answer
-    }
-
-    fn telos_k_reply_receive(
-        status: u64,
-        value: u64,
-        second: u64,
-        reception: *const Reception,
-        message: *mut Message
-    ) -> Answer {
-        enter();
-        // SAFETY: as above.
-        let reception = unsafe { &*reception };
-        // SAFETY: as above.
-        let answer = unsafe { ipc::reply_receive(Answer { status, value }, second, reception, message) };
         leave();
         answer
     }

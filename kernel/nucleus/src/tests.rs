@@ -175,7 +175,7 @@ extern "C" fn other_context(first: usize, second: usize) -> ! {
         SEEN.store(2 * first + second + round, Ordering::Relaxed);
         round += 1;
         // SAFETY: the test switches here from `MAIN` and waits there, interrupts off.
-        unsafe { switch(OTHER.as_ptr(), MAIN.load(Ordering::Relaxed)) };
+        unsafe { switch(OTHER.as_ptr(), MAIN.load(Ordering::Relaxed), 0) };
     }
 }
 
@@ -188,7 +188,7 @@ fn context_switch() -> Result<(), &'static str> {
     let mut seen = [0; 3];
     for slot in &mut seen {
         // SAFETY: `OTHER` holds a context made above or saved by its own switch, on a mapped stack; interrupts are off.
-        unsafe { switch(MAIN.as_ptr(), OTHER.load(Ordering::Relaxed)) };
+        unsafe { switch(MAIN.as_ptr(), OTHER.load(Ordering::Relaxed), 0) };
         *slot = SEEN.load(Ordering::Relaxed);
     }
     drop(off);
@@ -198,7 +198,7 @@ fn context_switch() -> Result<(), &'static str> {
 extern "C" fn resumed_context(first: usize, _: usize) -> ! {
     SEEN.store(first, Ordering::Relaxed);
     // SAFETY: the test waits at `MAIN`, interrupts off.
-    unsafe { switch(OTHER.as_ptr(), MAIN.load(Ordering::Relaxed)) };
+    unsafe { switch(OTHER.as_ptr(), MAIN.load(Ordering::Relaxed), 0) };
     x86::bug!("nothing switches back to this context")
 }
 
@@ -223,7 +223,7 @@ fn resume() -> Result<(), &'static str> {
     let context = unsafe { prepare_stack(first.end() as usize, resume_frame, &raw const *frame as usize, 0) };
     let off = cpu::InterruptsOff::enter();
     // SAFETY: `context` was made above; interrupts are off.
-    unsafe { switch(MAIN.as_ptr(), context) };
+    unsafe { switch(MAIN.as_ptr(), context, 0) };
     drop(off);
     ensure(SEEN.load(Ordering::Relaxed) == 77, "the frame's registers did not arrive")
 }

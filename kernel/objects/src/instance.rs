@@ -200,7 +200,7 @@ pub(crate) fn configure(thread: &Tcb, parts: &Parts<'_>) -> Result<(), Failure> 
     authority::with(|context| capability::copy(context, parts.cnode, &thread.cnode, parts.cnode.rights()))?;
     authority::with(|context| capability::copy(context, parts.vspace, &thread.vspace, parts.vspace.rights()))?;
     thread.set_cnode();
-    thread.identity.set(scheduler::identity());
+    thread.set_identity(scheduler::identity());
     thread.stack_limit.set(stack.start as usize + STACK_RESERVE);
     // SAFETY: the slot was filled just now with a capability to a live CNode.
     let cnode = unsafe { CNode::at(thread.cnode.object() as usize) };
@@ -236,6 +236,7 @@ pub(crate) fn start(thread: &Tcb) -> Result<(), Failure> {
     if thread.state.get() != State::Ready {
         return Err(KernelError::IllegalOperation.into());
     }
+    thread.state.set(State::Started);
     scheduler::ready(thread);
     scheduler::give_way();
     Ok(())
@@ -343,25 +344,24 @@ fn release_services(cnode: CNode<'_>) {
             } else if slot.rights().contains(capability::Rights::RECEIVE) {
                 let endpoint = core::ptr::with_exposed_provenance_mut::<ledger::Endpoint>(slot.object() as usize);
                 // SAFETY: the capability names a live endpoint; requests are answered by the second pass.
-                unsafe { ledger::Endpoint::server_died(endpoint, |_| false, |_| {}) };
+                unsafe { (*endpoint).server_died() };
             }
         }
     }
 }
 
-/// No reply object names a thread that has ended as the holder of its request.
+/// No reply object names a thread that has ended as the holder of its request: neither the one that it was to receive
+/// with, wherever its capability went, nor those in its CNode, which no capability leaves without being parted from it.
 fn forget_holder(thread: &Tcb) {
+    if let Some(last) = thread.last_reply() {
+        ipc::forget(thread, last);
+    }
     let cnode = thread.cnode();
     for index in 1..cnode.capacity() {
         let Ok(slot) = cnode.slot(index) else { continue };
         if slot.is(ObjectKind::Reply) {
             // SAFETY: the capability names a live reply object.
-            let reply = unsafe { Reply::at(slot.object() as usize) };
-            // SAFETY: the ledger is not running: this is the only reference.
-            let core = unsafe { &mut *reply.core.get() };
-            if core.holder == thread.address() {
-                core.holder = 0;
-            }
+            ipc::forget(thread, unsafe { Reply::at(slot.object() as usize) });
         }
     }
 }

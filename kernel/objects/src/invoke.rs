@@ -318,11 +318,7 @@ fn anchor(me: &Tcb) -> Option<&Anchor> {
     if let Some(scope) = me.scope() {
         return Some(&scope.anchor);
     }
-    if me.serving.get() == 0 {
-        return None;
-    }
-    // SAFETY: the address is cleared when the reply object has answered or goes away.
-    Some(&unsafe { Reply::at(me.serving.get()) }.anchor)
+    me.serving().map(|reply| &reply.anchor)
 }
 
 fn untyped_info(raw: RawCap, words: &mut Words) -> Result<u64> {
@@ -363,6 +359,7 @@ fn copy(raw: RawCap, words: &mut Words) -> Result<u64> {
 fn move_(raw: RawCap, words: &mut Words) -> Result<u64> {
     let destination = place(cnode_of(raw)?, words[2])?;
     let source = cnode().lookup(words[0] as u32, words[1])?;
+    crate::ipc::part(source);
     authority::with(|context| capability::move_(context, source, destination))?;
     words[0] = destination.generation();
     Ok(destination.index().into())
@@ -484,7 +481,7 @@ fn bind(raw: RawCap, words: &Words) -> Result<u64> {
 
 fn tcb_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     let thread = thread(raw)?;
-    words[0] = thread.identity.get();
+    words[0] = thread.identity();
     words[1] = thread.ticks.get();
     words[2] = thread.priority().into();
     Ok(thread.state.get() as u64)

@@ -4,13 +4,13 @@ use core::cell::{Cell, UnsafeCell};
 use core::ptr::{null, with_exposed_provenance};
 
 use abi::KernelError;
-use abi::kernel::{Answer, Message};
+use abi::kernel::Answer;
 use ledger::Receiver;
 use lists::List;
 
 use crate::status::ok;
-use crate::tcb::{State, Tcb};
-use crate::{Failure, scheduler};
+use crate::tcb::Tcb;
+use crate::{Failure, ipc, scheduler};
 
 /// A notification. Zeroed memory has no signals; the first 16 bytes belong to the object layer.
 #[repr(C)]
@@ -58,10 +58,11 @@ impl Notification {
             if unsafe { (*thread.receiver.get()).is_waiting() } {
                 // SAFETY: as above.
                 unsafe { Receiver::cancel(thread.receiver.get()) };
-                deliver(thread, self.take());
+                ipc::note_signal(thread, self.take());
                 scheduler::wake(thread, ok(0));
                 return;
             }
+            thread.signalled.set(true);
         }
         // SAFETY: waiting threads are live: they leave through `abandon`.
         let link = unsafe { self.waiting().pop_front() };
@@ -83,6 +84,7 @@ impl Notification {
         }
         self.bound.set(thread);
         thread.bound.set(self);
+        thread.signalled.set(self.has_bits());
         Ok(())
     }
 
@@ -105,17 +107,8 @@ impl Notification {
             // SAFETY: as above.
             let thread = unsafe { Tcb::of_wait(link) };
             thread.waiting_on.set(null());
-            scheduler::wake(thread, Failure(KernelError::Cancelled, 0).into());
+            ipc::fail(thread, KernelError::Cancelled.into());
         }
-    }
-}
-
-/// Writes a signal into the message that a thread receives with.
-pub(crate) fn deliver(thread: &Tcb, bits: u64) {
-    // SAFETY: a receiving thread's message is a place on its own stack or heap, and it does not run.
-    if let Some(message) = unsafe { thread.message.get().as_mut() } {
-        message.label = Message::NOTIFICATION;
-        message.words = [bits, 0, 0];
     }
 }
 
@@ -128,7 +121,6 @@ pub(crate) fn wait(me: &Tcb, notification: &Notification, timeout: u64) -> Answe
         return Failure(KernelError::TimedOut, 0).into();
     }
     me.waiting_on.set(notification);
-    me.state.set(State::Waiting);
     // SAFETY: the thread runs, so its link is on no list.
     unsafe { notification.waiting().push_back(me.wait.get()) };
     scheduler::arm(me, timeout);

@@ -5,6 +5,9 @@ use core::mem::size_of;
 use core::ptr::with_exposed_provenance;
 
 use capability::{Anchor, Slot};
+use ledger::Endpoint;
+
+use crate::tcb::Tcb;
 
 /// A reply object.
 #[repr(C)]
@@ -33,5 +36,34 @@ impl Reply {
     pub(crate) unsafe fn of<'a>(core: *const ledger::Reply) -> &'a Reply {
         // SAFETY: `core` is the first field.
         unsafe { Self::at(core.expose_provenance()) }
+    }
+
+    /// The ledger's part, to look at.
+    #[inline(always)]
+    fn ledger(&self) -> &ledger::Reply {
+        // SAFETY: exclusive references to it exist within the ledger's functions alone, and none of them is running.
+        unsafe { &*self.core.get() }
+    }
+
+    /// The thread whose request it holds.
+    #[inline(always)]
+    pub(crate) fn client<'a>(&self) -> Option<&'a Tcb> {
+        let request = self.ledger().request();
+        // SAFETY: the requests that reply objects hold are of live threads.
+        (!request.is_null()).then(|| unsafe { Tcb::of_request(request) })
+    }
+
+    /// The thread that received with it last.
+    #[inline(always)]
+    pub(crate) fn server<'a>(&self) -> Option<&'a Tcb> {
+        let receiver = self.ledger().receiver();
+        // SAFETY: the receivers that reply objects name are of live threads.
+        (!receiver.is_null()).then(|| unsafe { Tcb::of_receiver(receiver) })
+    }
+
+    /// The endpoint that it is bound to, null for none.
+    #[inline(always)]
+    pub(crate) fn endpoint(&self) -> *mut Endpoint {
+        self.ledger().endpoint()
     }
 }

@@ -13,12 +13,13 @@ use x86::interrupts::TrapFrame;
 
 use crate::exclusive::Exclusive;
 use crate::tcb::{State, Tcb};
-use crate::{Failure, ipc, notification};
+use crate::{ipc, notification};
 
 /// Ticks of the timer that a thread may run before others of its priority.
 const SLICE: u32 = 10;
 
-struct Cpu {
+#[repr(C)]
+pub(crate) struct Cpu {
     current: Cell<*const Tcb>,
     idle: Tcb,
     queue: UnsafeCell<RunQueue>,
@@ -27,7 +28,10 @@ struct Cpu {
     identities: Cell<u64>,
 }
 
-static CPU: Exclusive<Cpu> = Exclusive::new(Cpu {
+/// Where the gates find [`Cpu::current`], in bytes.
+pub(crate) const CURRENT: usize = core::mem::offset_of!(Cpu, current);
+
+pub(crate) static CPU: Exclusive<Cpu> = Exclusive::new(Cpu {
     current: Cell::new(core::ptr::null()),
     idle: Tcb::idle(),
     queue: UnsafeCell::new(RunQueue::new()),
@@ -81,7 +85,7 @@ fn timers<R>(f: impl FnOnce(&mut Timers) -> R) -> R {
 /// Makes the calling context, the end of boot, the one that runs when nothing else does.
 pub fn become_idle() {
     let cpu = CPU.get();
-    cpu.idle.state.set(State::Runnable);
+    cpu.idle.state.set(State::Started);
     cpu.current.set(&raw const cpu.idle);
 }
 
@@ -100,7 +104,6 @@ pub fn run() -> ! {
 /// Makes a thread runnable. It runs when its turn comes, not before the caller of this gives way.
 #[inline(always)]
 pub(crate) fn ready(thread: &Tcb) {
-    thread.state.set(State::Runnable);
     // SAFETY: the thread is live; whoever ends it takes it off the queue.
     queue(|queue| unsafe { queue.push(thread.run.get()) });
 }
@@ -113,28 +116,42 @@ pub(crate) fn wake(thread: &Tcb, answer: Answer) {
     ready(thread);
 }
 
-/// The current thread waits, or has ended: whoever is next runs. Returns when the thread is switched to again.
-pub(crate) fn block() {
+/// Takes whoever runs next off the run queue, for a whole time slice.
+pub(crate) fn next<'a>() -> &'a Tcb {
+    CPU.get().slice.set(SLICE);
     // SAFETY: nodes on the queue are of live threads.
     let next = queue(|queue| unsafe { queue.pop() });
-    let next = match next.is_null() {
+    match next.is_null() {
         true => idle(),
         // SAFETY: as above.
         false => unsafe { Tcb::of_run(next) },
-    };
-    CPU.get().slice.set(SLICE);
-    switch_to(next);
+    }
 }
 
-/// The current thread waits, and `next` runs: at once if nobody of a higher priority stands on the queue.
-#[inline(always)]
-pub(crate) fn block_in_favour_of(next: &Tcb) {
-    if queue(|queue| queue.highest()).is_some_and(|highest| highest > next.priority()) {
-        ready(next);
-        return block();
+/// As [`next`], in place of a thread that waits for no more than this: on the rest of the time slice, unless somebody of a
+/// higher priority stands on the queue.
+pub(crate) fn next_in_favour_of(thread: &Tcb) -> &Tcb {
+    if is_outranked(thread) {
+        ready(thread);
+        return next();
     }
-    next.state.set(State::Runnable);
-    switch_to(next);
+    thread
+}
+
+/// The current thread, or whoever of a higher priority became runnable.
+pub(crate) fn next_or(me: &Tcb) -> &Tcb {
+    next_in_favour_of(me)
+}
+
+/// Whether somebody of a higher priority stands on the queue.
+#[inline(always)]
+pub(crate) fn is_outranked(thread: &Tcb) -> bool {
+    queue(|queue| queue.has_above(thread.priority()))
+}
+
+/// The current thread waits, or has ended: whoever is next runs. Returns when the thread is switched to again.
+pub(crate) fn block() {
+    switch_to(next());
 }
 
 /// Switches to a thread on the rest of the current time slice.
@@ -145,19 +162,15 @@ pub(crate) fn switch_to(next: &Tcb) {
         return;
     }
     CPU.get().current.set(next);
-    // SAFETY: `next` does not run, so its context was saved by a switch, by `suspend_at` or by its first start; the
+    // SAFETY: `next` does not run, so its context was saved by a switch, a gate, by `suspend_at` or by its first start; the
     // previous thread's TCB stays until something switches back, or for good.
-    unsafe { x86::switch::switch(previous.context.as_ptr(), next.context.get()) };
+    unsafe { x86::switch::switch(previous.context.as_ptr(), next.context.get(), next.address()) };
 }
 
 /// Lets a thread that became runnable run now if its priority is higher than the current one's.
 #[inline(always)]
 pub(crate) fn give_way() {
-    let me = current();
-    if queue(|queue| queue.highest()).is_some_and(|highest| highest > me.priority()) {
-        ready(me);
-        block();
-    }
+    switch_to(next_or(current()));
 }
 
 /// Goes behind the others of the same priority.
@@ -185,6 +198,22 @@ pub(crate) fn set_priority(thread: &Tcb, priority: u8) {
     }
 }
 
+/// A thread that waits, so that it is not on the run queue, gets at least a priority.
+#[inline(always)]
+pub(crate) fn raise_waiting(thread: &Tcb, priority: u8) {
+    if thread.priority() < priority {
+        // SAFETY: the thread is live, and exclusive references to the node exist within the queue's functions alone.
+        unsafe { (*thread.run.get()).set_priority(priority) };
+    }
+}
+
+/// The current thread, which is not on the run queue, gives back what callers lent it.
+#[inline(always)]
+pub(crate) fn lower_running(me: &Tcb) {
+    // SAFETY: as for `raise_waiting`.
+    unsafe { (*me.run.get()).set_priority(me.base_priority.get()) };
+}
+
 /// Takes a thread off the run queue and the timers.
 pub(crate) fn remove(thread: &Tcb) {
     // SAFETY: the thread is live.
@@ -210,7 +239,6 @@ pub(crate) fn disarm(thread: &Tcb) {
 /// Sleeps.
 pub fn sleep(nanoseconds: u64) {
     let me = current();
-    me.state.set(State::Waiting);
     arm(me, nanoseconds);
     block();
 }
@@ -240,7 +268,7 @@ pub fn on_tick(frame: &TrapFrame) {
 fn time_out(thread: &Tcb) {
     ipc::abandon(thread);
     notification::abandon(thread);
-    wake(thread, Failure(KernelError::TimedOut, 0).into());
+    ipc::fail(thread, KernelError::TimedOut.into());
 }
 
 /// The end of an interrupt: continues what was interrupted by returning, or another thread by not returning.
@@ -255,7 +283,6 @@ pub fn leave_interrupt(frame: &TrapFrame) {
     if !is_idle && highest < me.priority() || highest == me.priority() && slice.get() > 0 && !is_idle {
         return;
     }
-    slice.set(SLICE);
     me.suspend_at(frame);
     if !is_idle {
         ready(me);
@@ -265,16 +292,10 @@ pub fn leave_interrupt(frame: &TrapFrame) {
 
 /// Runs whoever is next without keeping anything of the context that calls: the interrupt's, or that of a thread that ended.
 pub(crate) fn abandon_context() -> ! {
-    // SAFETY: nodes on the queue are of live threads.
-    let next = queue(|queue| unsafe { queue.pop() });
-    let next = match next.is_null() {
-        true => idle(),
-        // SAFETY: as above.
-        false => unsafe { Tcb::of_run(next) },
-    };
+    let next = next();
     CPU.get().current.set(next);
     let mut nowhere = 0;
     // SAFETY: `next` does not run, so it has a saved context. What is saved of this one is never continued.
-    unsafe { x86::switch::switch(&raw mut nowhere, next.context.get()) };
+    unsafe { x86::switch::switch(&raw mut nowhere, next.context.get(), next.address()) };
     x86::bug!("an abandoned context was continued")
 }

@@ -8,7 +8,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::mem::{offset_of, size_of};
 use core::ptr::{null, with_exposed_provenance};
 
-use abi::kernel::{Answer, BODY_MAX, Exchange, Message};
+use abi::kernel::{Answer, BODY_MAX, Exchange, Letter, Reception};
 use capability::{CNode, Slot};
 use ledger::{Receiver, Request};
 use lists::Link;
@@ -16,6 +16,7 @@ use threads::{RunNode, TimerNode};
 use x86::interrupts::TrapFrame;
 
 use crate::notification::Notification;
+use crate::reply::Reply;
 use crate::scope::Scope;
 use crate::vspace::VSpace;
 
@@ -27,12 +28,10 @@ pub enum State {
     Raw = 0,
     /// It has its parts and was never started.
     Ready = 1,
-    /// It runs, or stands on the run queue.
-    Runnable = 2,
-    /// It waits: for a reply, a request, a signal or a time.
-    Waiting = 3,
+    /// It was started: it runs, stands on the run queue, or waits. Which of them, its links tell.
+    Started = 2,
     /// It has ended.
-    Ended = 4,
+    Ended = 3,
 }
 
 /// A thread. Zeroed memory is [`State::Raw`]; the first 16 bytes belong to the object layer.
@@ -54,17 +53,25 @@ pub struct Tcb {
     /// Outcome of what it waited for.
     pub(crate) answer: Cell<Answer>,
     pub(crate) exchange: Cell<*mut Exchange>,
-    pub(crate) message: Cell<*mut Message>,
+    /// What it receives with.
+    pub(crate) reception: Cell<*const Reception>,
     /// The transaction that it began.
     pub(crate) own_scope: Cell<*const Scope>,
     /// The transaction that came with the request that it serves.
     pub(crate) lent_scope: Cell<*const Scope>,
-    /// The reply object of the request that it received last.
-    pub(crate) serving: Cell<usize>,
-    pub(crate) identity: Cell<u64>,
+    /// The letter that its receive returns with: in the request of its caller, or [`Tcb::notice`].
+    pub(crate) inbox: Cell<*const Letter>,
+    /// The slot of the endpoint with which it received last, and of the reply object. Before the first time, and null
+    /// before it has its parts: a slot whose generation no token has.
+    pub(crate) endpoint_slot: Cell<*const Slot>,
+    pub(crate) reply_slot: Cell<*const Slot>,
+    /// Whether the notification that it is bound to was signalled while it did not receive.
+    pub(crate) signalled: Cell<bool>,
     pub(crate) bound: Cell<*const Notification>,
     // Cold.
     pub(crate) timer: UnsafeCell<TimerNode>,
+    /// What it is told by the kernel itself: signals and failures.
+    pub(crate) notice: Cell<Letter>,
     pub(crate) wait: UnsafeCell<Link>,
     pub(crate) waiting_on: Cell<*const Notification>,
     pub(crate) sibling: UnsafeCell<Link>,
@@ -162,6 +169,48 @@ impl Tcb {
         unsafe { (*self.run.get()).priority() }
     }
 
+    /// The number that the servers which it calls know it by: unique, never reused.
+    pub(crate) fn identity(&self) -> u64 {
+        // SAFETY: exclusive references to the request exist within the ledger's functions alone.
+        unsafe { (*self.request.get()).letter.thread }
+    }
+
+    pub(crate) fn set_identity(&self, identity: u64) {
+        // SAFETY: the thread was not started, so its request is in nobody's hands.
+        unsafe { (*self.request.get()).letter.thread = identity };
+    }
+
+    /// The reply object that it receives with, or received with last.
+    #[inline(always)]
+    pub(crate) fn last_reply<'a>(&self) -> Option<&'a Reply> {
+        // SAFETY: exclusive references to the receiver exist within the ledger's functions alone.
+        let core = unsafe { (*self.receiver.get()).reply() };
+        // SAFETY: receivers name live reply objects.
+        (!core.is_null()).then(|| unsafe { Reply::of(core) })
+    }
+
+    /// The reply object of the request that it received last, if that is not answered yet.
+    pub(crate) fn serving<'a>(&self) -> Option<&'a Reply> {
+        self.last_reply().filter(|reply| {
+            let received = reply.server().is_some_and(|server| core::ptr::eq(server, self));
+            received && reply.client().is_some()
+        })
+    }
+
+    /// Whether it waits for a request.
+    #[inline(always)]
+    pub(crate) fn is_receiving(&self) -> bool {
+        // SAFETY: exclusive references to the receiver exist within the ledger's functions alone.
+        unsafe { (*self.receiver.get()).is_waiting() }
+    }
+
+    /// Whether its wait has a time limit.
+    #[inline(always)]
+    pub(crate) fn is_timed(&self) -> bool {
+        // SAFETY: exclusive references to the node exist within the functions of the timers alone.
+        unsafe { (*self.timer.get()).is_armed() }
+    }
+
     /// Its CNode.
     #[inline(always)]
     pub(crate) fn cnode(&self) -> CNode<'_> {
@@ -173,6 +222,9 @@ impl Tcb {
     /// Notes the CNode that the `cnode` slot holds.
     pub(crate) fn set_cnode(&self) {
         self.cnode_address.set(self.cnode.object() as usize);
+        // A token's generation is that of a slot in a CNode, and this is none.
+        self.endpoint_slot.set(&raw const self.cnode);
+        self.reply_slot.set(&raw const self.cnode);
     }
 
     /// Its cell's VSpace; `None` for a thread of the kernel's own.
@@ -182,6 +234,12 @@ impl Tcb {
         }
         // SAFETY: the slot holds a capability to a VSpace, which keeps it alive.
         Some(unsafe { VSpace::at(self.vspace.object() as usize) })
+    }
+
+    /// Whether it works in a transaction.
+    #[inline(always)]
+    pub(crate) fn has_scope(&self) -> bool {
+        (self.own_scope.get().addr() | self.lent_scope.get().addr()) != 0
     }
 
     /// The transaction that it works in.

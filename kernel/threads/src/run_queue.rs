@@ -21,6 +21,13 @@ impl RunNode {
         self.priority
     }
 
+    /// Changes the priority of a thread that is known not to stand on the queue.
+    #[inline(always)]
+    pub fn set_priority(&mut self, priority: u8) {
+        debug_assert!(!self.queued && priority < PRIORITIES);
+        self.priority = priority;
+    }
+
     /// Whether it stands on the queue.
     #[inline(always)]
     pub fn is_queued(&self) -> bool {
@@ -33,6 +40,8 @@ impl RunNode {
 pub struct RunQueue {
     /// Bit `p` is set when a thread of priority `p` waits.
     occupied: u64,
+    /// The highest priority that waits, 0 also where none does.
+    top: u8,
     queues: [List; PRIORITIES as usize],
 }
 
@@ -45,7 +54,7 @@ impl Default for RunQueue {
 impl RunQueue {
     /// An empty queue.
     pub const fn new() -> Self {
-        RunQueue { occupied: 0, queues: [const { List::EMPTY }; PRIORITIES as usize] }
+        RunQueue { occupied: 0, top: 0, queues: [const { List::EMPTY }; PRIORITIES as usize] }
     }
 
     /// Appends a node to the queue of its priority; nothing if it stands there already.
@@ -62,6 +71,7 @@ impl RunQueue {
         this.queued = true;
         let priority = this.priority % PRIORITIES;
         self.occupied |= 1 << priority;
+        self.top = self.top.max(priority);
         // SAFETY: the node is live and, not being queued, on no list.
         unsafe { self.queues[priority as usize].push_back(node.cast()) };
     }
@@ -99,6 +109,7 @@ impl RunQueue {
         unsafe { queue.remove(node.cast::<Link>()) };
         if queue.is_empty() {
             self.occupied &= !(1 << priority);
+            self.top = self.highest().unwrap_or(0);
         }
     }
 
@@ -120,6 +131,12 @@ impl RunQueue {
             // SAFETY: live, and taken off just now.
             unsafe { self.push(node) };
         }
+    }
+
+    /// Whether a thread of a higher priority than this waits.
+    #[inline(always)]
+    pub fn has_above(&self, priority: u8) -> bool {
+        self.top > priority
     }
 
     /// The highest priority that waits.
@@ -184,6 +201,9 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(queue.highest(), model.iter().map(|(p, _)| *p).max());
+                for level in 0..PRIORITIES {
+                    prop_assert_eq!(queue.has_above(level), model.iter().any(|(p, _)| *p > level));
+                }
             }
         }
     }

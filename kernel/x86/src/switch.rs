@@ -6,13 +6,14 @@
 use core::arch::{asm, global_asm};
 
 /// Saves the current context's stack pointer at `save`, continues the context `load`, and returns when something switches back.
-/// The interrupt flag is not part of a context: call it with interrupts off.
+/// A context that is written in assembly finds `word` in R9. The interrupt flag is not part of a context: call it with
+/// interrupts off.
 ///
 /// # Safety
 /// `save` is writable, and stays so until the context that it names is continued. `load` was written by an earlier `switch` or made
 /// by [`prepare_stack`], has not been continued since, and its stack is mapped.
 #[inline(always)]
-pub unsafe fn switch(save: *mut usize, load: usize) {
+pub unsafe fn switch(save: *mut usize, load: usize, word: usize) {
     // SAFETY: RBX and RBP, which an asm block may not clobber, are kept on this context's stack; all other registers are declared
     // as changed. The stack pointer is back where it was when the label is reached, since only a switch to the saved value
     // leads there. The target has LLVM's red zone turned off, so that pushing is harmless.
@@ -32,7 +33,8 @@ pub unsafe fn switch(save: *mut usize, load: usize) {
             inlateout("rdi") save => _,
             inlateout("rsi") load => _,
             lateout("rax") _, lateout("rcx") _, lateout("rdx") _,
-            lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
+            inlateout("r9") word => _,
+            lateout("r8") _, lateout("r10") _, lateout("r11") _,
             lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
         );
     }

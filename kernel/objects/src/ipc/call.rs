@@ -1,0 +1,196 @@
+//! The client's side.
+
+use core::ptr::{copy_nonoverlapping, null_mut, with_exposed_provenance_mut};
+
+use abi::KernelError;
+use abi::kernel::{Answer, BODY_MAX, Exchange};
+use abi::token::RawCap;
+use capability::{ObjectKind, Rights};
+use ledger::{Called, Endpoint, Receiver, Request};
+
+use super::{find, transfer};
+use crate::reply::Reply;
+use crate::tcb::Tcb;
+use crate::{Failure, scheduler};
+
+/// Calls with three words, and answers which thread is to run. The short form: a server waits without a timeout, and no
+/// transaction travels.
+///
+/// # Safety
+/// `me` is the current thread. The gate alone calls this.
+pub(super) unsafe extern "C" fn call(
+    first: u64,
+    second: u64,
+    third: u64,
+    target: u64,
+    generation: u64,
+    me: *const Tcb,
+) -> *const Tcb {
+    // SAFETY: the current thread is live.
+    let thread = unsafe { &*me };
+    let (raw, label) = split(target, generation);
+    if let Ok(slot) = find(thread.cnode(), raw, ObjectKind::Endpoint, Rights::SEND) {
+        let endpoint = with_exposed_provenance_mut::<Endpoint>(slot.object() as usize);
+        // SAFETY: the capability names a live endpoint.
+        let waiting = unsafe { waiting_for(endpoint, label) };
+        if !waiting.is_null() && !thread.has_scope() {
+            // SAFETY: receivers in the ledger are of live threads.
+            let server = unsafe { Tcb::of_receiver(waiting) };
+            if !server.is_timed() {
+                let request = thread.request.get();
+                // SAFETY: the request is this thread's own, and idle: the thread runs.
+                let letter = unsafe { &mut (*request).letter };
+                letter.set_plain_label(label);
+                letter.words = [first, second, third];
+                letter.badge = slot.badge();
+                server.inbox.set(letter);
+                // SAFETY: all three are live, the receiver is the endpoint's first, the request idle, the label served.
+                unsafe { Endpoint::deliver(endpoint, waiting, request) };
+                scheduler::raise_waiting(server, thread.priority());
+                return server;
+            }
+        }
+    }
+    // SAFETY: as for this function.
+    unsafe { call_at_length(first, second, third, target, generation, me) }
+}
+
+/// The receiver that takes the next request, null where none waits or the label is not served.
+///
+/// # Safety
+/// The endpoint is live.
+#[inline(always)]
+unsafe fn waiting_for(endpoint: *mut Endpoint, label: u32) -> *mut Receiver {
+    // SAFETY: the caller's word.
+    let endpoint = unsafe { &*endpoint };
+    if endpoint.serves(label) { endpoint.waiting() } else { null_mut() }
+}
+
+/// As [`call`], whatever has to be done for it.
+///
+/// # Safety
+/// As for [`call`].
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn call_at_length(
+    first: u64,
+    second: u64,
+    third: u64,
+    target: u64,
+    generation: u64,
+    me: *const Tcb,
+) -> *const Tcb {
+    // SAFETY: the current thread is live.
+    let me = unsafe { &*me };
+    send(me, [first, second, third], target, generation, 0).unwrap_or_else(|failure| {
+        me.answer.set(failure.into());
+        me
+    })
+}
+
+/// The token and the label that a target names.
+#[inline(always)]
+fn split(target: u64, generation: u64) -> (RawCap, u32) {
+    (RawCap { slot: target >> 32, generation }, target as u32)
+}
+
+/// Calls with a body, a Buf, a capability, a timeout.
+///
+/// # Safety
+/// `exchange` and what it points to are live, and the caller's own, until this returns.
+pub unsafe fn exchange(words: [u64; 3], target: u64, generation: u64, exchange: *mut Exchange) -> Answer {
+    let me = scheduler::current();
+    // SAFETY: the caller's word.
+    let extra = unsafe { &mut *exchange };
+    if let Err(failure) = check_extra(me, extra) {
+        return failure.into();
+    }
+    let body = me.body.get().cast::<u8>();
+    // SAFETY: `send` is readable for its length by the caller's word, which is at most the TCB's body.
+    unsafe { copy_nonoverlapping(extra.send, body, extra.send_length) };
+    me.exchange.set(exchange);
+    scheduler::arm(me, extra.timeout);
+    let answer = match send(me, words, target, generation, extra.send_length as u16) {
+        Ok(next) => {
+            scheduler::switch_to(next);
+            me.answer.get()
+        }
+        Err(failure) => {
+            scheduler::disarm(me);
+            failure.into()
+        }
+    };
+    me.exchange.set(null_mut());
+    answer
+}
+
+/// Lengths, and that the Buf and the capability exist: what is wrong is answered before anything was sent.
+fn check_extra(me: &Tcb, extra: &Exchange) -> Result<(), Failure> {
+    if extra.send_length > BODY_MAX {
+        return Err(Failure(KernelError::TooLarge, BODY_MAX as u64));
+    }
+    if !extra.buf.is_empty() {
+        let buf = find(me.cnode(), extra.buf, ObjectKind::Buf, Rights::READ)?;
+        if buf.badge() == 0 {
+            return Err(KernelError::IllegalOperation.into());
+        }
+    }
+    if !extra.grant.is_empty() {
+        me.cnode().lookup(extra.grant.slot as u32, extra.grant.generation)?;
+    }
+    Ok(())
+}
+
+/// Puts the request into the ledger. Answers which thread is to run; when this one runs again, it has its answer.
+fn send(me: &Tcb, words: [u64; 3], target: u64, generation: u64, body_length: u16) -> Result<&Tcb, Failure> {
+    let (raw, label) = split(target, generation);
+    let slot = find(me.cnode(), raw, ObjectKind::Endpoint, Rights::SEND)?;
+    let endpoint = with_exposed_provenance_mut::<Endpoint>(slot.object() as usize);
+    // SAFETY: the capability names a live endpoint.
+    if !unsafe { (*endpoint).serves(label) } {
+        return Err(KernelError::UnknownLabel.into());
+    }
+    let request = me.request.get();
+    // SAFETY: the request is this thread's own, and idle: the thread runs.
+    let record: &mut Request = unsafe { &mut *request };
+    record.priority = me.priority();
+    record.body_length = body_length;
+    record.letter.label = label;
+    record.letter.words = words;
+    record.letter.badge = slot.badge();
+    // SAFETY: the endpoint is live, the request idle, the label served.
+    match unsafe { Endpoint::call(endpoint, request) } {
+        Called::Delivered(receiver) => {
+            // SAFETY: receivers in the ledger are of live threads.
+            let server = unsafe { Tcb::of_receiver(receiver) };
+            // SAFETY: the request was delivered to it just now.
+            unsafe { transfer::deliver(me, server) };
+            scheduler::raise_waiting(server, me.priority());
+            scheduler::disarm(server);
+            Ok(server)
+        }
+        Called::Parked => {
+            // SAFETY: the endpoint is live.
+            unsafe { lend_priority(endpoint, me.priority()) };
+            Ok(scheduler::next())
+        }
+    }
+}
+
+/// The threads that hold requests of this endpoint run at least at the priority of who waits behind them.
+///
+/// # Safety
+/// The endpoint is live.
+unsafe fn lend_priority(endpoint: *mut Endpoint, priority: u8) {
+    // SAFETY: the caller's word.
+    let endpoint = unsafe { &*endpoint };
+    let lend = |reply: *mut ledger::Reply| {
+        // SAFETY: the ledger hands out the first parts of live objects.
+        let Some(holder) = unsafe { Reply::of(reply) }.server() else { return };
+        if holder.priority() < priority {
+            scheduler::set_priority(holder, priority);
+        }
+    };
+    // SAFETY: the closure changes no ledger.
+    unsafe { endpoint.for_each_delivered(lend) };
+}
