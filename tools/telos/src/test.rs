@@ -16,7 +16,7 @@ use crate::project::Project;
 use crate::qemu::{Echo, Machine, Outcome};
 use crate::run::make_state;
 use crate::scenarios::{self, PATIENCE, Scenario, Stage};
-use crate::{config, fail, reboot, toolchain};
+use crate::{bench, config, fail, reboot, toolchain};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,11 +69,15 @@ pub fn all(project: &Project, _settings: &Settings) -> Result<()> {
         for (name, word) in config::machine_tests(project)? {
             totals.add(in_machine(project, &name, &word)?);
         }
+        let set = config::boot_set(project)?;
+        let has = |name: &str| set.iter().any(|cell| cell.name == name);
+        if has("bench") {
+            totals.count("a_call_takes_at_most_200_instructions", || bench::gate(project));
+        }
         let uefi = Scenario { name: "uefi_boot_to_prompt", ..scenarios::ALL[0] };
         let stage = |firmware| Boot { firmware, ..boot.clone() };
         scenario(project, stage(Firmware::Uefi), &uefi, &mut totals);
-        let set = config::boot_set(project)?;
-        let fits = |each: &&Scenario| each.needs.is_none_or(|needed| set.iter().any(|cell| cell.name == needed));
+        let fits = |each: &&Scenario| each.needs.is_none_or(has);
         for each in scenarios::ALL.iter().filter(fits) {
             scenario(project, stage(Firmware::Bios), each, &mut totals);
         }
