@@ -233,6 +233,9 @@ pub enum Operation {
     TcbBind = 0x0404,
     /// Tcb: answers its state; words out: exit status, thread identity, nanoseconds run.
     TcbInfo = 0x0405,
+    /// Tcb: tokens of Loader and Image, first scratch slot. The instance, which has ended, is made ready to start again: its
+    /// variables as in the image, its stack empty, and every slot of its CNode from that one on.
+    TcbRestart = 0x0406,
     /// Endpoint: address of (label, signature) pairs, their number.
     EndpointAbi = 0x0500,
     /// Endpoint: label, signature; refused unless served with just that signature.
@@ -255,6 +258,9 @@ pub enum Operation {
     WatchAborts = 0x0805,
     /// Loader: Image token, address, capacity; answers the length of `name version`, as much of it as fits.
     ImageName = 0x0804,
+    /// Loader: Tcb token, Image token, first scratch slot. From now on the kernel itself lets this instance begin again
+    /// whenever it ends, and stops the machine where that happens too often.
+    Keep = 0x0806,
     /// VSpace: answers its state; words out: exit status, text base, text end, threads, image hash prefix.
     VSpaceInfo = 0x0900,
     /// Scope: Reply token; the caller held in the reply becomes its beginner.

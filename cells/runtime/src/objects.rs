@@ -299,6 +299,32 @@ pub fn stop_thread(tcb: &Cap<Tcb, All>) -> Result<()> {
     invoke_with(Operation::TcbStop, tcb.raw(), &[]).map(drop)
 }
 
+/// Makes an instance that has ended ready to start again, from the image that it was made of: its variables and its stack as
+/// at the beginning, and nothing in its CNode from slot `first_scratch` on. Its memory and its lower slots stay.
+///
+/// # Errors
+/// `IllegalOperation` while it runs, or where its memory was taken away; `ImageRefused` for another image.
+pub fn restart(
+    tcb: &Cap<Tcb, All>,
+    loader: &Cap<Loader, All>,
+    image: &Cap<Image, All>,
+    first_scratch: u32,
+) -> Result<()> {
+    let (loader, image) = (loader.raw(), image.raw());
+    let words = [loader.slot, loader.generation, image.slot, image.generation, first_scratch.into()];
+    invoke_with(Operation::TcbRestart, tcb.raw(), &words).map(drop)
+}
+
+/// Has the kernel itself let an instance begin again, as [`restart`] does, whenever it ends.
+///
+/// # Errors
+/// The kernel's.
+pub fn keep(loader: &Cap<Loader, All>, tcb: &Cap<Tcb, All>, image: &Cap<Image, All>, first_scratch: u32) -> Result<()> {
+    let (tcb, image) = (tcb.raw(), image.raw());
+    let words = [tcb.slot, tcb.generation, image.slot, image.generation, first_scratch.into()];
+    invoke_with(Operation::Keep, loader.raw(), &words).map(drop)
+}
+
 /// Sets a thread's priority, 0 to 63.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use crate::scope::Scope;
 use crate::status::ok;
 use crate::tcb::{State, Tcb};
 use crate::vspace::VSpace;
-use crate::{Failure, authority, devices, root, scheduler};
+use crate::{Failure, authority, devices, keeper, restart, root, scheduler};
 
 type Words = [u64; WORDS];
 type Result<T> = core::result::Result<T, Failure>;
@@ -139,6 +139,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const TCB_PRIORITY: u32 = Operation::TcbPriority as u32;
     const TCB_BIND: u32 = Operation::TcbBind as u32;
     const TCB_INFO: u32 = Operation::TcbInfo as u32;
+    const TCB_RESTART: u32 = Operation::TcbRestart as u32;
     const ENDPOINT_ABI: u32 = Operation::EndpointAbi as u32;
     const ENDPOINT_CHECK: u32 = Operation::EndpointCheck as u32;
     const SIGNAL: u32 = Operation::Signal as u32;
@@ -150,6 +151,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const WATCH_ABORTS: u32 = Operation::WatchAborts as u32;
     const ARCHIVE_READ: u32 = Operation::ArchiveRead as u32;
     const IMAGE_NAME: u32 = Operation::ImageName as u32;
+    const KEEP: u32 = Operation::Keep as u32;
     const VSPACE_INFO: u32 = Operation::VSpaceInfo as u32;
     const SCOPE_ATTACH: u32 = Operation::ScopeAttach as u32;
     const SCOPE_SETTLE: u32 = Operation::ScopeSettle as u32;
@@ -184,6 +186,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         TCB_PRIORITY => priority(raw, words),
         TCB_BIND => bind(raw, words),
         TCB_INFO => tcb_info(raw, words),
+        TCB_RESTART => restart_instance(raw, words),
         ENDPOINT_ABI => serve(raw, words),
         ENDPOINT_CHECK => check(raw, words),
         SIGNAL => signal(raw, words),
@@ -225,6 +228,13 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
                 *slot = byte;
             }
             Ok((manifest.name.len() + 1 + manifest.version.len()) as u64)
+        }
+        KEEP => {
+            object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
+            let tcb = object(token(words, 0), ObjectKind::Tcb, Rights::empty())?;
+            let image = object(token(words, 2), ObjectKind::Image, Rights::READ)?;
+            let first_scratch = u32::try_from(words[4]).map_err(|_| KernelError::OutOfRange)?;
+            keeper::keep(tcb, image, first_scratch).map(|()| 0)
         }
         VSPACE_INFO => vspace_info(raw, words),
         SCOPE_ATTACH => attach(raw, words),
@@ -456,6 +466,16 @@ fn stop(raw: RawCap) -> Result<u64> {
     }
     finish_reaping();
     Ok(0)
+}
+
+fn restart_instance(raw: RawCap, words: &Words) -> Result<u64> {
+    object(token(words, 0), ObjectKind::Loader, Rights::EXECUTE)?;
+    let mut cursor = u32::try_from(words[4]).map_err(|_| KernelError::OutOfRange)?;
+    // After each step others may have run: the thread is looked up again.
+    while restart::clear_step(thread(raw)?, &mut cursor)? == Progress::More {
+        leave_if_ended();
+    }
+    restart::renew(thread(raw)?, image(token(words, 2))?).map(|()| 0)
 }
 
 fn priority(raw: RawCap, words: &Words) -> Result<u64> {

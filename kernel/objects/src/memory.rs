@@ -102,6 +102,17 @@ pub(crate) fn unmap(region: Region) {
     }
 }
 
+/// Whether a range that was mapped for somebody still is: addresses are not used again while their owner lives.
+pub(crate) fn is_mapped(region: Region) -> bool {
+    region.bytes != 0 && lock().mapper.translate(VirtAddr::new(region.start)).is_some()
+}
+
+/// Whether a range shows the registers of a device that begin there.
+pub(crate) fn shows(region: Region, physical: u64) -> bool {
+    let shown = lock().mapper.translate(VirtAddr::new(region.start));
+    shown.is_some_and(|shown| shown.physical.as_u64() == physical)
+}
+
 /// Unmaps a range where it still shows this object. A VSpace that went first took the mapping with it, and the addresses of an
 /// image may show another cell by now.
 pub(crate) fn unmap_object(object: u64, region: Region) {

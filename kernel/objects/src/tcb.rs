@@ -266,6 +266,19 @@ impl Tcb {
         unsafe { core::mem::MaybeUninit::<Tcb>::zeroed().assume_init() }
     }
 
+    /// An ended thread is as one that was never started, but for its parts and its priority.
+    pub(crate) fn renew(&self) {
+        self.exchange.set(core::ptr::null_mut());
+        self.reception.set(null());
+        self.inbox.set(null());
+        self.own_scope.set(null());
+        self.lent_scope.set(null());
+        self.signalled.set(false);
+        self.exit_status.set(0);
+        self.set_cnode();
+        self.state.set(State::Raw);
+    }
+
     /// Forgets the notification that it is bound to.
     pub(crate) fn unbind(&self) {
         self.bound.set(null());
