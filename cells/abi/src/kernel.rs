@@ -207,8 +207,10 @@ pub enum Kind {
 pub enum Operation {
     /// Untyped: kind, size bits, CNode token (2 words), first slot, count.
     Retype = 0x0100,
-    /// Untyped: answers bytes free; words out: size, children.
+    /// Untyped: answers bytes free; words out: size, whether anything is derived from it, address, note (2 words).
     UntypedInfo = 0x0101,
+    /// Untyped: note (2 words), kept with the capability for its holder.
+    UntypedNote = 0x0102,
     /// CNode: source token (2 words), destination slot (0: any free one), rights, badge (0: unbadged). Answers the slot.
     Copy = 0x0200,
     /// CNode: source token, destination slot.

@@ -122,14 +122,38 @@ fn retype_raw(untyped: &Cap<Untyped>, kind: Kind, size_bits: u8, cnode: &Cap<CNo
     Ok(RawCap { slot, generation: words[0] })
 }
 
-/// Bytes that an untyped has left, and its whole size.
+/// An untyped, as the kernel knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UntypedInfo {
+    /// Bytes that are left.
+    pub free: u64,
+    /// Bytes of the whole.
+    pub size: u64,
+    /// Whether anything was made, or copied, of it.
+    pub is_used: bool,
+    /// Where it lies: tells which untyped is part of which, and means nothing else.
+    pub address: u64,
+    /// The holder's note.
+    pub note: [u64; 2],
+}
+
+/// What there is to know about an untyped.
 ///
 /// # Errors
 /// `InvalidCapability`.
-pub fn untyped_info(untyped: &Cap<Untyped>) -> Result<(u64, u64)> {
+pub fn untyped_info(untyped: &Cap<Untyped>) -> Result<UntypedInfo> {
     let mut words = words(&[]);
     let free = invoke(Operation::UntypedInfo, untyped.raw(), &mut words)?;
-    Ok((free, words[0]))
+    let [size, used, address, first, second, ..] = words;
+    Ok(UntypedInfo { free, size, is_used: used != 0, address, note: [first, second] })
+}
+
+/// Keeps two words with a capability to an untyped, which outlive the instance that holds it.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn note_untyped(untyped: &Cap<Untyped>, note: [u64; 2]) -> Result<()> {
+    invoke_with(Operation::UntypedNote, untyped.raw(), &note).map(drop)
 }
 
 /// Copies a capability into a CNode, with at most the rights `rights` and, for an unbadged endpoint or notification,

@@ -127,6 +127,7 @@ unsafe fn room<'a>(address: u64, length: u64) -> &'a mut [u8] {
 unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64> {
     const RETYPE: u32 = Operation::Retype as u32;
     const UNTYPED_INFO: u32 = Operation::UntypedInfo as u32;
+    const UNTYPED_NOTE: u32 = Operation::UntypedNote as u32;
     const COPY: u32 = Operation::Copy as u32;
     const MOVE: u32 = Operation::Move as u32;
     const DELETE: u32 = Operation::Delete as u32;
@@ -173,6 +174,10 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     match operation {
         RETYPE => retype(raw, words),
         UNTYPED_INFO => untyped_info(raw, words),
+        UNTYPED_NOTE => {
+            object(raw, ObjectKind::Untyped, Rights::empty())?.set_note([words[0], words[1]])?;
+            Ok(0)
+        }
         COPY => copy(raw, words),
         MOVE => move_(raw, words),
         DELETE => delete(raw),
@@ -336,6 +341,8 @@ fn untyped_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     let status = authority::with(|context| capability::untyped_status(context, slot))?;
     words[0] = slot.object_bytes();
     words[1] = u64::from(!status.is_whole);
+    words[2] = slot.object();
+    [words[3], words[4]] = slot.note();
     Ok(status.bytes_free)
 }
 
