@@ -1,7 +1,7 @@
 //! Kernel objects, as safe code uses them: one function an operation, each in terms of tokens.
 
 use abi::KernelError;
-use abi::kernel::{Kind, Operation, SlotInfo, WORDS};
+use abi::kernel::{Kind, Operation, Scratch, SlotInfo, WORDS};
 use abi::token::{
     All, CNode, CallOnly, Cap, DmaFrame, Endpoint, Frame, Image, IoPort, Irq, Loader, Machine, Notification, Object,
     PciFunction, RawCap, ReceiveOnly, Reply, Rights, Scheduler, Scope, Serial, Settle, Tcb, Untyped, VSpace, bits,
@@ -324,7 +324,7 @@ pub fn stop_thread(tcb: &Cap<Tcb, All>) -> Result<()> {
 }
 
 /// Makes an instance that has ended ready to start again, from the image that it was made of: its variables and its stack as
-/// at the beginning, and nothing in its CNode from slot `first_scratch` on. Its memory and its lower slots stay.
+/// at the beginning. Its memory stays, and of its capabilities what its creator gave it, or all.
 ///
 /// # Errors
 /// `IllegalOperation` while it runs, or where its memory was taken away; `ImageRefused` for another image.
@@ -332,10 +332,10 @@ pub fn restart(
     tcb: &Cap<Tcb, All>,
     loader: &Cap<Loader, All>,
     image: &Cap<Image, All>,
-    first_scratch: u32,
+    scratch: Scratch,
 ) -> Result<()> {
     let (loader, image) = (loader.raw(), image.raw());
-    let words = [loader.slot, loader.generation, image.slot, image.generation, first_scratch.into()];
+    let words = [loader.slot, loader.generation, image.slot, image.generation, scratch as u64];
     invoke_with(Operation::TcbRestart, tcb.raw(), &words).map(drop)
 }
 
@@ -343,9 +343,9 @@ pub fn restart(
 ///
 /// # Errors
 /// The kernel's.
-pub fn keep(loader: &Cap<Loader, All>, tcb: &Cap<Tcb, All>, image: &Cap<Image, All>, first_scratch: u32) -> Result<()> {
+pub fn keep(loader: &Cap<Loader, All>, tcb: &Cap<Tcb, All>, image: &Cap<Image, All>, scratch: Scratch) -> Result<()> {
     let (tcb, image) = (tcb.raw(), image.raw());
-    let words = [tcb.slot, tcb.generation, image.slot, image.generation, first_scratch.into()];
+    let words = [tcb.slot, tcb.generation, image.slot, image.generation, scratch as u64];
     invoke_with(Operation::Keep, loader.raw(), &words).map(drop)
 }
 
@@ -356,6 +356,28 @@ pub fn keep(loader: &Cap<Loader, All>, tcb: &Cap<Tcb, All>, image: &Cap<Image, A
 pub fn set_priority(tcb: &Cap<Tcb, All>, authority: &Cap<Scheduler, All>, priority: u8) -> Result<()> {
     let authority = authority.raw();
     invoke_with(Operation::TcbPriority, tcb.raw(), &[authority.slot, authority.generation, priority.into()]).map(drop)
+}
+
+/// What a thread has been doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadInfo {
+    /// As the kernel attests it to servers; 0 before it has its parts.
+    pub identity: u64,
+    /// Ticks of the timer during which it ran.
+    pub ticks: u64,
+    /// Its present priority, with what callers lend.
+    pub priority: u8,
+}
+
+/// Reads a thread's account.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn thread_info(tcb: &Cap<Tcb, All>) -> Result<ThreadInfo> {
+    let mut words = words(&[]);
+    invoke(Operation::TcbInfo, tcb.raw(), &mut words)?;
+    let [identity, ticks, priority, ..] = words;
+    Ok(ThreadInfo { identity, ticks, priority: priority as u8 })
 }
 
 /// State of a cell instance.
@@ -409,6 +431,15 @@ pub fn watch_aborts(loader: &Cap<Loader, All>, notification: &Cap<Notification, 
 pub fn map_frame(frame: &Cap<Frame, All>, vspace: &Cap<VSpace, All>) -> Result<u64> {
     let vspace = vspace.raw();
     invoke_with(Operation::Map, frame.raw(), &[vspace.slot, vspace.generation])
+}
+
+/// Reads the signed bytes of an image from an offset on, as many as there is room for; answers the length of the whole.
+///
+/// # Errors
+/// `OutOfRange` beyond the end.
+pub fn image_read(image: &Cap<Image, All>, offset: u64, into: &mut [u8]) -> Result<u64> {
+    let given = [offset, into.as_mut_ptr().expose_provenance() as u64, into.len() as u64];
+    invoke_with(Operation::ImageRead, image.raw(), &given)
 }
 
 /// Fills an image object with signed bytes.
@@ -634,6 +665,30 @@ pub fn dma_map(frame: &Cap<DmaFrame, All>, vspace: &Cap<VSpace, All>) -> Result<
 pub fn halt(machine: &Cap<Machine, All>, code: u64) -> ! {
     let _ = invoke_with(Operation::Halt, machine.raw(), &[code]);
     panic!("bug: the machine did not halt")
+}
+
+/// What the machine is and what the kernel uses of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachineInfo {
+    /// Ticks of the time-stamp counter a second.
+    pub time_stamp_frequency: u64,
+    /// Bytes from the serial line that nobody fetched in time.
+    pub serial_lost: u64,
+    /// Bytes of the kernel's heap that are in use.
+    pub kernel_heap: u64,
+    /// Frames that are left for page tables.
+    pub table_frames: u64,
+}
+
+/// Reads the machine's account.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn machine_info(machine: &Cap<Machine, All>) -> Result<MachineInfo> {
+    let mut words = words(&[]);
+    invoke(Operation::MachineInfo, machine.raw(), &mut words)?;
+    let [time_stamp_frequency, serial_lost, kernel_heap, table_frames, ..] = words;
+    Ok(MachineInfo { time_stamp_frequency, serial_lost, kernel_heap, table_frames })
 }
 
 /// The boot command line, as much of it as fits; answers its length in all.

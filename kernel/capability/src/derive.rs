@@ -84,7 +84,7 @@ pub fn move_<H: Hooks>(context: &mut Context<'_, H>, source: &Slot, destination:
     destination.kind.set(source.kind.get());
     destination.rights.set(source.rights.get());
     destination.size_bits.set(source.size_bits.get());
-    destination.flags.set(source.flags.get());
+    destination.flags.set(source.flags.get() & !Flags::ENDOWED.bits());
     destination.badge.set(source.badge.get());
     destination.payload.set(source.payload.get());
     destination.mark.set(source.mark.get());

@@ -35,6 +35,8 @@ bitflags::bitflags! {
         const PINNED = 1 << 2;
         /// Stands in the tree for a CNode that is being emptied.
         const TOMBSTONE = 1 << 3;
+        /// Belongs to whom the CNode was made for, and not to the one that uses it for a time.
+        const ENDOWED = 1 << 4;
     }
 }
 
@@ -171,6 +173,12 @@ impl Slot {
     #[must_use]
     pub fn is_pinned(&self) -> bool {
         self.has(Flags::PINNED)
+    }
+
+    /// Whether it was in its CNode when that was endowed.
+    #[must_use]
+    pub fn is_endowed(&self) -> bool {
+        self.has(Flags::ENDOWED)
     }
 
     /// Whether anything is derived from this capability.

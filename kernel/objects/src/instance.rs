@@ -221,6 +221,7 @@ pub(crate) fn configure(thread: &Tcb, parts: &Parts<'_>) -> Result<(), Failure> 
     let heap = map(parts.heap, vspace)?;
     authority::with(|context| capability::copy(context, parts.cnode, &thread.cnode, parts.cnode.rights()))?;
     authority::with(|context| capability::copy(context, parts.vspace, &thread.vspace, parts.vspace.rights()))?;
+    thread.sign_parts()?;
     thread.set_cnode();
     vspace.stack.set(stack);
     vspace.heap.set(heap);
@@ -265,6 +266,11 @@ pub(crate) fn start(thread: &Tcb) -> Result<(), Failure> {
     if thread.state.get() != State::Ready {
         return Err(KernelError::IllegalOperation.into());
     }
+    if let Some(vspace) = thread.vspace()
+        && !vspace.is_endowed.replace(true)
+    {
+        thread.cnode().endow();
+    }
     thread.state.set(State::Started);
     scheduler::ready(thread);
     scheduler::give_way();
@@ -298,6 +304,21 @@ pub(crate) fn end_thread(thread: &Tcb) {
     if let Some(vspace) = thread.vspace() {
         vspace.remove_thread(thread);
     }
+}
+
+/// A thread loses its CNode or its VSpace, in the middle of an operation of the object layer: it must not run again. What else
+/// belongs to its instance is that operation's affair, or goes with its reply objects.
+pub(crate) fn lose_part(thread: &Tcb) {
+    if let Some(vspace) = thread.vspace()
+        && vspace.outcome.get() == Outcome::Running
+        && thread.state.get() == State::Started
+    {
+        vspace.outcome.set(Outcome::Failed);
+        log::error!("cell {} failed: it was taken apart", vspace.name());
+        keeper::noted_end(vspace);
+        ENDS.get().tell();
+    }
+    end_thread(thread);
 }
 
 /// Somebody who is told of an event by a notification.

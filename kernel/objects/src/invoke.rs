@@ -4,7 +4,7 @@
 //! that it is given before it changes anything.
 
 use abi::KernelError;
-use abi::kernel::{Answer, Operation, WORDS};
+use abi::kernel::{Answer, Operation, Scratch, WORDS};
 use abi::token::RawCap;
 use capability::{Anchor, CNode, ObjectKind, Progress, Rights, Slot};
 use ledger::{AbiError, Endpoint};
@@ -238,8 +238,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
             object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
             let tcb = object(token(words, 0), ObjectKind::Tcb, Rights::empty())?;
             let image = object(token(words, 2), ObjectKind::Image, Rights::READ)?;
-            let first_scratch = u32::try_from(words[4]).map_err(|_| KernelError::OutOfRange)?;
-            keeper::keep(tcb, image, first_scratch).map(|()| 0)
+            keeper::keep(tcb, image, scratch(words[4])?).map(|()| 0)
         }
         VSPACE_INFO => vspace_info(raw, words),
         SCOPE_ATTACH => attach(raw, words),
@@ -293,6 +292,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
             object(raw, ObjectKind::Machine, Rights::empty())?;
             words[0] = x86::clock::time_stamp_frequency();
             words[1] = serial::lost();
+            (words[2], words[3]) = crate::memory::own_use();
             Ok(0)
         }
         COMMAND_LINE => {
@@ -475,11 +475,20 @@ fn stop(raw: RawCap) -> Result<u64> {
     Ok(0)
 }
 
+fn scratch(word: u64) -> Result<Scratch> {
+    match word {
+        word if word == Scratch::Clear as u64 => Ok(Scratch::Clear),
+        word if word == Scratch::Keep as u64 => Ok(Scratch::Keep),
+        _ => Err(KernelError::InvalidArgument.into()),
+    }
+}
+
 fn restart_instance(raw: RawCap, words: &Words) -> Result<u64> {
     object(token(words, 0), ObjectKind::Loader, Rights::EXECUTE)?;
-    let mut cursor = u32::try_from(words[4]).map_err(|_| KernelError::OutOfRange)?;
+    let scratch = scratch(words[4])?;
+    let mut cursor = 0;
     // After each step others may have run: the thread is looked up again.
-    while restart::clear_step(thread(raw)?, &mut cursor)? == Progress::More {
+    while scratch == Scratch::Clear && restart::clear_step(thread(raw)?, &mut cursor)? == Progress::More {
         leave_if_ended();
     }
     restart::renew(thread(raw)?, image(token(words, 2))?).map(|()| 0)

@@ -7,6 +7,7 @@
 use core::cell::{Cell, UnsafeCell};
 
 use abi::KernelError;
+use abi::kernel::Scratch;
 use capability::{ObjectKind, Progress, Slot};
 
 use crate::exclusive::Exclusive;
@@ -27,7 +28,7 @@ const PRIORITY: u8 = 63;
 struct Keeper {
     tcb: Slot,
     image: Slot,
-    first_scratch: Cell<u32>,
+    keeps_scratch: Cell<bool>,
     /// Ends since the last quiet period, and when the last one was.
     ends: Cell<u32>,
     last: Cell<u64>,
@@ -38,7 +39,7 @@ struct Keeper {
 static KEEPER: Exclusive<Keeper> = Exclusive::new(Keeper {
     tcb: Slot::EMPTY,
     image: Slot::EMPTY,
-    first_scratch: Cell::new(0),
+    keeps_scratch: Cell::new(false),
     ends: Cell::new(0),
     last: Cell::new(0),
     has_work: Cell::new(false),
@@ -77,7 +78,7 @@ pub fn install() -> Result<(), paging::MapError> {
 ///
 /// # Errors
 /// The capability layer's.
-pub(crate) fn keep(tcb: &Slot, image: &Slot, first_scratch: u32) -> Result<(), Failure> {
+pub(crate) fn keep(tcb: &Slot, image: &Slot, scratch: Scratch) -> Result<(), Failure> {
     let keeper = KEEPER.get();
     for (kept, given) in [(&keeper.tcb, tcb), (&keeper.image, image)] {
         if !kept.is_empty() {
@@ -85,7 +86,7 @@ pub(crate) fn keep(tcb: &Slot, image: &Slot, first_scratch: u32) -> Result<(), F
         }
         authority::with(|context| capability::copy(context, given, kept, given.rights()))?;
     }
-    keeper.first_scratch.set(first_scratch);
+    keeper.keeps_scratch.set(scratch == Scratch::Keep);
     Ok(())
 }
 
@@ -126,8 +127,8 @@ fn count_end() {
 
 fn begin_again() -> Result<(), Failure> {
     let keeper = KEEPER.get();
-    let mut cursor = keeper.first_scratch.get();
-    loop {
+    let mut cursor = 0;
+    while !keeper.keeps_scratch.get() {
         // After each step others may have run: the thread is looked up again.
         let thread = keeper.thread().ok_or(KernelError::InvalidCapability)?;
         if restart::clear_step(thread, &mut cursor)? != Progress::More {

@@ -18,13 +18,15 @@ pub struct Memory {
     pub regions: Regions,
     /// Addresses of cell images.
     pub images: ImageArena,
+    /// Bytes of the kernel's heap that are in use.
+    heap_used: fn() -> u64,
 }
 
 static MEMORY: Once<IrqMutex<Memory>> = Once::new();
 
 /// Takes over what boot has set up. Once.
-pub fn install(mapper: Mapper, images: ImageArena) {
-    MEMORY.call_once(|| IrqMutex::new(Memory { mapper, regions: Regions::new(), images }));
+pub fn install(mapper: Mapper, images: ImageArena, heap_used: fn() -> u64) {
+    MEMORY.call_once(|| IrqMutex::new(Memory { mapper, regions: Regions::new(), images, heap_used }));
 }
 
 /// Locks the kernel's memory.
@@ -38,6 +40,12 @@ pub fn lock() -> IrqGuard<'static, Memory> {
 /// The same, where it must not wait: for backtraces of a broken kernel.
 pub fn try_lock() -> Option<IrqGuard<'static, Memory>> {
     MEMORY.get()?.try_lock()
+}
+
+/// What the kernel has of its own: bytes of heap in use, and frames left for page tables.
+pub(crate) fn own_use() -> (u64, u64) {
+    let mut memory = lock();
+    ((memory.heap_used)(), memory.mapper.frames().available())
 }
 
 /// Where a physical address appears.

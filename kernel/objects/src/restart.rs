@@ -6,8 +6,8 @@
 //! memory server and the persistence server can begin again like anybody else, and requests that are parked at their
 //! endpoints never notice.
 //!
-//! What stays in the lower slots is the *endowment*: endpoint, notification, device, untypeds. It belongs to the service,
-//! which outlives its instances.
+//! What stays is the *endowment*, which its creator put there before the first start: endpoint, notification, device, untypeds.
+//! It belongs to the service, which outlives its instances.
 
 use abi::KernelError;
 use capability::Progress;
@@ -17,8 +17,7 @@ use crate::tcb::{State, Tcb};
 use crate::vspace::Outcome;
 use crate::{Failure, authority, memory};
 
-/// Deletes one scratch capability of an instance that has ended; `More` while there may be others. `cursor` begins at the
-/// first scratch slot.
+/// Deletes one scratch capability of an instance that has ended; `More` while there may be others. `cursor` begins at 0.
 ///
 /// # Errors
 /// `IllegalOperation` while the instance runs.
@@ -35,7 +34,7 @@ pub(crate) fn clear_step(thread: &Tcb, cursor: &mut u32) -> Result<Progress, Fai
     while *cursor < cnode.capacity() {
         let slot = cnode.slot((*cursor).max(1))?;
         *cursor = slot.index() + 1;
-        if !slot.is_empty() {
+        if !slot.is_empty() && !slot.is_endowed() {
             let _ = authority::with(|context| capability::delete(context, slot, authority::BUDGET))?;
             return Ok(Progress::More);
         }

@@ -49,6 +49,8 @@ pub(crate) struct VSpace {
     pub(crate) hash: Cell<[u8; 32]>,
     pub(crate) stack: Cell<Region>,
     pub(crate) heap: Cell<Region>,
+    /// Whether it was started, so that its CNode has its endowment.
+    pub(crate) is_endowed: Cell<bool>,
     /// What its first thread is told.
     pub(crate) argument: Cell<u64>,
     threads: UnsafeCell<List>,
@@ -86,6 +88,13 @@ impl VSpace {
         entry.set(region);
         self.regions.set(self.regions.get() + 1);
         Ok(())
+    }
+
+    /// Whether an address is, or was, in a range that was mapped for it.
+    pub(crate) fn covers(&self, address: u64) -> bool {
+        let regions = self.table().iter().take(self.regions.get() as usize).map(Cell::get);
+        let within = |region: Region| address.wrapping_sub(region.start) < region.bytes;
+        regions.chain([self.image.get()]).any(within)
     }
 
     /// A range that shows the registers of a device from this physical address on, if one was mapped.

@@ -93,6 +93,18 @@ pub fn host_only(project: &Project) -> Result<()> {
     host(project)?.report()
 }
 
+/// Builds, and runs one kind of the tests inside the machine.
+///
+/// # Errors
+/// A test failed, or there is no such kind.
+pub fn machine_only(project: &Project, wanted: &str) -> Result<()> {
+    build(project, "")?;
+    match config::machine_tests(project)?.into_iter().find(|(name, _)| name == wanted) {
+        Some((name, word)) => in_machine(project, &name, &word)?.report(),
+        None => fail!("cfg/machine-tests.toml names no tests `{wanted}`"),
+    }
+}
+
 /// Runs the scenario that spans a reboot.
 ///
 /// # Errors
