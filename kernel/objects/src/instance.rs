@@ -11,7 +11,7 @@ use crate::notification::Notification;
 use crate::reply::Reply;
 use crate::tcb::{State, Tcb};
 use crate::vspace::{Name, Outcome, Region, VSpace};
-use crate::{Failure, authority, devices, ipc, keeper, memory, notification, scheduler};
+use crate::{Failure, authority, devices, ipc, keeper, memory, notification, scheduler, scope};
 
 /// Bytes of stack that a kernel function may need, so that it cannot overflow half-way.
 pub const STACK_RESERVE: usize = 6 * 1024;
@@ -286,9 +286,7 @@ pub(crate) fn end_thread(thread: &Tcb) {
         bound.unbind();
         thread.unbind();
     }
-    // SAFETY: a scope that goes away takes its address out of the thread.
-    if let Some(scope) = unsafe { thread.own_scope.get().as_ref() } {
-        thread.own_scope.set(core::ptr::null());
+    if let Some(scope) = scope::find(thread.own_scope.replace(0)) {
         scope.orphan();
     }
     if !had_parts {

@@ -1,6 +1,6 @@
 //! The server's side.
 
-use core::ptr::{null, with_exposed_provenance_mut};
+use core::ptr::with_exposed_provenance_mut;
 
 use abi::KernelError;
 use abi::kernel::{Answer, BODY_MAX, Reception, ReplyBody, TIMEOUT_NONE};
@@ -72,7 +72,7 @@ fn find_again<'a>(thread: &Tcb, reception: &Reception) -> Option<&'a Reply> {
     let same = reply_slot.generation() == reception.reply.generation
         && endpoint_slot.generation() == reception.endpoint.generation
         && reception.timeout == TIMEOUT_NONE
-        && thread.lent_scope.get().is_null();
+        && thread.lent_scope.get() == 0;
     let reply = if same { thread.last_reply() } else { None };
     reply.filter(|reply| reply.server().is_some_and(|server| core::ptr::eq(server, thread)))
 }
@@ -159,7 +159,7 @@ unsafe fn begin(me: &Tcb, reception: &Reception) -> Result<Begun, Failure> {
     // SAFETY: the capability names a live reply object.
     let reply = unsafe { Reply::at(reply_slot.object() as usize) };
     me.reception.set(reception);
-    me.lent_scope.set(null());
+    me.lent_scope.set(0);
     if me.signalled.replace(false)
         // SAFETY: a notification that goes away unbinds its thread first.
         && let Some(bound) = unsafe { me.bound.get().as_ref() }
@@ -236,7 +236,7 @@ pub unsafe fn reply(status: Answer, second: u64, raw: RawCap, body: *const Reply
         // SAFETY: `body` is live by the caller's word, and the client waits.
         unsafe { transfer::reply_body(me, client, body) };
     }
-    me.lent_scope.set(null());
+    me.lent_scope.set(0);
     scheduler::ready(client);
     scheduler::give_way();
     ok(0)

@@ -23,7 +23,7 @@ pub(super) unsafe fn deliver(client: &Tcb, server: &Tcb) {
     server.inbox.set(&raw const request.letter);
     let scope = client.scope();
     let extra = client.exchange.get();
-    request.letter.baggage = u32::from(scope.is_some() || !extra.is_null());
+    request.letter.baggage = u32::from(scope != 0 || !extra.is_null());
     if request.letter.baggage == 0 {
         return;
     }
@@ -31,10 +31,8 @@ pub(super) unsafe fn deliver(client: &Tcb, server: &Tcb) {
     let reception = unsafe { &*server.reception.get() };
     // SAFETY: and so is the message that it names.
     let message = unsafe { &mut *reception.message };
-    message.scope = scope.map_or(0, crate::scope::Scope::identity);
-    if let Some(scope) = scope {
-        server.lent_scope.set(scope);
-    }
+    message.scope = scope;
+    server.lent_scope.set(scope);
     message.body_length = 0;
     message.lease_address = 0;
     message.lease_length = 0;
