@@ -153,7 +153,7 @@ fn first_processes(
     let mut made = None;
     if import::process_of(graph, "test_proc")?.is_none() {
         say!(say, "test_proc requested from the process server");
-        made = Some(import::create_process(graph, server, "test_proc", "userCapabilities")?);
+        made = Some(import::create_process(graph, server, "test_proc", "onceCapabilities")?);
     }
     if *mode == Mode::FailurePoints {
         // The test compares what was before and after: nothing else may be under way.
