@@ -23,7 +23,7 @@ const STACK_BITS: u8 = 16;
 /// Bytes of the frame that a thread has to have as a heap, and that a further thread of a cell has no use for.
 const HEAP_BITS: u8 = 12;
 /// Nanoseconds in which a drone has to signal.
-const PATIENCE: u64 = 60_000_000_000;
+pub const PATIENCE: u64 = 60_000_000_000;
 
 /// What drones are made of: each has a thread object of its own and, since there is one at a time, the rest in common.
 #[derive(Debug)]
@@ -72,11 +72,20 @@ impl Hangar {
         let parts = ThreadParts { cnode, vspace, stack, heap, argument: errand.argument() };
         objects::configure(&thread, &parts)?;
         objects::start_thread(&thread)?;
-        objects::wait(&self.ready, PATIENCE)?;
+        self.wait()?;
         match PROGRESS.load(Ordering::Relaxed) {
             progress if progress == Progress::Failed as u32 => Err(Failure::Wrong("a drone failed on its errand")),
             _ => Ok(Drone { memory: allocation }),
         }
+    }
+
+    /// Waits until a drone signals.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn wait(&self) -> Result<(), Failure> {
+        objects::wait(&self.ready, PATIENCE)?;
+        Ok(())
     }
 
     /// Forgets what a drone signalled since it was launched.

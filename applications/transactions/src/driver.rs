@@ -90,14 +90,16 @@ pub struct Test {
 
 type Case = (&'static str, fn(&mut Test) -> Result<(), Failure>);
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 14] = [
     ("a_process_starts_at_its_caller_s_commit", Test::a_commit_starts_the_process),
     ("all_processes_of_a_transaction_start", Test::a_commit_starts_all_its_processes),
     ("an_abort_leaves_nothing", Test::an_abort_leaves_nothing),
     ("failures_in_a_transaction_leave_nothing", Test::failures_in_a_transaction_leave_nothing),
     ("a_conflict_leaves_nothing", Test::a_conflict_leaves_nothing),
-    ("a_late_server_leaves_nothing_after_an_abort", Test::a_late_server_leaves_nothing_after_an_abort),
-    ("a_late_server_leaves_nothing_after_a_commit", Test::a_late_server_leaves_nothing_after_a_commit),
+    ("a_process_that_is_committed_as_ended_never_runs", Test::a_process_committed_as_ended_never_runs),
+    ("giving_up_and_aborting_leaves_nothing", Test::giving_up_and_aborting_leaves_nothing),
+    ("giving_up_and_committing_starts_what_was_made", Test::giving_up_and_committing_starts_what_was_made),
+    ("a_server_that_is_late_makes_nothing", Test::a_server_that_is_late_makes_nothing),
     ("the_graph_stops_and_starts_processes", Test::the_graph_stops_and_starts_processes),
     ("a_beginner_s_death_is_told", Test::a_death_is_told),
     ("a_beginner_s_death_takes_its_process", Test::a_death_takes_the_process),

@@ -12,6 +12,8 @@ use clients::{Graph, GraphError, processes};
 use object_model::{Object, Oid, Value};
 use runtime::{Environment, objects, sleep};
 
+use crate::late;
+
 /// The bit in the argument of a thread that makes it a drone: no Process object has such a number.
 const DRONE: u64 = 1 << 63;
 
@@ -34,7 +36,7 @@ pub enum Progress {
     Nowhere = 0,
     /// To where it signals.
     Ready = 1,
-    /// Its commit has returned.
+    /// Its commit has returned, or what else it does after it has signalled.
     Committed = 2,
     /// Something failed on the way.
     Failed = 3,
@@ -54,13 +56,15 @@ pub enum Errand {
     Commit = 3,
     /// Make a process in no transaction of its own, wait for the process's end, signal, wait for its own.
     Spawn = 4,
+    /// Serve one request, and be late with it.
+    Serve = 5,
 }
 
 impl Errand {
     /// The errand of a thread's argument; `None` where the thread is no drone.
     pub fn of(argument: u64) -> Option<Errand> {
-        const ALL: [Errand; 5] = [Errand::Begin, Errand::Create, Errand::Write, Errand::Commit, Errand::Spawn];
-        ALL.into_iter().find(|errand| errand.argument() == argument)
+        use Errand::{Begin, Commit, Create, Serve, Spawn, Write};
+        [Begin, Create, Write, Commit, Spawn, Serve].into_iter().find(|errand| errand.argument() == argument)
     }
 
     /// The argument of a thread with this errand.
@@ -78,6 +82,10 @@ pub fn run(mut environment: Environment, errand: Errand) -> u64 {
         PROGRESS.store(progress as u32, Ordering::Relaxed);
         let _ = objects::signal(&ready, 1);
     };
+    if errand == Errand::Serve {
+        late::serve(environment, graph, signal);
+        rest()
+    }
     match work(&mut graph, &process, errand) {
         Ok(()) => signal(Progress::Ready),
         Err(_) => signal(Progress::Failed),
@@ -88,6 +96,11 @@ pub fn run(mut environment: Environment, errand: Errand) -> u64 {
             Err(_) => signal(Progress::Failed),
         }
     }
+    rest()
+}
+
+/// Waits to be ended.
+fn rest() -> ! {
     loop {
         sleep(1_000_000_000);
     }
@@ -117,7 +130,7 @@ fn work(graph: &mut Graph, process: &Cap<Endpoint, CallOnly>, errand: Errand) ->
                 graph.put_object(Oid::new(oid.load(Ordering::Relaxed)), &object)?;
             }
         }
-        Errand::Spawn => {}
+        Errand::Spawn | Errand::Serve => {}
     }
     Ok(())
 }

@@ -119,9 +119,23 @@ impl Test {
         check(after.process.capabilities == before.process.capabilities, "capabilities are left")
     }
 
-    /// A caller that gives up while its process is being made, and aborts: what the server makes afterwards belongs to nobody,
-    /// and is not there.
-    pub fn a_late_server_leaves_nothing_after_an_abort(&mut self) -> Result<(), Failure> {
+    /// A process whose object its creator changed, in the same transaction, to one that has ended.
+    pub fn a_process_committed_as_ended_never_runs(&mut self) -> Result<(), Failure> {
+        let before = self.servers.figures()?;
+        let trace = self.trace()?;
+        self.graph.begin()?;
+        let process = self.create()?;
+        self.write(process, "state", Value::text("failed"))?;
+        self.graph.commit()?;
+        self.let_others_run();
+        let (after, left) = (self.servers.figures()?, self.trace()?);
+        check(left == trace, "it has run")?;
+        check(after.memory == before.memory, "memory is left")?;
+        check(after.process == before.process, "something of it is left in the process server")
+    }
+
+    /// A caller that gives up waiting for its process, and aborts: the process is not there.
+    pub fn giving_up_and_aborting_leaves_nothing(&mut self) -> Result<(), Failure> {
         let before = self.servers.figures()?;
         let trace = self.trace()?;
         let mut gave_up = 0;
@@ -138,7 +152,7 @@ impl Test {
     }
 
     /// The same where the caller commits: a process that was made whole runs, and of others no memory is left.
-    pub fn a_late_server_leaves_nothing_after_a_commit(&mut self) -> Result<(), Failure> {
+    pub fn giving_up_and_committing_starts_what_was_made(&mut self) -> Result<(), Failure> {
         let before = self.servers.figures()?;
         let runs = self.trace()?.runs;
         let mut gave_up = 0;
