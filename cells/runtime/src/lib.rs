@@ -44,13 +44,13 @@ macro_rules! bug {
 /// # Safety
 /// `start` is what the kernel passed to the entry point, and this is the cell's first code to run.
 #[cfg(target_os = "none")]
-pub unsafe fn start(start: *const Start, heap: &Heap, main: fn(Environment) -> u64) -> ! {
+pub unsafe fn start(start: *const Start, heap: &'static Heap, main: fn(Environment) -> u64) -> ! {
     // SAFETY: the kernel left a `Start` there, by the caller's word.
     let start = unsafe { *start };
     // SAFETY: the kernel mapped this range for this cell alone, and nothing has used it yet.
     unsafe { heap.claim(start.heap, start.heap_length) };
     // SAFETY: the kernel says so, and this runs once.
-    let environment = unsafe { Environment::new(start) };
+    let environment = unsafe { Environment::new(start, heap) };
     exit(main(environment))
 }
 

@@ -1,7 +1,7 @@
 //! Kernel objects, as safe code uses them: one function an operation, each in terms of tokens.
 
 use abi::KernelError;
-use abi::kernel::{Kind, Operation, Scratch, SlotInfo, WORDS};
+use abi::kernel::{Kind, Operation, ScopeState, Scratch, SlotInfo, WORDS};
 use abi::token::{
     All, CNode, CallOnly, Cap, DmaFrame, Endpoint, Frame, Image, IoPort, Irq, Loader, Machine, Notification, Object,
     PciFunction, RawCap, ReceiveOnly, Reply, Rights, Scheduler, Scope, Serial, Settle, Tcb, Untyped, VSpace, bits,
@@ -42,6 +42,20 @@ pub(crate) fn inspect_raw(cnode: RawCap, slot: u32) -> Option<SlotInfo> {
 /// What a slot of a CNode holds.
 pub fn inspect(cnode: &Cap<CNode, All>, slot: u32) -> Option<SlotInfo> {
     inspect_raw(cnode.raw(), slot)
+}
+
+/// How many capabilities a CNode holds.
+pub fn count(cnode: &Cap<CNode, All>) -> u32 {
+    let mut filled = 0;
+    for slot in 1.. {
+        let mut words = words(&[slot]);
+        match invoke(Operation::Inspect, cnode.raw(), &mut words) {
+            Ok(_) => filled += u32::from(words[0] != 0),
+            // Behind the last slot.
+            Err(_) => break,
+        }
+    }
+    filled
 }
 
 /// Whether a slot's rights cover what of `R` means something for a `T`.
@@ -538,12 +552,26 @@ pub fn image_name<'a>(loader: &Cap<Loader, All>, image: &Cap<Image, All>, into: 
     Ok(core::str::from_utf8(text).unwrap_or("?"))
 }
 
-/// Makes a scope the transaction of the thread whose request a reply object holds.
+/// Makes a scope the transaction of the thread whose request a reply object holds; answers the transaction's number.
 ///
 /// # Errors
-/// `IllegalOperation` where either has one already.
-pub fn attach_scope(scope: &Cap<Scope, All>, reply: RawCap) -> Result<u64> {
-    invoke_with(Operation::ScopeAttach, scope.raw(), &[reply.slot, reply.generation])
+/// `IllegalOperation` where either has one already, `TableFull` where too many are open.
+pub fn attach_scope(scope: &Cap<Scope, All>, reply: RawCap, authority: &Cap<Settle, All>) -> Result<u64> {
+    let authority = authority.raw();
+    let given = [reply.slot, reply.generation, authority.slot, authority.generation];
+    invoke_with(Operation::ScopeAttach, scope.raw(), &given)
+}
+
+/// What became of the transaction of a scope.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn scope_state(scope: &Cap<Scope, All>) -> Result<ScopeState> {
+    Ok(match invoke_with(Operation::ScopeInfo, scope.raw(), &[])? {
+        0 => ScopeState::Idle,
+        1 => ScopeState::Open,
+        _ => ScopeState::Orphaned,
+    })
 }
 
 /// Keeps what hangs on a scope, and frees the scope for the next transaction.

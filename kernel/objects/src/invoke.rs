@@ -14,7 +14,7 @@ use crate::instance::{self, ImageObject, Parts};
 use crate::ipc::find;
 use crate::notification::Notification;
 use crate::reply::Reply;
-use crate::scope::Scope;
+use crate::scope::{self, Scope};
 use crate::status::ok;
 use crate::tcb::{State, Tcb};
 use crate::vspace::VSpace;
@@ -157,6 +157,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const SCOPE_ATTACH: u32 = Operation::ScopeAttach as u32;
     const SCOPE_SETTLE: u32 = Operation::ScopeSettle as u32;
     const SCOPE_ABORT: u32 = Operation::ScopeAbort as u32;
+    const SCOPE_INFO: u32 = Operation::ScopeInfo as u32;
     const SERIAL_WRITE: u32 = Operation::SerialWrite as u32;
     const SERIAL_READ: u32 = Operation::SerialRead as u32;
     const SERIAL_WATCH: u32 = Operation::SerialWatch as u32;
@@ -244,6 +245,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         SCOPE_ATTACH => attach(raw, words),
         SCOPE_SETTLE => settle(raw, words),
         SCOPE_ABORT => abort(raw, words),
+        SCOPE_INFO => Ok(scope(raw)?.state() as u64),
         SERIAL_WRITE => {
             object(raw, ObjectKind::Serial, Rights::WRITE)?;
             // SAFETY: as above.
@@ -260,9 +262,11 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
             devices::watch_serial(notification, words[2]).map(|()| 0)
         }
         IRQ_BIND => {
-            let gsi = object(raw, ObjectKind::Irq, Rights::empty())?.object() as u8;
+            let slot = object(raw, ObjectKind::Irq, Rights::empty())?;
             let notification = object(token(words, 0), ObjectKind::Notification, Rights::SEND)?;
-            devices::bind_irq(gsi, notification, words[2]).map(|()| 0)
+            devices::bind_irq(slot.object() as u8, notification, words[2])?;
+            slot.set_note(devices::IN_USE)?;
+            Ok(0)
         }
         IRQ_ACKNOWLEDGE => {
             devices::acknowledge_irq(object(raw, ObjectKind::Irq, Rights::empty())?.object() as u8).map(|()| 0)
@@ -272,8 +276,9 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
             devices::configuration(function, words[0], words[1], None)
         }
         PCI_WRITE => {
-            let function = object(raw, ObjectKind::PciFunction, Rights::WRITE)?.object();
-            devices::configuration(function, words[0], words[1], Some(words[2] as u32))
+            let slot = object(raw, ObjectKind::PciFunction, Rights::WRITE)?;
+            slot.set_note(devices::IN_USE)?;
+            devices::configuration(slot.object(), words[0], words[1], Some(words[2] as u32))
         }
         PCI_MAP => {
             let function = object(raw, ObjectKind::PciFunction, Rights::READ | Rights::WRITE)?.object();
@@ -322,18 +327,21 @@ fn retype(raw: RawCap, words: &mut Words) -> Result<u64> {
     let (first, count) = (words[4] as u32, words[5] as u32);
     let first = if first == 0 && count == 1 { destination.vacant()?.index() } else { first };
     // Splitting memory is the memory server's own affair, whoever asks for some: what hangs is what is made of it.
-    let anchor = if kind == ObjectKind::Untyped { None } else { anchor(me) };
+    let anchor = if kind == ObjectKind::Untyped { None } else { anchor(me)? };
     authority::with(|context| capability::retype(context, source, kind, bits, destination, first, count, anchor))?;
     words[0] = destination.slot(first)?.generation();
     Ok(first.into())
 }
 
 /// Where what a thread makes hangs: on the transaction that it works in, else on the request that it has not answered yet.
-fn anchor(me: &Tcb) -> Option<&Anchor> {
-    if let Some(scope) = me.scope() {
-        return Some(&scope.anchor);
+///
+/// # Errors
+/// `TransactionOver`: what would be made belongs to nobody any more.
+fn anchor(me: &Tcb) -> Result<Option<&Anchor>> {
+    match me.scope() {
+        0 => Ok(me.serving().map(|reply| &reply.anchor)),
+        identity => Ok(Some(&scope::find(identity).ok_or(KernelError::TransactionOver)?.anchor)),
     }
-    me.serving().map(|reply| &reply.anchor)
 }
 
 fn untyped_info(raw: RawCap, words: &mut Words) -> Result<u64> {
@@ -361,12 +369,13 @@ fn copy(raw: RawCap, words: &mut Words) -> Result<u64> {
     let destination = place(cnode_of(raw)?, words[2])?;
     let source = cnode().lookup(words[0] as u32, words[1])?;
     let (rights, badge) = (rights(words[3]), words[4]);
+    // An untyped that is handed out under a transaction comes back with it.
+    let anchor = if source.is(ObjectKind::Untyped) { anchor(scheduler::current())? } else { None };
     authority::with(|context| match badge {
         0 => capability::copy(context, source, destination, rights),
         badge => capability::mint(context, source, destination, rights, badge),
     })?;
-    // An untyped that is handed out under a transaction comes back with it.
-    if let (true, Some(anchor)) = (destination.is(ObjectKind::Untyped), anchor(scheduler::current())) {
+    if let Some(anchor) = anchor {
         authority::with(|context| capability::hang(context, destination, anchor))?;
     }
     words[0] = destination.generation();
@@ -603,6 +612,7 @@ fn vspace_info(raw: RawCap, words: &mut Words) -> Result<u64> {
 }
 
 fn attach(raw: RawCap, words: &Words) -> Result<u64> {
+    object(token(words, 2), ObjectKind::Settle, Rights::empty())?;
     let scope = scope(raw)?;
     let slot = object(token(words, 0), ObjectKind::Reply, Rights::SEND)?;
     // SAFETY: the capability names a live reply object.
