@@ -4,6 +4,7 @@
 //! * [`catalogue`]: images and processes in the graph;
 //! * [`failure_points`]: the registry of the places where CreateProcess can fail, for the test that plants failures;
 //! * [`grants`]: what a process may be given, by name;
+//! * [`introduced`]: the cells that the root task started;
 //! * [`table`]: the processes that have an instance;
 //! * [`server`]: the messages, and the reconciler.
 //!
@@ -24,6 +25,7 @@ mod catalogue;
 mod factory;
 mod failure_points;
 mod grants;
+mod introduced;
 mod server;
 mod table;
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use abi::interfaces::process::{self as codes, Process as Method, ProcessSummary, State};
+use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State};
 use object_store::Oid;
 use runtime::objects::{self, Instance as Outcome};
 use runtime::{Event, Request, Server, say};
@@ -10,24 +10,26 @@ use runtime::{Event, Request, Server, say};
 use crate::catalogue;
 use crate::factory::{Factory, Refusal};
 use crate::failure_points::Point;
+use crate::introduced::Introductions;
 use crate::table::Process;
 
-/// Summaries of one reply, at most: they fit a message with names of any length.
+/// Summaries of one reply, at most: they fit a message with names and versions as long as manifests have them.
 const PAGE: usize = 12;
 
 /// Serves for ever.
 pub fn run(mut server: Server, mut factory: Factory) -> u64 {
     let mut table: Vec<Process> = Vec::new();
+    let mut introductions = Introductions::default();
     revive_all(&mut factory, &mut table);
     loop {
         match server.next_event() {
             Event::Signal(_) => settle_ended(&mut server, &mut factory, &mut table),
-            Event::Request(request) => answer(request, &mut factory, &mut table),
+            Event::Request(request) => answer(request, &mut factory, &mut table, &mut introductions),
         }
     }
 }
 
-fn answer(request: Request<'_>, factory: &mut Factory, table: &mut Vec<Process>) {
+fn answer(request: Request<'_>, factory: &mut Factory, table: &mut Vec<Process>, introductions: &mut Introductions) {
     match Method::decode(request.label(), request.words()) {
         Some(Method::CreateProcess(method)) => {
             let made = factory.create(Oid::new(method.image), Oid::new(method.capabilities));
@@ -41,6 +43,10 @@ fn answer(request: Request<'_>, factory: &mut Factory, table: &mut Vec<Process>)
             finish_create(request, made, factory, table);
         }
         Some(Method::List(method)) => list(request, method.from, table),
+        Some(Method::Introduce(method)) => {
+            introductions.introduce(request, method.hash, factory.memory.cnode());
+        }
+        Some(Method::Cells(method)) => cells(request, method.from, introductions, table),
         Some(Method::Terminate(method)) => terminate(request, Oid::new(method.process), table),
         Some(Method::Wait(method)) => wait(request, Oid::new(method.process), table),
         Some(Method::PlantFailure(method)) => match Point::from_number(method.point) {
@@ -155,6 +161,25 @@ fn list(request: Request<'_>, from: u64, table: &[Process]) {
         })
         .collect();
     request.ok_body(table.len() as u64, &page);
+}
+
+/// The cells of this boot. The code of a process that has ended is gone.
+fn cells(request: Request<'_>, from: u64, introductions: &Introductions, table: &[Process]) {
+    let processes = table.iter().map(|process| {
+        let (text, text_end) = if process.instance.is_some() { process.text } else { (0, 0) };
+        CellSummary {
+            name: &process.name,
+            version: &process.version,
+            hash: process.hash,
+            text,
+            text_end,
+            state: process.state,
+        }
+    });
+    let all: Vec<CellSummary<'_>> = introductions.summaries().chain(processes).collect();
+    let from = usize::try_from(from).unwrap_or(usize::MAX);
+    let page: Vec<&CellSummary<'_>> = all.iter().skip(from).take(PAGE).collect();
+    request.ok_body(all.len() as u64, &page);
 }
 
 fn terminate(request: Request<'_>, oid: Oid, table: &mut [Process]) {
