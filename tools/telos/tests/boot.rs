@@ -49,10 +49,6 @@ fn failures_have_a_status_and_a_reason() {
     let (code, said) = typed(&tree, "reset\n", "120");
     assert!(code == Some(1) && said.contains("reset or closed without a shutdown"), "{code:?} {said}");
     assert!(said.contains("the state file was ") && said.contains("telos_state.fs"), "{said}");
-    let (code, said) = typed(&tree, "halt\n", "120");
-    assert!(code == Some(2) && said.contains("what was not committed is lost"), "{code:?} {said}");
-    let (code, said) = typed(&tree, "fail\nmore\n", "120");
-    assert!(code == Some(4) && said.contains("stopped itself for a failure"), "{code:?} {said}");
     // The prompt shows, and nobody types.
     let mut child = started(&tree, "4");
     let typist = child.stdin.take();
