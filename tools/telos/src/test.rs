@@ -16,7 +16,7 @@ use crate::project::Project;
 use crate::qemu::{Echo, Machine, Outcome};
 use crate::run::make_state;
 use crate::scenarios::{self, PATIENCE, Scenario, Stage};
-use crate::{config, fail, reboot, toolchain};
+use crate::{config, fail, kernel, reboot, toolchain};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +66,7 @@ pub fn all(project: &Project, _settings: &Settings) -> Result<()> {
         Ok(())
     });
     if let Some(boot) = built {
+        totals.count("kernel_has_no_symbol_of_a_cell", || kernel::check_symbols(project));
         for (name, word) in config::machine_tests(project)? {
             totals.add(in_machine(project, &name, &word)?);
         }

@@ -32,14 +32,21 @@ pub fn commands(stage: &Stage) -> Result<()> {
     keys(&mut machine)?;
     mistakes(&mut machine)?;
     let first = processes(&mut machine)?;
+    // Its end is still being noted when the end of input shuts down.
+    machine.send_line("spawn test_proc")?;
+    machine.expect("\nTelOS: test_proc alive.\n", PATIENCE)?;
     machine.send("\x04")?;
     machine.wait(PATIENCE)?.clean()?;
 
     let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
     machine.expect_prompt(PATIENCE)?;
     let second = processes(&mut machine)?;
+    let printed = machine.transcript();
     machine.send_line("shutdown")?;
     machine.wait(PATIENCE)?.clean()?;
+    if printed.contains("test_proc alive") || second.len() != first.len() + 1 {
+        fail!("a process that had ended before the shutdown was run again, or is not listed: {second:?}\n{printed}");
+    }
     // The shell is the same process; the others have ended, and no version of this boot is known of them.
     for [oid, state, version, name] in first {
         let version = if name == "shell" { version } else { "-".into() };
