@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn numbers_are_found_in_what_was_listed() {
-        let text = "OID  STATE\n#26  running\nlist = [#7, #8](#9x #) # #99999999999999999999 #26";
+        let text = "12 OIDs\n#26  running\nlist = [#7, #8](#9x #) # #99999999999999999999 #26";
         let known = mentioned(text);
         assert_eq!(known, BTreeSet::from([7, 8, 9, 26]));
         assert_eq!(objects(&known, "inspect "), ["#7", "#8", "#9", "#26"]);

@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn rows_appear_as_they_were_when_they_ended() {
         assert_eq!(shown("one\r\ntwo\r\n"), "one\ntwo\n");
-        assert_eq!(shown("telos> p\r\x1b[Ka message\r\n\r\x1b[Ktelos> ps\r\n"), "a message\ntelos> ps\n");
+        assert_eq!(shown("telos> p\r\x1b[Ka\r\n\r\x1b[Ktelos> ps\r\n"), "a\ntelos> ps\n");
         assert_eq!(shown("telos> ab\x08 \x08c"), "telos> ac\n");
         assert_eq!(shown("ä€\x08 \x08b\r\n"), "äb\n");
     }
