@@ -21,7 +21,7 @@ pub fn typed_lines(stage: &Stage) -> Result<()> {
     if !done.status.success() {
         fail!("`run` ended with {}:\n{said}", done.status);
     }
-    let rows: Vec<&str> = shown.lines().collect();
+    let rows: Vec<&str> = shown.split('\n').collect();
     let mut left = rows.iter();
     for expected in [
         "root_task: console started at its endpoint",

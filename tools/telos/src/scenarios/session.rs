@@ -277,7 +277,8 @@ pub fn panic(stage: &Stage) -> Result<()> {
         other => fail!("the kernel was to panic of exception 2, and there was {other:?}\n{}", machine.transcript()),
     }
     let rows = machine.rows();
-    match rows.iter().any(|row| row.starts_with("telos> half a li")) {
+    let stands_below = |pair: &[String]| pair[0] == "telos> half a li" && pair[1].starts_with("kernel: panicked at ");
+    match rows.windows(2).any(stands_below) {
         true => Ok(()),
         false => fail!("the panic was to stand below the line:\n{}", rows.join("\n")),
     }
