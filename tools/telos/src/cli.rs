@@ -20,7 +20,7 @@ telos COMMAND
   fresh        delete the state file; `run` then makes a new one
   test         host tests, in-kernel tests, a boot under UEFI, scenario tests
   test host    host tests alone
-  test NAME    the scenarios whose names contain that
+  test NAME    the tests in the machine and the scenarios whose names contain that
   test-reboot  the scenario that spans a reboot; with STATE= only its second half
   bench        count instructions in the emulator
   iso          build build/telos.iso
@@ -138,4 +138,22 @@ fn lint(project: &Project) -> Result<()> {
     command.args(["-Zbuild-std=core,alloc,compiler_builtins", "--target-dir"]).arg(project.target.join("kernel"));
     command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     toolchain::run(command.args(["--", "-D", "warnings"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HELP;
+    use crate::run::Status;
+
+    #[test]
+    fn the_help_tells_every_exit_status_of_run() {
+        let told: String = HELP.split("Exit status of run:").nth(1).unwrap_or_default().into();
+        let statuses = [Status::Other, Status::Halted, Status::Panicked, Status::NotBooted, Status::TimedOut];
+        for status in statuses {
+            assert!(
+                told.contains(&format!(" {} ", status as u8)) || told.contains(&format!("\n{} ", status as u8)),
+                "{status:?}"
+            );
+        }
+    }
 }

@@ -90,13 +90,16 @@ pub fn host_only(project: &Project) -> Result<()> {
     host(project)?.report()
 }
 
-/// Runs the scenario of a name, or all whose names contain it.
+/// Runs the tests in the machine and the scenarios whose names contain a word.
 ///
 /// # Errors
 /// One failed, or there is none.
 pub fn scenarios_named(project: &Project, name: &str) -> Result<()> {
     let boot = build(project, "")?;
     let mut totals = Totals::default();
+    for (each, word) in config::machine_tests(project)?.into_iter().filter(|(each, _)| each.contains(name)) {
+        totals.add(in_machine(project, &each, &word)?);
+    }
     for each in scenarios::ALL.iter().filter(|each| each.name.contains(name)) {
         scenario(project, boot.clone(), each, &mut totals);
     }

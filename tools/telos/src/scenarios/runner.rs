@@ -25,6 +25,7 @@ pub fn typed_lines(stage: &Stage) -> Result<()> {
     let mut left = rows.iter();
     for expected in [
         "root_task: console started at its endpoint",
+        "virtio_blk: ",
         "telos> uptime",
         "up 0",
         "telos> spawn -w test_proc",
