@@ -161,6 +161,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const SERIAL_WRITE: u32 = Operation::SerialWrite as u32;
     const SERIAL_READ: u32 = Operation::SerialRead as u32;
     const SERIAL_WATCH: u32 = Operation::SerialWatch as u32;
+    const SERIAL_LOG: u32 = Operation::SerialLog as u32;
     const IRQ_BIND: u32 = Operation::IrqBind as u32;
     const IRQ_ACKNOWLEDGE: u32 = Operation::IrqAcknowledge as u32;
     const PCI_READ: u32 = Operation::PciRead as u32;
@@ -260,6 +261,11 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
             object(raw, ObjectKind::Serial, Rights::READ)?;
             let notification = object(token(words, 0), ObjectKind::Notification, Rights::SEND)?;
             devices::watch_serial(notification, words[2]).map(|()| 0)
+        }
+        SERIAL_LOG => {
+            object(raw, ObjectKind::Serial, Rights::READ)?;
+            // SAFETY: as above.
+            Ok(devices::take_log(unsafe { room(words[0], words[1]) }) as u64)
         }
         IRQ_BIND => {
             let slot = object(raw, ObjectKind::Irq, Rights::empty())?;

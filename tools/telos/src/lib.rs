@@ -22,6 +22,8 @@ pub mod run;
 pub mod scan;
 pub mod scenarios;
 pub mod sign;
+pub mod state_file;
 pub mod test;
 pub mod toolchain;
+pub mod transcript;
 pub mod workspace;

@@ -16,7 +16,7 @@ use crate::project::Project;
 use crate::qemu::{Echo, Machine, Outcome};
 use crate::run::make_state;
 use crate::scenarios::{self, PATIENCE, Scenario, Stage};
-use crate::{bench, config, fail, reboot, toolchain};
+use crate::{bench, config, fail, kernel, reboot, toolchain};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +66,7 @@ pub fn all(project: &Project, _settings: &Settings) -> Result<()> {
         Ok(())
     });
     if let Some(boot) = built {
+        totals.count("kernel_has_no_symbol_of_a_cell", || kernel::check_symbols(project));
         for (name, word) in config::machine_tests(project)? {
             totals.add(in_machine(project, &name, &word)?);
         }
@@ -93,16 +94,20 @@ pub fn host_only(project: &Project) -> Result<()> {
     host(project)?.report()
 }
 
-/// Builds, and runs one kind of the tests inside the machine.
+/// Runs the tests in the machine and the scenarios whose names contain a word.
 ///
 /// # Errors
-/// A test failed, or there is no such kind.
-pub fn machine_only(project: &Project, wanted: &str) -> Result<()> {
-    build(project, "")?;
-    match config::machine_tests(project)?.into_iter().find(|(name, _)| name == wanted) {
-        Some((name, word)) => in_machine(project, &name, &word)?.report(),
-        None => fail!("cfg/machine-tests.toml names no tests `{wanted}`"),
+/// One failed, or there is none.
+pub fn scenarios_named(project: &Project, name: &str) -> Result<()> {
+    let boot = build(project, "")?;
+    let mut totals = Totals::default();
+    for (each, word) in config::machine_tests(project)?.into_iter().filter(|(each, _)| each.contains(name)) {
+        totals.add(in_machine(project, &each, &word)?);
     }
+    for each in scenarios::ALL.iter().filter(|each| each.name.contains(name)) {
+        scenario(project, boot.clone(), each, &mut totals);
+    }
+    totals.report()
 }
 
 /// Runs the scenario that spans a reboot.
@@ -123,7 +128,7 @@ fn scenario(project: &Project, boot: Boot, scenario: &Scenario, totals: &mut Tot
         let folder = project.target.join("scenarios").join(scenario.name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).context(folder.display())?;
-        (scenario.run)(&Stage { boot, folder })
+        (scenario.run)(&Stage { project: project.clone(), boot, folder })
     });
 }
 
