@@ -66,7 +66,10 @@ mod tests {
     #[test]
     fn a_process_object_is_read() {
         let [prototype, oid, image, list] = [1, 2, 3, 4].map(Oid::new);
-        let object = genesis::with_state(genesis::process(prototype, oid, "shell", image, list), State::Exited(3));
+        let object = genesis::with_state(
+            genesis::process(prototype, oid, "shell", image, list, genesis::Restart::Never),
+            State::Exited(3),
+        );
         let expected = Process { oid: 2, name: "shell".into(), state: Some(State::Exited(3)) };
         assert_eq!(process(2, &object), expected);
         assert_eq!(process(2, &Object::new()), Process { oid: 2, name: "?".into(), state: None });
