@@ -30,7 +30,6 @@ pub fn typed_lines(stage: &Stage) -> Result<()> {
         "up 0",
         "telos> spawn -w test_proc",
         "started test_proc as #",
-        "TelOS: test_proc alive.",
         "test_proc ended with status 0",
         "telos> nonsense",
         "there is no command `nonsense`",
@@ -40,6 +39,12 @@ pub fn typed_lines(stage: &Stage) -> Result<()> {
         if !left.any(|row| row.starts_with(expected)) {
             fail!("there is no row {expected:?} where it should be:\n{said}");
         }
+    }
+    // The new process and the shell that is told of it run at their own pace: either may write first.
+    let spawned = rows.iter().skip_while(|row| !row.starts_with("telos> spawn"));
+    let mut meanwhile = spawned.take_while(|row| !row.starts_with("test_proc ended"));
+    if !meanwhile.any(|row| row.starts_with("TelOS: test_proc alive.")) {
+        fail!("the spawned process wrote nothing before it ended:\n{said}");
     }
     if let Some(row) = rows.iter().find(|row| row.contains(char::is_control)) {
         fail!("a row has control characters: {row:?}");
