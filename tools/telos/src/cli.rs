@@ -87,6 +87,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
         ["bench"] => bench::run(&Project::find()?),
         ["test"] => test::all(&Project::find()?, &settings),
         ["test", "host"] => test::host_only(&Project::find()?),
+        ["test", "machine"] => test::machine_only(&Project::find()?),
         ["test-reboot"] => test::reboot(&Project::find()?, &settings),
         ["fmt"] => cargo(&Project::find()?, &["fmt", "--all"]),
         ["lint"] => lint(&Project::find()?),

@@ -22,6 +22,7 @@ pub mod run;
 pub mod scan;
 pub mod scenarios;
 pub mod sign;
+pub mod stops;
 pub mod test;
 pub mod toolchain;
 pub mod workspace;

@@ -58,6 +58,15 @@ impl Outcome {
     }
 }
 
+/// How a machine ended, and all that it said.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the console has shown.
+    pub transcript: String,
+}
+
 /// Where the console's output goes besides the transcript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Echo {
@@ -215,7 +224,19 @@ impl Machine {
     ///
     /// # Errors
     /// The deadline passed: the machine is ended. Or the kernel panicked.
-    pub fn wait(mut self, deadline: Duration) -> Result<Outcome> {
+    pub fn wait(self, deadline: Duration) -> Result<Outcome> {
+        let end = self.end(deadline)?;
+        match panic_line(&end.transcript) {
+            Some(line) => Err(Failure(format!("the kernel panicked: {line}"))),
+            None => Ok(end.outcome),
+        }
+    }
+
+    /// Waits for the machine to end by itself, a panic of the kernel being one of the ways.
+    ///
+    /// # Errors
+    /// The deadline passed: the machine is ended.
+    pub fn end(mut self, deadline: Duration) -> Result<End> {
         let until = Instant::now() + deadline;
         let shared = Arc::clone(&self.console);
         let mut console = lock(&shared);
@@ -226,14 +247,10 @@ impl Machine {
             }
             console = shared.1.wait_timeout(console, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let panicked = panic_line(&console.text).map(str::to_owned);
         drop(console);
         // The console closes when QEMU ends, so this does not wait long.
         let status = self.child.wait().context("QEMU")?;
-        match panicked {
-            Some(line) => Err(Failure(format!("the kernel panicked: {line}"))),
-            None => Ok(Outcome::of(status)),
-        }
+        Ok(End { outcome: Outcome::of(status), transcript: self.transcript() })
     }
 
     /// Ends the machine at once, as a power cut would.

@@ -10,13 +10,14 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::cli::{Settings, build};
+use crate::config::MachineTest;
 use crate::failure::{Context, Result};
 use crate::iso::{self, Boot, Firmware};
 use crate::project::Project;
 use crate::qemu::{Echo, Machine, Outcome};
 use crate::run::make_state;
 use crate::scenarios::{self, PATIENCE, Scenario, Stage};
-use crate::{bench, config, fail, reboot, toolchain};
+use crate::{bench, config, fail, reboot, stops, toolchain};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,9 +67,7 @@ pub fn all(project: &Project, _settings: &Settings) -> Result<()> {
         Ok(())
     });
     if let Some(boot) = built {
-        for (name, word) in config::machine_tests(project)? {
-            totals.add(in_machine(project, &name, &word)?);
-        }
+        machine_tests(project, &mut totals)?;
         let set = config::boot_set(project)?;
         let has = |name: &str| set.iter().any(|cell| cell.name == name);
         if has("bench") {
@@ -91,6 +90,27 @@ pub fn all(project: &Project, _settings: &Settings) -> Result<()> {
 /// A test failed, or there was none.
 pub fn host_only(project: &Project) -> Result<()> {
     host(project)?.report()
+}
+
+/// Runs the tests inside the machine only.
+///
+/// # Errors
+/// A test failed, or there was none.
+pub fn machine_only(project: &Project) -> Result<()> {
+    build(project, "")?;
+    let mut totals = Totals::default();
+    machine_tests(project, &mut totals)?;
+    totals.report()
+}
+
+fn machine_tests(project: &Project, totals: &mut Totals) -> Result<()> {
+    for (name, test) in config::machine_tests(project)? {
+        match test {
+            MachineTest::Totals(word) => totals.add(in_machine(project, &name, &word)?),
+            MachineTest::Stop(stop) => totals.count(&name, || stops::run(project, &stop)),
+        }
+    }
+    Ok(())
 }
 
 /// Runs the scenario that spans a reboot.
