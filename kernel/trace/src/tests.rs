@@ -32,7 +32,8 @@ fn a_stack_that_lies_below_is_followed_too() {
 fn a_broken_stack_ends_the_trace() {
     assert_eq!(walk(&[0x110, 0x7fff, 0, 0x8002], 0x100), [], "an address outside the code");
     assert_eq!(walk(&[0x5000, 0x8001], 0x100), [0x8001], "a frame pointer to nowhere");
-    assert_eq!(walk(&[], u64::MAX - 3), []);
+    assert_eq!(walk(&[], 0x100), []);
+    assert_eq!(frames(u64::MAX - 3, CODE, |_| Some(0x8001)).next(), None, "a frame that has no end");
     assert_eq!(walk(&[0x100, 0x8001], 0x100).len(), DEEPEST, "a circle");
 }
 
