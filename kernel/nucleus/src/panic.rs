@@ -21,12 +21,16 @@ pub fn install(symbols: Symbols<'static>) {
 
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
-    report(format_args!("kernel: {info}"), None, cpu::frame_pointer())
+    let (message, frame) = (info.message(), cpu::frame_pointer());
+    match info.location() {
+        Some(place) => report(format_args!("{message} ({place})"), None, frame),
+        None => report(format_args!("{message}"), None, frame),
+    }
 }
 
 /// Ends the kernel for an exception, whose trace begins with the code that raised it.
 pub fn stop(frame: &TrapFrame, reason: fmt::Arguments<'_>) -> ! {
-    report(format_args!("kernel panic: {reason}\r\nkernel: {frame:x?}"), Some(frame.rip), frame.rbp)
+    report(format_args!("{reason}\r\nkernel: {frame:x?}"), Some(frame.rip), frame.rbp)
 }
 
 fn report(reason: fmt::Arguments<'_>, code: Option<u64>, frame: u64) -> ! {
@@ -35,7 +39,7 @@ fn report(reason: fmt::Arguments<'_>, code: Option<u64>, frame: u64) -> ! {
         // The report itself failed. Say nothing more.
         ports::exit(ports::FAILURE);
     }
-    let _ = write!(Polled, "\r\n{reason}\r\n");
+    let _ = write!(Polled, "\r\nkernel panic: {reason}\r\n");
     let callers = trace::frames(frame, KERNEL..KERNEL_END, |address| probe::read(address).ok());
     for address in code.into_iter().chain(callers) {
         let _ = match SYMBOLS.get().and_then(|symbols| symbols.find(address)) {

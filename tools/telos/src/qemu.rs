@@ -19,6 +19,8 @@ use crate::iso::{Boot, Clock, Firmware};
 pub const PROMPT: &str = "\ntelos> ";
 /// What the kernel prints first when it stops for a bug.
 const PANICS: [&str; 2] = ["kernel panic", "kernel: panicked"];
+/// How long a kernel that panicked may take over its report. It ends the machine itself after that, if it can.
+const REPORT: Duration = Duration::from_secs(2);
 /// UEFI for virtual machines, from Debian's `ovmf`.
 const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 
@@ -87,6 +89,27 @@ type Shared = Arc<(Mutex<Console>, Condvar)>;
 
 fn lock(shared: &Shared) -> MutexGuard<'_, Console> {
     shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// When a wait is over: at its deadline, or as soon after a panic as the report is out.
+struct Wait {
+    until: Instant,
+    panicked: bool,
+}
+
+impl Wait {
+    fn new(deadline: Duration) -> Wait {
+        Wait { until: Instant::now() + deadline, panicked: false }
+    }
+
+    /// How long is left after this output.
+    fn left(&mut self, text: &str) -> Duration {
+        if !self.panicked && panic_line(text).is_some() {
+            self.panicked = true;
+            self.until = self.until.min(Instant::now() + REPORT);
+        }
+        self.until.saturating_duration_since(Instant::now())
+    }
 }
 
 /// A running machine.
@@ -162,7 +185,7 @@ impl Machine {
     /// # Errors
     /// The deadline passed, the machine ended or the kernel panicked; says so with the last lines of output.
     pub fn expect(&mut self, pattern: &str, deadline: Duration) -> Result<String> {
-        let until = Instant::now() + deadline;
+        let mut wait = Wait::new(deadline);
         let shared = Arc::clone(&self.console);
         let mut console = lock(&shared);
         loop {
@@ -173,20 +196,15 @@ impl Machine {
                 self.seen += end;
                 return Ok(text);
             }
-            let left = until.saturating_duration_since(Instant::now());
-            let reason = match () {
-                () if panic_line(fresh).is_some() => "the kernel panicked",
-                () if console.closed => "the machine ended",
-                () if left.is_zero() => "the deadline passed",
-                () => "",
-            };
-            if !reason.is_empty() {
-                fail!(
-                    "{reason} while waiting for {:?} ({} s)\n{}",
-                    pattern.trim(),
-                    deadline.as_secs(),
-                    tail(&console.text)
-                );
+            let left = wait.left(fresh);
+            if console.closed || left.is_zero() {
+                let reason = match panic_line(fresh) {
+                    Some(line) => format!("the kernel panicked: {line},"),
+                    None if console.closed => "the machine ended".into(),
+                    None => "the deadline passed".into(),
+                };
+                let (wanted, seconds) = (pattern.trim(), deadline.as_secs());
+                fail!("{reason} while waiting for {wanted:?} ({seconds} s)\n{}", tail(&console.text));
             }
             console = shared.1.wait_timeout(console, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -237,12 +255,15 @@ impl Machine {
     /// # Errors
     /// The deadline passed: the machine is ended.
     pub fn end(mut self, deadline: Duration) -> Result<End> {
-        let until = Instant::now() + deadline;
+        let mut wait = Wait::new(deadline);
         let shared = Arc::clone(&self.console);
         let mut console = lock(&shared);
         while !console.closed {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = wait.left(&console.text);
             if left.is_zero() {
+                if let Some(line) = panic_line(&console.text) {
+                    fail!("the kernel panicked and did not stop the machine: {line}\n{}", tail(&console.text));
+                }
                 fail!("the machine did not end within {} s\n{}", deadline.as_secs(), tail(&console.text));
             }
             console = shared.1.wait_timeout(console, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -302,10 +323,11 @@ pub fn panic_line(text: &str) -> Option<&str> {
     text.lines().find(|line| PANICS.iter().any(|panic| line.contains(panic)))
 }
 
-/// The last lines of output, for a failure.
+/// The last lines of output, for a failure, with all of a panic's report.
 pub fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let start = lines.len().saturating_sub(25);
+    let report = lines.iter().position(|line| PANICS.iter().any(|panic| line.contains(panic)));
+    let start = lines.len().saturating_sub(25).min(report.unwrap_or(usize::MAX));
     lines.get(start..).unwrap_or_default().join("\n")
 }
 
@@ -330,6 +352,17 @@ mod tests {
     }
 
     #[test]
+    fn a_panics_report_is_waited_for_and_shown() {
+        let script = "printf 'kernel pan'; sleep 0.3; echo 'ic: no memory'; sleep 0.3; \
+                      n=0; while [ $n -lt 40 ]; do n=$((n + 1)); echo \"at $n\"; done; exit 35";
+        let failure = machine(script).expect_prompt(SOON).expect_err("no prompt comes").0;
+        assert!(failure.starts_with("the kernel panicked: kernel panic: no memory,"), "{failure}");
+        assert!(failure.contains("\nat 1\n") && failure.ends_with("\nat 40"), "{failure}");
+        let end = machine(script).end(SOON).expect("it ends");
+        assert!(end.outcome == Outcome::Failed && end.transcript.ends_with("\nat 40\n"), "{end:?}");
+    }
+
+    #[test]
     fn a_panic_ends_every_wait() {
         let mut first = machine("echo 'kernel panic: no memory'; read x");
         let failure = first.expect_prompt(SOON).expect_err("no prompt comes").0;
@@ -339,6 +372,8 @@ mod tests {
         assert!(failure.contains("the kernel panicked"), "{failure}");
         let failure = machine("echo 'kernel panic: no memory'; exit 33").wait(SOON).expect_err("not clean").0;
         assert!(failure.contains("no memory"), "{failure}");
+        let failure = machine("echo 'kernel panic: no memory'; read x").wait(SOON).expect_err("not clean").0;
+        assert!(failure.contains("did not stop the machine") && failure.contains("no memory"), "{failure}");
     }
 
     #[test]
