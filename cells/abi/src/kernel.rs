@@ -61,7 +61,7 @@ pub struct Exchange {
 pub struct Letter {
     /// The label, [`Letter::NOTIFICATION`] or [`Letter::FAILURE`].
     pub label: u32,
-    /// Not 0 when more than the words came: then the [`Message`] says what, and otherwise it says nothing.
+    /// Not 0 when more than the words came: then [`telos_k_fetch`] brings it.
     pub baggage: u32,
     /// The three words. For a notification its bits in the first, for a failure the status and its detail.
     pub words: [u64; 3],
@@ -72,6 +72,8 @@ pub struct Letter {
 }
 
 impl Letter {
+    /// Labels of requests are below this.
+    pub const LABELS: u32 = 64;
     /// The label under which signals of a bound notification arrive.
     pub const NOTIFICATION: u32 = u32::MAX;
     /// The label of a receive that failed.
@@ -126,7 +128,7 @@ pub struct ReplyBody {
     pub grant: RawCap,
 }
 
-/// How a server receives: its endpoint, the reply object for the next request, how long to wait, where to put the message.
+/// How a server receives: its endpoint, the reply object for the next request, and how long to wait.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Reception {
@@ -136,8 +138,6 @@ pub struct Reception {
     pub reply: RawCap,
     /// Nanoseconds to wait, or [`TIMEOUT_NONE`].
     pub timeout: u64,
-    /// Where what comes beside the words is written.
-    pub message: *mut Message,
 }
 
 /// What the kernel leaves at the top of a new thread's stack for the runtime.
@@ -207,8 +207,10 @@ pub enum Kind {
 pub enum Operation {
     /// Untyped: kind, size bits, CNode token (2 words), first slot, count.
     Retype = 0x0100,
-    /// Untyped: answers bytes free; words out: size, children.
+    /// Untyped: answers bytes free; words out: size, whether anything is derived from it, address, note (2 words).
     UntypedInfo = 0x0101,
+    /// Untyped: note (2 words), kept with the capability for its holder.
+    UntypedNote = 0x0102,
     /// CNode: source token (2 words), destination slot (0: any free one), rights, badge (0: unbadged). Answers the slot.
     Copy = 0x0200,
     /// CNode: source token, destination slot.
@@ -231,8 +233,11 @@ pub enum Operation {
     TcbPriority = 0x0403,
     /// Tcb: Notification token; its signals arrive at receive.
     TcbBind = 0x0404,
-    /// Tcb: answers its state; words out: exit status, thread identity, nanoseconds run.
+    /// Tcb: answers its state; words out: thread identity, ticks of the timer that it ran for, present priority.
     TcbInfo = 0x0405,
+    /// Tcb: tokens of Loader and Image, a [`Scratch`]. The instance, which has ended, is made ready to start again, its variables
+    /// as in the image, its stack empty.
+    TcbRestart = 0x0406,
     /// Endpoint: address of (label, signature) pairs, their number.
     EndpointAbi = 0x0500,
     /// Endpoint: label, signature; refused unless served with just that signature.
@@ -255,6 +260,9 @@ pub enum Operation {
     WatchAborts = 0x0805,
     /// Loader: Image token, address, capacity; answers the length of `name version`, as much of it as fits.
     ImageName = 0x0804,
+    /// Loader: Tcb token, Image token, a [`Scratch`]. From now on the kernel itself lets this instance begin again
+    /// whenever it ends, and stops the machine where that happens too often.
+    Keep = 0x0806,
     /// VSpace: answers its state; words out: exit status, text base, text end, threads, image hash prefix.
     VSpaceInfo = 0x0900,
     /// Scope: Reply token; the caller held in the reply becomes its beginner.
@@ -287,10 +295,22 @@ pub enum Operation {
     DmaMap = 0x0f00,
     /// Machine: exit code; the machine stops at once, unclean.
     Halt = 0x1000,
-    /// Machine: what has been used (see the kernel's document); words out: frames, heap, threads.
+    /// Machine: words out: time-stamp counter's frequency, bytes lost on the serial line, bytes of the kernel's heap in
+    /// use, frames left for page tables.
     MachineInfo = 0x1001,
     /// Machine: address, capacity; answers the length of the boot command line.
     CommandLine = 0x1002,
+}
+
+/// What becomes of the capabilities that an instance made for itself, when it begins again. What its creator put into its CNode
+/// before the first start stays in any case.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scratch {
+    /// They go.
+    Clear = 0,
+    /// They stay, for the next instance to sort out: its state is in them.
+    Keep = 1,
 }
 
 /// What [`telos_k_clock`] reads.
@@ -332,6 +352,8 @@ unsafe extern "C" {
     /// A gate, see [`reply_receive`]. In: RDI the status, RSI the value, RDX the second word, and otherwise as
     /// [`telos_k_receive`], which also says what comes out.
     fn telos_k_reply_receive();
+    /// Brings what came beside the words of the request that was received last, once.
+    pub fn telos_k_fetch(message: *mut Message);
     /// Waits for a notification and takes its bits.
     pub fn telos_k_wait(slot: u64, generation: u64, timeout: u64) -> Answer;
     /// Works on a kernel object; `words` holds arguments and, after it, results.
@@ -385,7 +407,7 @@ mod gates {
     /// Waits for a request or for signals of the bound notification.
     ///
     /// # Safety
-    /// `reception` and the message that it names are live, and nobody else's, until this returns.
+    /// `reception` is live, and nobody else's, until this returns.
     #[inline(always)]
     pub unsafe fn receive(reception: *const Reception) -> Letter {
         let (head, words, badge, thread): (u64, [u64; 3], u64, u64);

@@ -76,6 +76,26 @@ impl Buddy {
         Some(Allocation { block, splits })
     }
 
+    /// Gives out just this block, which is free or lies within a free one, as it was given out once before: the splits on
+    /// the way to it are those that were carried out then. `false` where it is not free.
+    pub fn give(&mut self, block: Block) -> bool {
+        let around = (block.size_bits..=MAX_BITS)
+            .map(|size_bits| Block { size_bits, base: block.base >> size_bits << size_bits });
+        let Some(mut whole) = around.into_iter().find(|around| self.free.contains(around)) else {
+            return false;
+        };
+        self.free.remove(&whole);
+        while whole.size_bits > block.size_bits {
+            let [lower, upper] = Step::at(whole).halves;
+            let (inside, other) = if block.base < upper.base { (lower, upper) } else { (upper, lower) };
+            self.free.insert(other);
+            whole = inside;
+        }
+        self.given.insert(block);
+        self.free_bytes -= block.size();
+        true
+    }
+
     /// Takes an allocation back of whose splits only the first `made` were carried out. Answers the merges that undo
     /// those, to be carried out in order; it must follow the allocation at once.
     ///

@@ -24,6 +24,11 @@ impl Block {
         self.base + self.size()
     }
 
+    /// The halves of a block of at least two bytes, the lower first.
+    pub const fn halves(self) -> [Block; 2] {
+        Step::at(self).halves
+    }
+
     /// The block of the same size with which it makes up a whole.
     pub(crate) const fn buddy(self) -> Block {
         Block { size_bits: self.size_bits, base: self.base ^ self.size() }

@@ -73,6 +73,12 @@ impl Quotas {
         Ok(())
     }
 
+    /// Charges a client with what it was found to hold, whatever its limit is.
+    pub fn restore(&mut self, client: u64, bytes: u64) {
+        let account = self.accounts.entry(client).or_default();
+        account.held = account.held.saturating_add(bytes);
+    }
+
     /// Takes a charge back. An account that holds nothing and has no limit of its own is forgotten.
     pub fn release(&mut self, client: u64, bytes: u64) {
         let Some(account) = self.accounts.get_mut(&client) else {

@@ -7,7 +7,8 @@ use runtime::abi::KernelError;
 use runtime::abi::token::{All, CNode, Cap, Untyped};
 use runtime::objects;
 
-use crate::pool::Kernel;
+use crate::pool::{Kernel, Note};
+use crate::restore::Found;
 
 /// Untypeds in this cell's own CNode.
 #[derive(Debug)]
@@ -47,11 +48,28 @@ impl Kernel for Untypeds {
     }
 
     fn is_whole(&mut self, untyped: &Self::Untyped) -> bool {
-        matches!(objects::untyped_info(untyped), Ok((free, size)) if free == size)
+        objects::untyped_info(untyped).is_ok_and(|info| info.free == info.size)
     }
 
     fn size_bits(&mut self, untyped: &Self::Untyped) -> Option<u8> {
-        let (_, size) = objects::untyped_info(untyped).ok()?;
+        let size = objects::untyped_info(untyped).ok()?.size;
         size.is_power_of_two().then(|| size.ilog2() as u8)
     }
+
+    fn note(&mut self, untyped: &Self::Untyped, note: Note) -> Result<(), KernelError> {
+        objects::note_untyped(untyped, note.to_words())
+    }
+}
+
+/// What the kernel says of an untyped; `None` where there is none.
+#[must_use]
+pub fn found(untyped: Cap<Untyped, All>) -> Option<Found<Cap<Untyped, All>>> {
+    let info = objects::untyped_info(&untyped).ok()?;
+    Some(Found {
+        address: info.address,
+        size_bits: info.size.checked_ilog2()? as u8,
+        is_used: info.is_used,
+        note: Note::from_words(info.note),
+        untyped,
+    })
 }

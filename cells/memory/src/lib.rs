@@ -2,6 +2,7 @@
 //!
 //! * [`policy`]: who holds what, quotas, and taking back; over any [`pool::Kernel`], so that it is tested on the host;
 //! * [`pool`]: the buddy allocator with the untypeds that belong to its blocks;
+//! * [`restore`]: both as the instance before this one left them;
 //! * [`sizes`]: how large a block a request needs;
 //! * [`kernel`]: the pool's operations on real untypeds;
 //! * [`server`]: the messages.
@@ -11,11 +12,14 @@
 //! full until the copy is gone, and so an untyped that is whole again has lost everything that was handed out of it:
 //! that is how allocations are found that were revoked elsewhere, by the abort of a transaction or with their holder.
 //!
+//! It keeps nothing that cannot be rebuilt: where its untypeds lie, and the note that the kernel keeps with each, say it all, so that
+//! another instance goes on where this one ends.
+//!
 //! It calls nobody but the kernel and, for its log, the console, which calls only the kernel.
 //!
 //! # Capabilities
 //! The fixed slots CNode, TCB, endpoint and notification; the console, if it is to log. Then 16: an untyped of 64 KiB for reply
-//! objects; from 17 on: the untypeds to manage, up to the first empty slot.
+//! objects; from 17 on: the untypeds to manage.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -24,11 +28,13 @@ extern crate alloc;
 pub mod kernel;
 pub mod policy;
 pub mod pool;
+pub mod restore;
 pub mod server;
 pub mod sizes;
 
 use abi::slots;
-use abi::token::{All, Cap, Untyped};
+use abi::token::{All, CNode, Cap, Untyped};
+use alloc::vec::Vec;
 use policy::Policy;
 use runtime::{Console, Environment, Server, abi, objects, say};
 
@@ -57,13 +63,32 @@ pub fn main(mut environment: Environment) -> u64 {
         Ok(replies) => replies,
         Err(error) => panic!("no reply object out of slot {SCRATCH}: {error:?}"),
     };
-    let mut policy = Policy::new(kernel::Untypeds::new(cnode));
-    let mut slot = FIRST_MANAGED;
-    while let Some(untyped) = environment.take::<Untyped, All>(slot) {
-        policy.entrust(untyped);
-        slot += 1;
-    }
+    let policy = take_over(&mut environment, cnode);
     let statistics = policy.statistics();
-    say!(console, "manages {} bytes in {} blocks", statistics.total, slot - FIRST_MANAGED);
+    say!(
+        console,
+        "manages {} bytes, {} of them free, in {} allocations",
+        statistics.total,
+        statistics.free,
+        statistics.allocations
+    );
     server::run(Server::new(endpoint, replies), policy, &console)
+}
+
+/// The policy over the untypeds in this cell's CNode: as they were given, or as an earlier instance left them. What else such an
+/// instance left goes: objects that their clients never got, and its reply objects.
+fn take_over(environment: &mut Environment, cnode: Cap<CNode, All>) -> Policy<kernel::Untypeds> {
+    let mut found = Vec::new();
+    for slot in environment.left(FIRST_MANAGED) {
+        match environment.take::<Untyped, All>(slot).and_then(kernel::found) {
+            Some(untyped) => found.push(untyped),
+            None => environment.discard(slot),
+        }
+    }
+    let (mut policy, strangers) = restore::restore(kernel::Untypeds::new(cnode), found);
+    // An allocation takes longer than a nanosecond: the time is beyond any number that was given out.
+    policy.number_from(runtime::clock(abi::kernel::Clock::Monotonic));
+    strangers.into_iter().for_each(|untyped| policy.entrust(untyped));
+    let _ = policy.sweep();
+    policy
 }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use buddy::{Block, Quotas};
 use runtime::abi::interfaces::memory::Statistics;
 
-use crate::pool::{Kernel, NoBlock, Pool};
+use crate::pool::{Holder, Kernel, NoBlock, Pool};
 
 /// Name of an allocation, as the interface's result word.
 pub type AllocationId = u64;
@@ -59,6 +59,21 @@ impl<K: Kernel> Policy<K> {
         Policy { pool: Pool::new(kernel), quotas: Quotas::new(0), held: BTreeMap::new(), next: 1, in_use: Vec::new() }
     }
 
+    /// A policy over a pool with blocks that are held already.
+    pub(crate) fn over(pool: Pool<K>, held: BTreeMap<AllocationId, Held>) -> Self {
+        let mut quotas = Quotas::new(pool.blocks().total_bytes() / 2);
+        for held in held.values() {
+            quotas.restore(held.client, held.block.size());
+        }
+        let next = held.last_key_value().map_or(1, |(id, _)| id + 1);
+        Policy { pool, quotas, held, next, in_use: Vec::new() }
+    }
+
+    /// Numbers allocations from at least this one on: an instance goes on behind whatever the one before may have used.
+    pub fn number_from(&mut self, id: AllocationId) {
+        self.next = self.next.max(id);
+    }
+
     /// Takes an untyped into its care: at once where it is whole, otherwise at the [`Self::sweep`] that finds it so.
     /// A client may hold half of everything by default.
     pub fn entrust(&mut self, untyped: K::Untyped) {
@@ -94,6 +109,11 @@ impl<K: Kernel> Policy<K> {
             }
         };
         let id = self.next;
+        if let Err(error) = self.pool.note(block, Some(Holder { client, id })) {
+            self.quotas.release(client, bytes);
+            self.pool.free(block).map_err(Refusal::Kernel)?;
+            return Err(Refusal::Kernel(error));
+        }
         self.next += 1;
         self.held.insert(id, Held { block, client });
         Ok(id)

@@ -3,7 +3,7 @@
 //! Invariant: for every block of the allocator, free or given out, there is just one untyped here, and the same for
 //! each whole that is split at present. A free block's untyped has nothing made of it.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use buddy::{Allocation, Block, Buddy, Step};
 
@@ -34,6 +34,46 @@ pub trait Kernel {
 
     /// Logarithm of an untyped's size; `None` where there is no such untyped.
     fn size_bits(&mut self, untyped: &Self::Untyped) -> Option<u8>;
+
+    /// Keeps two words with an untyped, for the instance after this one.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn note(&mut self, untyped: &Self::Untyped, note: Note) -> Result<(), Self::Error>;
+}
+
+/// What the pool notes at an untyped, in the kernel's table: with where the untypeds lie, all that it has to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// Whether it is a root of the allocator.
+    pub is_root: bool,
+    /// To whom its block was given, and by which number; `None` for what is free, or split.
+    pub holder: Option<Holder>,
+}
+
+/// Who holds a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The badge of the client that it is charged to.
+    pub client: u64,
+    /// The allocation's number, from 1 on.
+    pub id: u64,
+}
+
+impl Note {
+    /// As two words.
+    #[must_use]
+    pub fn to_words(self) -> [u64; 2] {
+        let Holder { client, id } = self.holder.unwrap_or(Holder { client: 0, id: 0 });
+        [client, id << 1 | u64::from(self.is_root)]
+    }
+
+    /// Out of two words; zeroes are the note of what nobody noted anything about.
+    #[must_use]
+    pub fn from_words([client, word]: [u64; 2]) -> Self {
+        let id = word >> 1;
+        Note { is_root: word & 1 != 0, holder: (id != 0).then_some(Holder { client, id }) }
+    }
 }
 
 /// Why there is no block.
@@ -49,14 +89,15 @@ pub enum NoBlock<E> {
 #[derive(Debug)]
 pub struct Pool<K: Kernel> {
     pub(crate) kernel: K,
-    buddy: Buddy,
-    untypeds: BTreeMap<Block, K::Untyped>,
+    pub(crate) buddy: Buddy,
+    pub(crate) untypeds: BTreeMap<Block, K::Untyped>,
+    pub(crate) roots: BTreeSet<Block>,
 }
 
 impl<K: Kernel> Pool<K> {
     /// A pool without memory.
     pub fn new(kernel: K) -> Self {
-        Pool { kernel, buddy: Buddy::new(), untypeds: BTreeMap::new() }
+        Pool { kernel, buddy: Buddy::new(), untypeds: BTreeMap::new(), roots: BTreeSet::new() }
     }
 
     /// Adds a whole untyped. It comes back where its size is none that the allocator takes.
@@ -67,7 +108,10 @@ impl<K: Kernel> Pool<K> {
         let bits = self.kernel.size_bits(&untyped);
         match bits.and_then(|bits| self.buddy.add(bits)) {
             Some(root) => {
+                // A root that is not known as one is entrusted again by the next instance, when it is whole.
+                let _ = self.kernel.note(&untyped, Note { is_root: true, holder: None });
                 self.untypeds.insert(root, untyped);
+                self.roots.insert(root);
                 Ok(())
             }
             None => Err(untyped),
@@ -118,11 +162,21 @@ impl<K: Kernel> Pool<K> {
     pub fn free(&mut self, block: Block) -> Result<(), K::Error> {
         let Some(untyped) = self.untypeds.get(&block) else { runtime::bug!("block {block:?} has no untyped") };
         self.kernel.revoke(untyped)?;
+        self.note(block, None)?;
         match self.buddy.free(block) {
             Ok(merges) => self.merge(&merges),
             Err(_) => runtime::bug!("block {block:?} is not given out"),
         }
         Ok(())
+    }
+
+    /// Notes who holds a block.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn note(&mut self, block: Block, holder: Option<Holder>) -> Result<(), K::Error> {
+        let Some(untyped) = self.untypeds.get(&block) else { runtime::bug!("block {block:?} has no untyped") };
+        self.kernel.note(untyped, Note { is_root: self.roots.contains(&block), holder })
     }
 
     /// The untyped of a block.

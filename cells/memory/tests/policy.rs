@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memory::policy::{Policy, Refusal};
-use memory::pool::Kernel;
+use memory::pool::{Holder, Kernel, Note};
+use memory::restore::{Found, restore};
 use proptest::prelude::*;
 
 /// Derivations among untypeds, by number.
@@ -15,15 +16,38 @@ struct Model {
     /// Untypeds of which a client holds a copy, or an object.
     handed_out: BTreeSet<u32>,
     pinned: BTreeSet<u32>,
+    notes: BTreeMap<u32, Note>,
+    /// Where each lies.
+    addresses: BTreeMap<u32, u64>,
     /// Splits that are carried out before one is refused.
     splits_left: Option<u32>,
 }
 
 impl Model {
+    /// A new untyped of its own.
     fn untyped(&mut self, bits: u8) -> u32 {
+        let address = u64::from(self.next + 1) << 32;
+        self.untyped_at(bits, address)
+    }
+
+    fn untyped_at(&mut self, bits: u8, address: u64) -> u32 {
         self.next += 1;
         self.bits.insert(self.next, bits);
+        self.addresses.insert(self.next, address);
         self.next
+    }
+
+    /// All that the server's CNode holds, as the kernel tells it.
+    fn found(&mut self) -> Vec<Found<u32>> {
+        let all: Vec<u32> = self.bits.keys().copied().collect();
+        let describe = |untyped: u32| Found {
+            untyped,
+            address: self.addresses[&untyped],
+            size_bits: self.bits[&untyped],
+            is_used: !self.is_whole(&untyped),
+            note: self.notes.get(&untyped).copied().unwrap_or_default(),
+        };
+        all.into_iter().map(describe).collect()
     }
 }
 
@@ -37,7 +61,8 @@ impl Kernel for Model {
         }
         assert!(self.is_whole(whole), "split of an untyped that is in use");
         assert_eq!(self.bits[whole], half_bits + 1);
-        let halves = [self.untyped(half_bits), self.untyped(half_bits)];
+        let lower = self.addresses[whole];
+        let halves = [self.untyped_at(half_bits, lower), self.untyped_at(half_bits, lower + (1 << half_bits))];
         self.children.insert(*whole, halves.into());
         Ok(halves)
     }
@@ -45,6 +70,7 @@ impl Kernel for Model {
     fn delete(&mut self, untyped: u32) {
         assert!(self.is_whole(&untyped), "delete of an untyped that is in use");
         self.bits.remove(&untyped).expect("it exists");
+        self.notes.remove(&untyped);
         self.children.values_mut().for_each(|children| {
             children.remove(&untyped);
         });
@@ -65,6 +91,11 @@ impl Kernel for Model {
 
     fn size_bits(&mut self, untyped: &u32) -> Option<u8> {
         self.bits.get(untyped).copied()
+    }
+
+    fn note(&mut self, untyped: &u32, note: Note) -> Result<(), &'static str> {
+        self.notes.insert(*untyped, note);
+        Ok(())
     }
 }
 
@@ -161,12 +192,84 @@ fn memory_in_use_is_taken_over_when_it_is_whole() {
     assert!(policy.allocate(3, 15).is_ok(), "the default limit follows");
 }
 
+#[test]
+fn a_new_instance_knows_what_the_last_one_gave_out() {
+    let mut policy = policy(&[16, 14]);
+    let first = hand_out(&mut policy, 3, 12);
+    let second = hand_out(&mut policy, 4, 14);
+    let before = policy.statistics();
+    let mut policy = restarted(policy);
+    assert_eq!(policy.statistics(), before);
+    assert_eq!(policy.free(4, first), Err(Refusal::NotAllocated));
+    assert!(policy.allocate(5, 7).expect("there is room") > second, "numbers go on");
+    assert!(policy.free(3, first).is_ok() && policy.free(4, second).is_ok());
+}
+
+#[test]
+fn memory_in_use_is_no_root_for_the_next_instance_either() {
+    let mut policy = policy(&[14]);
+    let parent = policy.kernel_mut().untyped(16);
+    policy.kernel_mut().handed_out.insert(parent);
+    policy.entrust(parent);
+    let mut policy = restarted(policy);
+    assert_eq!(policy.statistics().total, 1 << 14);
+    policy.kernel_mut().handed_out.remove(&parent);
+    policy.sweep();
+    assert_eq!(policy.statistics().total, (1 << 14) + (1 << 16));
+}
+
+#[test]
+fn what_a_dying_instance_left_half_done_is_cleared_up() {
+    // One half of a split.
+    let mut policy = policy(&[16]);
+    let id = hand_out(&mut policy, 3, 14);
+    let (untouched, untypeds) = (policy.statistics(), policy.kernel().bits.len());
+    let [half, _] = {
+        let kernel = policy.kernel_mut();
+        let whole = *kernel.bits.iter().find(|(_, bits)| **bits == 15).expect("the other half is free").0;
+        let whole = [whole, whole + 1].into_iter().find(|half| kernel.is_whole(half)).expect("one half is free");
+        kernel.split(&whole, 14).expect("it is whole")
+    };
+    policy.kernel_mut().delete(half);
+    let mut policy = restarted(policy);
+    assert_eq!(policy.statistics(), untouched);
+    assert_eq!(policy.kernel().bits.len(), untypeds);
+    // A pair of halves of which nothing was made.
+    let kernel = policy.kernel_mut();
+    let whole =
+        *kernel.bits.iter().find(|(half, bits)| **bits == 14 && !kernel.notes.contains_key(half)).expect("free").0;
+    policy.kernel_mut().split(&whole, 13).expect("it is whole");
+    let mut policy = restarted(policy);
+    assert_eq!(policy.statistics(), untouched);
+    assert_eq!(policy.kernel().bits.len(), untypeds);
+    // A copy that its client never got.
+    let kernel = policy.kernel_mut();
+    let holder = Holder { client: 3, id };
+    let held = *kernel.notes.iter().find(|(_, note)| note.holder == Some(holder)).expect("it is held").0;
+    let address = kernel.addresses[&held];
+    let copy = kernel.untyped_at(14, address);
+    let policy = restarted(policy);
+    assert_eq!(policy.statistics(), untouched);
+    assert_eq!(policy.kernel().bits.len(), untypeds);
+    assert!(!policy.kernel().bits.contains_key(&copy));
+}
+
 #[derive(Clone, Debug)]
 enum Action {
     Allocate(u64, u8),
     Free(u64, usize),
     Lose(usize),
     Refuse(u32),
+    Restart,
+}
+
+/// The policy of the next instance, which knows nothing but what the kernel tells.
+fn restarted(mut policy: Policy<Model>) -> Policy<Model> {
+    let mut kernel = core::mem::take(policy.kernel_mut());
+    let found = kernel.found();
+    let (mut policy, strangers) = restore(kernel, found);
+    strangers.into_iter().for_each(|untyped| policy.entrust(untyped));
+    policy
 }
 
 proptest! {
@@ -176,12 +279,14 @@ proptest! {
         2 => (0u64..4, any::<usize>()).prop_map(|(client, index)| Action::Free(client, index)),
         1 => any::<usize>().prop_map(Action::Lose),
         1 => (0u32..6).prop_map(Action::Refuse),
+        1 => Just(Action::Restart),
     ], 0..100)) {
         let mut policy = policy(&[15, 14, 12]);
         let untouched = policy.statistics();
         let mut ids: Vec<(u64, u64)> = Vec::new();
         for action in actions {
             match action {
+                Action::Restart => {}
                 Action::Allocate(client, bits) => if let Ok(id) = policy.allocate(client, bits) {
                     let untyped = *policy.untyped(id).expect("it is held");
                     policy.kernel_mut().handed_out.insert(untyped);
@@ -203,6 +308,11 @@ proptest! {
                 Action::Free(..) | Action::Lose(_) => {}
             }
             prop_assert_eq!(policy.statistics().allocations, ids.len() as u64);
+            if matches!(action, Action::Restart) {
+                let before = policy.statistics();
+                policy = restarted(policy);
+                prop_assert_eq!(policy.statistics(), before);
+            }
         }
         for (id, owner) in ids {
             prop_assert!(policy.free(owner, id).is_ok());

@@ -44,12 +44,17 @@ const ABOVE: u8 = PRIORITY + 1;
 /// Badge of the server's clients.
 const BADGE: u64 = 1;
 
-/// Whether the command line has the word.
+/// Whether the command line asks for the benchmarks.
 pub fn is_wanted(machine: &Cap<Machine, All>) -> bool {
+    has_word(machine, NAME)
+}
+
+/// Whether the command line has a word.
+pub fn has_word(machine: &Cap<Machine, All>, word: &str) -> bool {
     let mut line = [0; LINE];
     let length = objects::command_line(machine, &mut line).unwrap_or(0) as usize;
     let line = line.get(..length).unwrap_or(&line);
-    core::str::from_utf8(line).is_ok_and(|line| line.split_whitespace().any(|word| word == NAME))
+    core::str::from_utf8(line).is_ok_and(|line| line.split_whitespace().any(|given| given == word))
 }
 
 /// Starts the benchmarks; they halt the machine when they are done.

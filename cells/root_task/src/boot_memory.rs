@@ -26,7 +26,7 @@ impl BootMemory {
         let mut pieces = Vec::new();
         for slot in FIRST..FIRST + MOST {
             let Some(cap) = environment.take::<Untyped, All>(slot) else { break };
-            let bits = objects::untyped_info(&cap).map_or(0, |(_, size)| size.trailing_zeros() as u8);
+            let bits = objects::untyped_info(&cap).map_or(0, |info| info.size.trailing_zeros() as u8);
             pieces.push((bits, cap));
         }
         pieces.sort_by_key(|(bits, _)| *bits);

@@ -12,6 +12,7 @@ mod bench;
 mod boot_memory;
 mod import;
 mod pci;
+mod probe;
 mod services;
 mod validation;
 
@@ -63,6 +64,10 @@ pub fn main(mut environment: Environment) -> u64 {
     say!(say, "console started at its endpoint");
     if bench::is_wanted(&authority.machine) {
         return bench::start(authority, &console);
+    }
+    if probe::is_wanted(&authority.machine) {
+        let settle = environment.need(FIRST_GRANTED + 2, "the authority over scopes");
+        return probe::start(authority, settle, &console);
     }
     match build(&mut environment, authority, &console, &say, &mode) {
         Ok(()) => 0,

@@ -39,6 +39,25 @@ impl Environment {
         Some(unsafe { Cap::adopt(RawCap { slot: slot.into(), generation: info.generation }) })
     }
 
+    /// The slots from `first` on that are filled and were not taken, in order: what an earlier instance of a service left behind
+    /// in a CNode that is kept.
+    pub fn left(&self, first: u32) -> alloc::vec::Vec<u32> {
+        let own = objects::inspect_raw(self.cnode, abi::slots::CNODE);
+        let end = own.map_or(0, |own| 1u32.checked_shl(own.size_bits.into()).unwrap_or(0));
+        let filled = |slot: &u32| objects::inspect_raw(self.cnode, *slot).is_some_and(|info| info.kind != 0);
+        (first..end).filter(|slot| !self.taken.contains(slot)).filter(filled).collect()
+    }
+
+    /// Deletes what is in a slot, if it was not taken.
+    pub fn discard(&mut self, slot: u32) {
+        if let Some(info) = objects::inspect_raw(self.cnode, slot)
+            && info.kind != 0
+            && self.taken.insert(slot)
+        {
+            objects::Granted(RawCap { slot: slot.into(), generation: info.generation }).refuse();
+        }
+    }
+
     /// As [`Self::take`], for what the cell cannot do without: ends the cell by name where it is missing.
     pub fn need<T: Object, R: Rights>(&mut self, slot: u32, what: &str) -> Cap<T, R> {
         match self.take(slot) {

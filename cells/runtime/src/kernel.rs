@@ -1,6 +1,6 @@
 //! The kernel's functions in typed form. Nothing outside this crate sees a raw one.
 
-use abi::kernel::{Answer, Clock, Exchange, Letter, Operation, Reception, ReplyBody, WORDS};
+use abi::kernel::{Answer, Clock, Exchange, Letter, Message, Operation, Reception, ReplyBody, WORDS};
 use abi::token::RawCap;
 use abi::{CallError, KernelError};
 
@@ -24,6 +24,7 @@ mod raw {
         reply_receive(a: Answer, b: u64, c: *const Reception) -> Letter;
         telos_k_exchange(a: u64, b: u64, c: u64, d: u64, e: u64, f: *mut Exchange) -> Answer;
         telos_k_reply(a: u64, b: u64, c: u64, d: u64, e: u64, f: *const ReplyBody) -> Answer;
+        telos_k_fetch(a: *mut Message);
         telos_k_wait(a: u64, b: u64, c: u64) -> Answer;
         telos_k_invoke(a: u64, b: u64, c: u64, d: *mut [u64; WORDS]) -> Answer;
         telos_k_yield();
@@ -59,14 +60,17 @@ pub(crate) fn exchange(cap: RawCap, label: u32, words: [u64; 3], exchange: &mut 
     unsafe { raw::telos_k_exchange(words[0], words[1], words[2], target(cap, label), cap.generation, exchange) }
 }
 
-/// Receives.
-///
-/// # Safety
-/// The message that the reception names is live, and borrowed by nobody while this waits.
 #[inline(always)]
-pub(crate) unsafe fn receive(reception: &Reception) -> Letter {
-    // SAFETY: the caller's word; the reception outlives the call.
+pub(crate) fn receive(reception: &Reception) -> Letter {
+    // SAFETY: the reception outlives the call.
     unsafe { raw::receive(reception) }
+}
+
+/// Brings what came beside the words of the last request.
+#[cold]
+pub(crate) fn fetch(message: &mut Message) {
+    // SAFETY: the message is written before this returns; every value of its fields is valid.
+    unsafe { raw::telos_k_fetch(message) }
 }
 
 pub(crate) fn reply(status: u64, value: u64, second: u64, cap: RawCap, body: &ReplyBody) -> Answer {
@@ -74,13 +78,9 @@ pub(crate) fn reply(status: u64, value: u64, second: u64, cap: RawCap, body: &Re
     unsafe { raw::telos_k_reply(status, value, second, cap.slot, cap.generation, body) }
 }
 
-/// Answers with words and receives.
-///
-/// # Safety
-/// As for [`receive`].
 #[inline(always)]
-pub(crate) unsafe fn reply_receive(answer: Answer, second: u64, reception: &Reception) -> Letter {
-    // SAFETY: as for `receive`.
+pub(crate) fn reply_receive(answer: Answer, second: u64, reception: &Reception) -> Letter {
+    // SAFETY: the reception outlives the call.
     unsafe { raw::reply_receive(answer, second, reception) }
 }
 

@@ -1,7 +1,7 @@
 //! Kernel objects, as safe code uses them: one function an operation, each in terms of tokens.
 
 use abi::KernelError;
-use abi::kernel::{Kind, Operation, SlotInfo, WORDS};
+use abi::kernel::{Kind, Operation, Scratch, SlotInfo, WORDS};
 use abi::token::{
     All, CNode, CallOnly, Cap, DmaFrame, Endpoint, Frame, Image, IoPort, Irq, Loader, Machine, Notification, Object,
     PciFunction, RawCap, ReceiveOnly, Reply, Rights, Scheduler, Scope, Serial, Settle, Tcb, Untyped, VSpace, bits,
@@ -122,14 +122,38 @@ fn retype_raw(untyped: &Cap<Untyped>, kind: Kind, size_bits: u8, cnode: &Cap<CNo
     Ok(RawCap { slot, generation: words[0] })
 }
 
-/// Bytes that an untyped has left, and its whole size.
+/// An untyped, as the kernel knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UntypedInfo {
+    /// Bytes that are left.
+    pub free: u64,
+    /// Bytes of the whole.
+    pub size: u64,
+    /// Whether anything was made, or copied, of it.
+    pub is_used: bool,
+    /// Where it lies: tells which untyped is part of which, and means nothing else.
+    pub address: u64,
+    /// The holder's note.
+    pub note: [u64; 2],
+}
+
+/// What there is to know about an untyped.
 ///
 /// # Errors
 /// `InvalidCapability`.
-pub fn untyped_info(untyped: &Cap<Untyped>) -> Result<(u64, u64)> {
+pub fn untyped_info(untyped: &Cap<Untyped>) -> Result<UntypedInfo> {
     let mut words = words(&[]);
     let free = invoke(Operation::UntypedInfo, untyped.raw(), &mut words)?;
-    Ok((free, words[0]))
+    let [size, used, address, first, second, ..] = words;
+    Ok(UntypedInfo { free, size, is_used: used != 0, address, note: [first, second] })
+}
+
+/// Keeps two words with a capability to an untyped, which outlive the instance that holds it.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn note_untyped(untyped: &Cap<Untyped>, note: [u64; 2]) -> Result<()> {
+    invoke_with(Operation::UntypedNote, untyped.raw(), &note).map(drop)
 }
 
 /// Copies a capability into a CNode, with at most the rights `rights` and, for an unbadged endpoint or notification,
@@ -299,6 +323,32 @@ pub fn stop_thread(tcb: &Cap<Tcb, All>) -> Result<()> {
     invoke_with(Operation::TcbStop, tcb.raw(), &[]).map(drop)
 }
 
+/// Makes an instance that has ended ready to start again, from the image that it was made of: its variables and its stack as
+/// at the beginning. Its memory stays, and of its capabilities what its creator gave it, or all.
+///
+/// # Errors
+/// `IllegalOperation` while it runs, or where its memory was taken away; `ImageRefused` for another image.
+pub fn restart(
+    tcb: &Cap<Tcb, All>,
+    loader: &Cap<Loader, All>,
+    image: &Cap<Image, All>,
+    scratch: Scratch,
+) -> Result<()> {
+    let (loader, image) = (loader.raw(), image.raw());
+    let words = [loader.slot, loader.generation, image.slot, image.generation, scratch as u64];
+    invoke_with(Operation::TcbRestart, tcb.raw(), &words).map(drop)
+}
+
+/// Has the kernel itself let an instance begin again, as [`restart`] does, whenever it ends.
+///
+/// # Errors
+/// The kernel's.
+pub fn keep(loader: &Cap<Loader, All>, tcb: &Cap<Tcb, All>, image: &Cap<Image, All>, scratch: Scratch) -> Result<()> {
+    let (tcb, image) = (tcb.raw(), image.raw());
+    let words = [tcb.slot, tcb.generation, image.slot, image.generation, scratch as u64];
+    invoke_with(Operation::Keep, loader.raw(), &words).map(drop)
+}
+
 /// Sets a thread's priority, 0 to 63.
 ///
 /// # Errors
@@ -306,6 +356,28 @@ pub fn stop_thread(tcb: &Cap<Tcb, All>) -> Result<()> {
 pub fn set_priority(tcb: &Cap<Tcb, All>, authority: &Cap<Scheduler, All>, priority: u8) -> Result<()> {
     let authority = authority.raw();
     invoke_with(Operation::TcbPriority, tcb.raw(), &[authority.slot, authority.generation, priority.into()]).map(drop)
+}
+
+/// What a thread has been doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadInfo {
+    /// As the kernel attests it to servers; 0 before it has its parts.
+    pub identity: u64,
+    /// Ticks of the timer during which it ran.
+    pub ticks: u64,
+    /// Its present priority, with what callers lend.
+    pub priority: u8,
+}
+
+/// Reads a thread's account.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn thread_info(tcb: &Cap<Tcb, All>) -> Result<ThreadInfo> {
+    let mut words = words(&[]);
+    invoke(Operation::TcbInfo, tcb.raw(), &mut words)?;
+    let [identity, ticks, priority, ..] = words;
+    Ok(ThreadInfo { identity, ticks, priority: priority as u8 })
 }
 
 /// State of a cell instance.
@@ -359,6 +431,15 @@ pub fn watch_aborts(loader: &Cap<Loader, All>, notification: &Cap<Notification, 
 pub fn map_frame(frame: &Cap<Frame, All>, vspace: &Cap<VSpace, All>) -> Result<u64> {
     let vspace = vspace.raw();
     invoke_with(Operation::Map, frame.raw(), &[vspace.slot, vspace.generation])
+}
+
+/// Reads the signed bytes of an image from an offset on, as many as there is room for; answers the length of the whole.
+///
+/// # Errors
+/// `OutOfRange` beyond the end.
+pub fn image_read(image: &Cap<Image, All>, offset: u64, into: &mut [u8]) -> Result<u64> {
+    let given = [offset, into.as_mut_ptr().expose_provenance() as u64, into.len() as u64];
+    invoke_with(Operation::ImageRead, image.raw(), &given)
 }
 
 /// Fills an image object with signed bytes.
@@ -584,6 +665,30 @@ pub fn dma_map(frame: &Cap<DmaFrame, All>, vspace: &Cap<VSpace, All>) -> Result<
 pub fn halt(machine: &Cap<Machine, All>, code: u64) -> ! {
     let _ = invoke_with(Operation::Halt, machine.raw(), &[code]);
     panic!("bug: the machine did not halt")
+}
+
+/// What the machine is and what the kernel uses of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachineInfo {
+    /// Ticks of the time-stamp counter a second.
+    pub time_stamp_frequency: u64,
+    /// Bytes from the serial line that nobody fetched in time.
+    pub serial_lost: u64,
+    /// Bytes of the kernel's heap that are in use.
+    pub kernel_heap: u64,
+    /// Frames that are left for page tables.
+    pub table_frames: u64,
+}
+
+/// Reads the machine's account.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn machine_info(machine: &Cap<Machine, All>) -> Result<MachineInfo> {
+    let mut words = words(&[]);
+    invoke(Operation::MachineInfo, machine.raw(), &mut words)?;
+    let [time_stamp_frequency, serial_lost, kernel_heap, table_frames, ..] = words;
+    Ok(MachineInfo { time_stamp_frequency, serial_lost, kernel_heap, table_frames })
 }
 
 /// The boot command line, as much of it as fits; answers its length in all.

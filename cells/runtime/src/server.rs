@@ -4,10 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ptr::with_exposed_provenance_mut;
 
+use abi::CallError;
 use abi::kernel::{Answer, BODY_MAX, Letter, Message, Reception, ReplyBody, TIMEOUT_NONE};
 use abi::token::{All, Cap, Endpoint, Object, RawCap, ReceiveOnly, Reply, Rights};
 
-use crate::kernel::{receive, reply, reply_receive};
+use crate::kernel::{fetch, receive, reply, reply_receive};
 use crate::objects::Granted;
 
 /// A server's main loop: `loop { match server.next_event() { ... } }`.
@@ -16,15 +17,17 @@ use crate::objects::Granted;
 /// a bug, and ends the cell. Answers of words alone are kept until `next_event`, which sends them and receives in one step.
 #[derive(Debug)]
 pub struct Server {
-    /// The kernel reads it in place. Its reply object is [`Server::current`], its message was leaked for it: a server lives
-    /// as long as its cell.
+    /// The kernel reads it in place. Its reply object is [`Server::current`].
     reception: Reception,
     turn: Turn,
     answer: Answer,
     second: u64,
-    endpoint: Cap<Endpoint, ReceiveOnly>,
+    /// Kept: whoever has the token may receive.
+    _endpoint: Cap<Endpoint, ReceiveOnly>,
     current: Option<Cap<Reply, All>>,
     spare: Vec<Cap<Reply, All>>,
+    /// What came beside the words of the last request with baggage.
+    message: Box<Message>,
     room: Box<[u8; BODY_MAX]>,
 }
 
@@ -54,15 +57,15 @@ impl Server {
     /// Without a reply object.
     pub fn new(endpoint: Cap<Endpoint, ReceiveOnly>, mut replies: Vec<Cap<Reply, All>>) -> Self {
         let Some(current) = replies.pop() else { panic!("bug: a server needs a reply object") };
-        let message: *mut Message = Box::leak(Box::new(Message::EMPTY));
         Server {
-            reception: Reception { endpoint: endpoint.raw(), reply: current.raw(), timeout: TIMEOUT_NONE, message },
+            reception: Reception { endpoint: endpoint.raw(), reply: current.raw(), timeout: TIMEOUT_NONE },
             turn: Turn::Free,
             answer: Answer { status: 0, value: 0 },
             second: 0,
-            endpoint,
+            _endpoint: endpoint,
             current: Some(current),
             spare: replies,
+            message: Box::new(Message::EMPTY),
             room: Box::new([0; BODY_MAX]),
         }
     }
@@ -75,19 +78,34 @@ impl Server {
     /// Sends what is to be sent, then waits for a request or a signal.
     #[inline(always)]
     pub fn next_event(&mut self) -> Event<'_> {
+        match self.next_event_within(TIMEOUT_NONE) {
+            Ok(event) => event,
+            Err(error) => crate::bug!("receive failed: {error}"),
+        }
+    }
+
+    /// As [`Self::next_event`], for so many nanoseconds at most.
+    ///
+    /// # Errors
+    /// `TimedOut`; `EndpointGone`, or what is wrong with a capability.
+    #[inline(always)]
+    pub fn next_event_within(&mut self, timeout: u64) -> Result<Event<'_>, CallError> {
+        self.reception.timeout = timeout;
         let letter = if self.turn == Turn::Words {
-            // SAFETY: the message is this server's; references to it live in requests, which borrow the server.
-            unsafe { reply_receive(self.answer, self.second, &self.reception) }
+            reply_receive(self.answer, self.second, &self.reception)
         } else {
             self.check_turn();
-            // SAFETY: as above.
-            unsafe { receive(&self.reception) }
+            receive(&self.reception)
         };
-        if letter.label >= Letter::FAILURE {
-            return Event::Signal(self.told_by_the_kernel(letter.label, letter.words[0], letter.words[1]));
+        // One comparison tells requests of words alone from everything else.
+        if u64::from(letter.baggage) << 32 | u64::from(letter.label) >= u64::from(Letter::LABELS) {
+            if letter.baggage == 0 {
+                return self.told_by_the_kernel(letter.label, letter.words[0], letter.words[1]).map(Event::Signal);
+            }
+            fetch(&mut self.message);
         }
         self.turn = Turn::Owes;
-        Event::Request(Request { server: self, letter })
+        Ok(Event::Request(Request { server: self, letter }))
     }
 
     #[cold]
@@ -97,28 +115,20 @@ impl Server {
         }
     }
 
-    /// The bits of a signal.
+    /// The bits of a signal, or why the receive failed.
     #[cold]
-    fn told_by_the_kernel(&mut self, label: u32, first: u64, second: u64) -> u64 {
-        if label == Letter::FAILURE {
-            crate::bug!("receive failed: {first:x} {second}");
-        }
+    fn told_by_the_kernel(&mut self, label: u32, first: u64, second: u64) -> Result<u64, CallError> {
         self.turn = Turn::Free;
-        first
-    }
-
-    /// The capability that came with the request, once.
-    fn take_granted(&self) -> Option<Granted> {
-        // SAFETY: no reference to the message outlives the request's functions, none of which calls this with one.
-        let granted = unsafe { &mut (*self.reception.message).granted };
-        let raw = core::mem::replace(granted, RawCap::EMPTY);
-        (!raw.is_empty()).then_some(Granted(raw))
+        match CallError::from_answer(first, second) {
+            Some(error) if label == Letter::FAILURE => Err(error),
+            _ => Ok(first),
+        }
     }
 
     #[cold]
-    fn refuse_granted(&self) {
-        if let Some(unused) = self.take_granted() {
-            unused.refuse();
+    fn refuse_granted(&mut self) {
+        if !self.message.granted.is_empty() {
+            Granted(core::mem::replace(&mut self.message.granted, RawCap::EMPTY)).refuse();
         }
     }
 
@@ -199,8 +209,7 @@ impl Request<'_> {
 
     /// What came beside the words, if anything did.
     fn message(&self) -> Option<&Message> {
-        // SAFETY: the message is the server's, which the request borrows; the kernel writes it in a receive alone.
-        (self.letter.baggage != 0).then(|| unsafe { &*self.server.reception.message })
+        (self.letter.baggage != 0).then_some(&*self.server.message)
     }
 
     fn lent(&self) -> (usize, usize) {
@@ -220,7 +229,11 @@ impl Request<'_> {
 
     /// The capability that came with it, once.
     pub fn granted(&mut self) -> Option<Granted> {
-        (self.letter.baggage != 0).then(|| self.server.take_granted()).flatten()
+        if self.letter.baggage == 0 {
+            return None;
+        }
+        let raw = core::mem::replace(&mut self.server.message.granted, RawCap::EMPTY);
+        (!raw.is_empty()).then_some(Granted(raw))
     }
 
     /// The reply object that holds it, for the operations that work on its sender.
@@ -229,7 +242,7 @@ impl Request<'_> {
     }
 
     #[inline(always)]
-    fn finish(self, status: u64, value: u64, second: u64) {
+    fn finish(mut self, status: u64, value: u64, second: u64) {
         self.drop_grant();
         self.server.answer = Answer { status, value };
         self.server.second = second;
@@ -238,7 +251,7 @@ impl Request<'_> {
 
     /// A capability that nobody took is deleted.
     #[inline(always)]
-    fn drop_grant(&self) {
+    fn drop_grant(&mut self) {
         if self.letter.baggage != 0 {
             self.server.refuse_granted();
         }
@@ -260,7 +273,7 @@ impl Request<'_> {
         self.finish(code.into(), detail, 0);
     }
 
-    fn send(self, value: u64, send: *const u8, send_length: usize, grant: RawCap) {
+    fn send(mut self, value: u64, send: *const u8, send_length: usize, grant: RawCap) {
         self.drop_grant();
         let body = ReplyBody { send, send_length, grant };
         // A caller that gave up meanwhile is no error: a late reply is harmless.

@@ -130,6 +130,22 @@ impl<'a> CNode<'a> {
         Ok(slot)
     }
 
+    /// Marks every capability that is in it now as endowed: until it is moved or deleted. Costs a step for each slot up to the
+    /// last filled one.
+    pub fn endow(self) {
+        let mut left = self.header().used.get();
+        for index in 1..self.header().capacity.get() {
+            if left == 0 {
+                return;
+            }
+            let slot = self.place(index);
+            if !slot.is_empty() {
+                slot.flags.set(slot.flags.get() | Flags::ENDOWED.bits());
+                left -= 1;
+            }
+        }
+    }
+
     /// A free slot, for a capability that is received. It stays free until it is filled.
     ///
     /// # Errors

@@ -84,9 +84,10 @@ pub fn move_<H: Hooks>(context: &mut Context<'_, H>, source: &Slot, destination:
     destination.kind.set(source.kind.get());
     destination.rights.set(source.rights.get());
     destination.size_bits.set(source.size_bits.get());
-    destination.flags.set(source.flags.get());
+    destination.flags.set(source.flags.get() & !Flags::ENDOWED.bits());
     destination.badge.set(source.badge.get());
     destination.payload.set(source.payload.get());
+    destination.mark.set(source.mark.get());
     destination.generation.set(context.generation());
     source.siblings.replace(&destination.siblings);
     source.children.replace(&destination.children);
@@ -130,7 +131,6 @@ fn derive<H: Hooks>(
         badge,
     };
     context.fill(destination, fill);
-    destination.payload.set(if kind.is_memory() { 0 } else { source.payload() });
     if source.is_original() {
         source.children.insert_after(&destination.siblings);
     } else {

@@ -14,7 +14,7 @@ use core::ptr;
 
 use crate::header::ObjectHeader;
 use crate::link::Link;
-use crate::{ObjectKind, Rights};
+use crate::{Error, ObjectKind, Rights};
 
 /// Size of a slot. The size of a CNode, and so what fits in an untyped, depends on it.
 pub const SLOT_BYTES: usize = 96;
@@ -35,6 +35,8 @@ bitflags::bitflags! {
         const PINNED = 1 << 2;
         /// Stands in the tree for a CNode that is being emptied.
         const TOMBSTONE = 1 << 3;
+        /// Belongs to whom the CNode was made for, and not to the one that uses it for a time.
+        const ENDOWED = 1 << 4;
     }
 }
 
@@ -55,8 +57,10 @@ pub struct Slot {
     pub(crate) siblings: Link,
     pub(crate) children: Link,
     pub(crate) hang: Link,
-    /// For a pin: the generation of the slot whose revocation has already passed it by.
+    /// For a pin: the generation of the slot whose revocation has already passed it by. Otherwise the second word of the
+    /// holder's note.
     pub(crate) mark: Cell<u64>,
+    /// The first word of the holder's note.
     pub(crate) payload: Cell<u64>,
 }
 
@@ -171,22 +175,37 @@ impl Slot {
         self.has(Flags::PINNED)
     }
 
+    /// Whether it was in its CNode when that was endowed.
+    #[must_use]
+    pub fn is_endowed(&self) -> bool {
+        self.has(Flags::ENDOWED)
+    }
+
     /// Whether anything is derived from this capability.
     #[must_use]
     pub fn has_children(&self) -> bool {
         !self.children.is_alone()
     }
 
-    /// A word of the kernel's own, for example the VSpace in which a frame is mapped. It moves with the
-    /// capability, is 0 in a new one, and means nothing to this crate.
+    /// Two words of whoever holds the capability, for a server that has to know its own again after a restart. They move
+    /// with the capability, are 0 in a new one and in a pin, and mean nothing to the kernel.
     #[must_use]
-    pub fn payload(&self) -> u64 {
-        self.payload.get()
+    pub fn note(&self) -> [u64; 2] {
+        if self.is_pinned() { [0; 2] } else { [self.payload.get(), self.mark.get()] }
     }
 
-    /// Sets the kernel's word.
-    pub fn set_payload(&self, payload: u64) {
-        self.payload.set(payload);
+    /// Sets the holder's words.
+    ///
+    /// # Errors
+    /// `IllegalOperation` for a pin.
+    pub fn set_note(&self, note: [u64; 2]) -> Result<(), Error> {
+        if self.is_pinned() {
+            return Err(Error::IllegalOperation);
+        }
+        let [first, second] = note;
+        self.payload.set(first);
+        self.mark.set(second);
+        Ok(())
     }
 
     pub(crate) fn has(&self, flag: Flags) -> bool {

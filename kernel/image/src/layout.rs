@@ -96,16 +96,50 @@ impl<'a> VerifiedImage<'a> {
         if !base.is_multiple_of(PAGE) || base.checked_add(layout.bytes()).is_none() {
             return Err(Refusal::Buffer);
         }
+        self.place(&Place::ALL, out, 0, base, resolve)?;
+        let at = |range: &Range<u64>| base + range.start..base + range.end;
+        Ok(Loaded {
+            entry: base + layout.text.start + self.entry,
+            text: at(&layout.text),
+            rodata: at(&layout.rodata),
+            data: at(&layout.data),
+        })
+    }
+
+    /// Writes the variables of an image that was relocated to `base` as they were then: `data` is the memory at the data
+    /// region of the [`Layout`], to the end of its last page. Code and constants are not touched.
+    ///
+    /// # Errors
+    /// As for [`VerifiedImage::relocate`].
+    pub fn renew(&self, data: &mut [u8], base: u64, resolve: impl Fn(&str) -> Option<u64>) -> Result<(), Refusal> {
+        let layout = self.layout();
+        let length = layout.bytes().checked_sub(layout.data.start).and_then(|length| usize::try_from(length).ok());
+        let data = length.and_then(|length| data.get_mut(..length)).ok_or(Refusal::Buffer)?;
+        self.place(&[Place::Data, Place::Bss], data, layout.data.start, base, resolve)
+    }
+
+    /// Writes parts of the image to `out`, which lies `first` bytes behind the image's base, and relocates them. The rest
+    /// of `out` is zeroed.
+    fn place(
+        &self,
+        places: &[Place],
+        out: &mut [u8],
+        first: u64,
+        base: u64,
+        resolve: impl Fn(&str) -> Option<u64>,
+    ) -> Result<(), Refusal> {
+        let layout = self.layout();
+        let behind_first = |place| self.offset(&layout, place).checked_sub(first).ok_or(Refusal::Buffer);
         out.fill(0);
-        for place in Place::ALL {
-            let start = self.offset(&layout, place);
-            let part = self.parts.part(place);
-            slice(out, start, part.bytes.len() as u64).ok_or(Refusal::Buffer)?.copy_from_slice(part.bytes);
+        for place in places {
+            let part = self.parts.part(*place);
+            let to = slice(out, behind_first(*place)?, part.bytes.len() as u64).ok_or(Refusal::Buffer)?;
+            to.copy_from_slice(part.bytes);
         }
-        for (place, entries) in self.relocations.iter() {
+        for (place, entries) in self.relocations.iter().filter(|(place, _)| places.contains(place)) {
             let part = self.parts.part(place);
             let start = self.offset(&layout, place);
-            let bytes = slice(out, start, part.size).ok_or(Refusal::Buffer)?;
+            let bytes = slice(out, behind_first(place)?, part.size).ok_or(Refusal::Buffer)?;
             for entry in entries {
                 let Some(step) = relocation::step(entry, place.name(), part.size)? else {
                     continue;
@@ -124,13 +158,7 @@ impl<'a> VerifiedImage<'a> {
                     .ok_or(Refusal::RelocationOverflow { section, offset: step.offset })?;
             }
         }
-        let at = |range: &Range<u64>| base + range.start..base + range.end;
-        Ok(Loaded {
-            entry: base + layout.text.start + self.entry,
-            text: at(&layout.text),
-            rodata: at(&layout.rodata),
-            data: at(&layout.data),
-        })
+        Ok(())
     }
 }
 

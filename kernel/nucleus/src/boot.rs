@@ -67,6 +67,9 @@ fn run(resources: BootResources) -> ! {
     objects::authority::install();
     objects::instance::install(surface::linkage());
     objects::scheduler::become_idle();
+    if let Err(error) = objects::keeper::install() {
+        panic!("no memory for the keeper's stack: {error:?}");
+    }
     // SAFETY: the free ranges are what nobody uses, and the module stays where the loader put it.
     let started = unsafe { objects::root::start(&free_ranges, modules.map(|module| module.bytes), command_line) };
     if let Err(error) = started {

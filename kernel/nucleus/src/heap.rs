@@ -4,6 +4,7 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicU64, Ordering};
 use talc::DefaultBinning;
 use talc::base::Talc;
 use talc::source::Manual;
@@ -11,6 +12,9 @@ use x86::lock::IrqMutex;
 
 #[global_allocator]
 static HEAP: Heap = Heap(IrqMutex::new(Talc::new(Manual)));
+
+/// Bytes that are in use, as they were asked for.
+static USED: AtomicU64 = AtomicU64::new(0);
 
 struct Heap(IrqMutex<Talc<Manual, DefaultBinning>>);
 
@@ -26,16 +30,26 @@ pub unsafe fn install(start: *mut u8, size: usize) {
     }
 }
 
+/// Bytes in use.
+pub fn used() -> u64 {
+    USED.load(Ordering::Relaxed)
+}
+
 // SAFETY: `Talc` is an allocator in the sense of the trait: blocks do not overlap and are as large and aligned as asked for. The lock
 // serialises all use, interrupt handlers included, and nothing in here allocates or panics.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the layout's size is not zero, as the caller promises.
-        unsafe { self.0.lock().allocate(layout) }.map_or(null_mut(), NonNull::as_ptr)
+        let block = unsafe { self.0.lock().allocate(layout) };
+        if block.is_some() {
+            USED.fetch_add(layout.size() as u64, Ordering::Relaxed);
+        }
+        block.map_or(null_mut(), NonNull::as_ptr)
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the block came from `alloc` with this layout, as the caller promises.
         unsafe { self.0.lock().deallocate(block, layout) };
+        USED.fetch_sub(layout.size() as u64, Ordering::Relaxed);
     }
 }

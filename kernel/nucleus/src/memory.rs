@@ -38,7 +38,7 @@ pub fn install(info: &BootInfo) -> RangeSet {
     // SAFETY: the rest of the reserve: mapped in the physmap, free, and nobody else's.
     unsafe { heap::install(heap, (map.reserve.end() - tables_end) as usize) };
     let Ok(images) = ImageArena::new() else { x86::bug!("a new heap has room for one list") };
-    objects::memory::install(mapper, images);
+    objects::memory::install(mapper, images, heap::used);
     map.free
 }
 

@@ -3,7 +3,7 @@
 //! They run on the caller's stack. The gates are in `objects::ipc::gate`. Each of the others turns interrupts off, makes sure that enough stack is left for whatever the
 //! kernel does in it (an overflow half-way could not be contained), does its work, and turns interrupts on again.
 
-use abi::kernel::{Answer, Clock, Exchange, ReplyBody, WORDS};
+use abi::kernel::{Answer, Clock, Exchange, Message, ReplyBody, WORDS};
 use objects::ipc::gate::{telos_k_call, telos_k_receive, telos_k_reply_receive};
 use objects::{fault, instance, invoke, ipc, scheduler};
 use x86::{clock, cpu};
@@ -73,6 +73,13 @@ surface! {
         let answer = unsafe { ipc::reply(Answer { status, value }, second, raw, body) };
         leave();
         answer
+    }
+
+    fn telos_k_fetch(message: *mut Message) {
+        enter();
+        // SAFETY: the runtime's wrapper passes a reference that outlives the call.
+        unsafe { ipc::fetch(message) };
+        leave();
     }
 
     fn telos_k_wait(slot: u64, generation: u64, timeout: u64) -> Answer {

@@ -55,6 +55,9 @@ unsafe impl Hooks for KernelHooks {
     fn created(&mut self, _kind: ObjectKind, _address: usize, _size_bits: u8) {}
 
     fn cap_removed(&mut self, slot: &Slot) {
+        if let Some(thread) = Tcb::of_part(slot) {
+            instance::lose_part(thread);
+        }
         let is_memory = slot.kind().is_some_and(ObjectKind::is_memory);
         if is_memory && slot.badge() != 0 && !slot.is_pinned() {
             memory::unmap_object(slot.object(), Region { start: slot.badge(), bytes: slot.object_bytes() });

@@ -63,6 +63,23 @@ pub(crate) fn acknowledge_irq(gsi: u8) -> Result<(), Failure> {
     io_apic::unmask(gsi).map_err(|_| Failure(KernelError::OutOfRange, 0))
 }
 
+/// Holds a line back and forgets who was told: its driver has ended.
+pub(crate) fn release_irq(gsi: u8) {
+    // A line that does not exist was never bound.
+    let _ = io_apic::mask(gsi);
+    if let Some(line) = LINES.get().get(usize::from(gsi)) {
+        let _ = authority::with(|context| capability::delete(context, &line.notification, authority::BUDGET));
+    }
+}
+
+/// Takes the bus from a function (bit 2 of the command register, section 6.2.2): its driver has ended, and what it was told to
+/// write to may belong to others soon.
+pub(crate) fn silence(function: u64) {
+    if let Ok(command) = raw_configuration(function, COMMAND, 2, None) {
+        let _ = raw_configuration(function, COMMAND, 2, Some(command as u32 & !BUS_MASTER));
+    }
+}
+
 /// Tells a notification when the serial line has news.
 pub(crate) fn watch_serial(notification: &Slot, bits: u64) -> Result<(), Failure> {
     SERIAL.get().bind(notification, bits)
@@ -102,6 +119,8 @@ const CONFIG_DATA: u16 = 0xcfc;
 const FIRST_BAR: u16 = 0x10;
 const LAST_BAR: u16 = 0x24;
 const CONFIG_BYTES: u16 = 256;
+const COMMAND: u16 = 4;
+const BUS_MASTER: u32 = 1 << 2;
 
 /// Reads or writes a function's configuration space (PCI Local Bus 3.0, section 3.2.2.3.2). `function` is bus, device and
 /// function in the form of the address register.
@@ -160,16 +179,24 @@ pub(crate) fn map_bar(function: u64, bar: u64, vspace: &VSpace) -> Result<Region
         return Err(KernelError::InvalidArgument.into());
     }
     // The size is what reads back of all ones; the device does not decode meanwhile (section 6.2.5.1).
-    let command = raw_configuration(function, 4, 2, None)? as u32;
-    raw_configuration(function, 4, 2, Some(command & !3))?;
+    let command = raw_configuration(function, COMMAND, 2, None)? as u32;
+    raw_configuration(function, COMMAND, 2, Some(command & !3))?;
     raw_configuration(function, offset, 4, Some(u32::MAX))?;
     let mask = raw_configuration(function, offset, 4, None)? as u32;
     raw_configuration(function, offset, 4, Some(low))?;
-    raw_configuration(function, 4, 2, Some(command))?;
+    raw_configuration(function, COMMAND, 2, Some(command))?;
     let bytes = u64::from(!(mask & !15)) + 1;
     let page = paging::layout::PAGE;
     let first = physical & !(page - 1);
-    let region = memory::map_device(first, (physical + bytes - first).next_multiple_of(page))?;
-    vspace.add(region)?;
+    let whole = (physical + bytes - first).next_multiple_of(page);
+    // An instance that begins again finds the registers where the one before it had them.
+    let region = match vspace.device(first, whole) {
+        Some(region) => region,
+        None => {
+            let region = memory::map_device(first, whole)?;
+            vspace.add(region)?;
+            region
+        }
+    };
     Ok(Region { start: region.start + (physical - first), bytes })
 }

@@ -3,8 +3,8 @@
 use x86::interrupts::{PAGE_FAULT, TrapFrame};
 
 use crate::instance::end_instance;
-use crate::scheduler;
 use crate::vspace::Outcome;
+use crate::{authority, scheduler};
 
 /// The calling cell ends with a status.
 pub fn exit(status: u64) -> ! {
@@ -33,12 +33,15 @@ pub fn stack_exhausted() -> ! {
 }
 
 /// An exception. Returns where the fault is none of a cell's, which makes it the kernel's.
+///
+/// The kernel itself faults at a cell's memory when that was taken away: a thread's stack when it is switched to, or what a
+/// function of the surface is to read or write. Both happen while that thread is the current one, with nothing half done, so
+/// that its cell can end there.
 pub fn on_exception(frame: &TrapFrame) {
     let Some(me) = scheduler::try_current() else { return };
     let Some(vspace) = me.vspace() else { return };
-    if !(paging::layout::IMAGES..paging::layout::IMAGES_END).contains(&frame.rip)
-        && (paging::layout::KERNEL..paging::layout::KERNEL_END).contains(&frame.rip)
-    {
+    let in_kernel = (paging::layout::KERNEL..paging::layout::KERNEL_END).contains(&frame.rip);
+    if in_kernel && !(frame.vector == PAGE_FAULT && vspace.covers(x86::cpu::fault_address()) && !authority::is_busy()) {
         return;
     }
     let name = vspace.name();

@@ -11,7 +11,7 @@ use crate::notification::Notification;
 use crate::reply::Reply;
 use crate::tcb::{State, Tcb};
 use crate::vspace::{Name, Outcome, Region, VSpace};
-use crate::{Failure, authority, ipc, memory, notification, scheduler};
+use crate::{Failure, authority, devices, ipc, keeper, memory, notification, scheduler};
 
 /// Bytes of stack that a kernel function may need, so that it cannot overflow half-way.
 pub const STACK_RESERVE: usize = 6 * 1024;
@@ -141,6 +141,8 @@ pub(crate) fn instantiate(image: &ImageObject, vspace: &VSpace, frame: &Slot) ->
     vspace.image.set(region);
     vspace.entry.set(loaded.entry);
     vspace.text.set(Region { start: loaded.text.start, bytes: loaded.text.end - loaded.text.start });
+    vspace.data.set(Region { start: loaded.data.start, bytes: region.start + needed - loaded.data.start });
+    vspace.hash.set(*verified.hash());
     vspace.name.set(Name::new(verified.manifest().name).0);
     let manifest = verified.manifest();
     log::info!("cell {} {} at {:#x}..{:#x}", manifest.name, manifest.version, loaded.text.start, loaded.text.end);
@@ -160,6 +162,26 @@ fn relocate(verified: &VerifiedImage<'_>, region: Region, linkage: &Linkage) -> 
     memory::protect(&loaded.text, Protection::ReadExecute)?;
     memory::protect(&loaded.rodata, Protection::ReadOnly)?;
     Ok(loaded)
+}
+
+/// Writes the variables of an instance that does not run as its image has them.
+///
+/// # Errors
+/// `ImageRefused` for another image.
+pub(crate) fn renew_variables(image: &ImageObject, vspace: &VSpace) -> Result<(), Failure> {
+    let Some(linkage) = LINKAGE.get() else { x86::bug!("a cell begins again before the kernel says how") };
+    let verified = image.verified()?;
+    if *verified.hash() != vspace.hash.get() {
+        return Err(KernelError::ImageRefused.into());
+    }
+    let data = vspace.data.get();
+    let start = core::ptr::with_exposed_provenance_mut::<u8>(data.start as usize);
+    // SAFETY: the region is the writable part of an image that is still mapped, and no thread of its cell runs.
+    let variables = unsafe { core::slice::from_raw_parts_mut(start, data.bytes as usize) };
+    verified.renew(variables, vspace.image.get().start, linkage.resolve).map_err(|refusal| {
+        log::warn!("image refused: {refusal}");
+        Failure(KernelError::ImageRefused, 0)
+    })
 }
 
 /// Maps a frame into a VSpace, or answers where it is mapped.
@@ -199,17 +221,25 @@ pub(crate) fn configure(thread: &Tcb, parts: &Parts<'_>) -> Result<(), Failure> 
     let heap = map(parts.heap, vspace)?;
     authority::with(|context| capability::copy(context, parts.cnode, &thread.cnode, parts.cnode.rights()))?;
     authority::with(|context| capability::copy(context, parts.vspace, &thread.vspace, parts.vspace.rights()))?;
+    thread.sign_parts()?;
     thread.set_cnode();
+    vspace.stack.set(stack);
+    vspace.heap.set(heap);
+    vspace.argument.set(parts.argument);
+    prepare(thread, vspace)
+}
+
+/// Gives a thread that has its parts a number, its first context, and a place in its instance.
+pub(crate) fn prepare(thread: &Tcb, vspace: &VSpace) -> Result<(), Failure> {
+    let (stack, heap) = (vspace.stack.get(), vspace.heap.get());
     thread.set_identity(scheduler::identity());
     thread.stack_limit.set(stack.start as usize + STACK_RESERVE);
-    // SAFETY: the slot was filled just now with a capability to a live CNode.
-    let cnode = unsafe { CNode::at(thread.cnode.object() as usize) };
-    let own = cnode.slot(abi::slots::CNODE)?;
+    let own = thread.cnode().slot(abi::slots::CNODE)?;
     let start = Start {
         heap: heap.start as usize,
         heap_length: heap.bytes as usize,
         cnode: abi::token::RawCap { slot: abi::slots::CNODE.into(), generation: own.generation() },
-        argument: parts.argument,
+        argument: vspace.argument.get(),
     };
     let top = (stack.start + stack.bytes) as usize;
     let at = (top - size_of::<Start>()) & !15;
@@ -235,6 +265,11 @@ extern "C" fn begin(entry: usize, start: usize) -> ! {
 pub(crate) fn start(thread: &Tcb) -> Result<(), Failure> {
     if thread.state.get() != State::Ready {
         return Err(KernelError::IllegalOperation.into());
+    }
+    if let Some(vspace) = thread.vspace()
+        && !vspace.is_endowed.replace(true)
+    {
+        thread.cnode().endow();
     }
     thread.state.set(State::Started);
     scheduler::ready(thread);
@@ -269,6 +304,21 @@ pub(crate) fn end_thread(thread: &Tcb) {
     if let Some(vspace) = thread.vspace() {
         vspace.remove_thread(thread);
     }
+}
+
+/// A thread loses its CNode or its VSpace, in the middle of an operation of the object layer: it must not run again. What else
+/// belongs to its instance is that operation's affair, or goes with its reply objects.
+pub(crate) fn lose_part(thread: &Tcb) {
+    if let Some(vspace) = thread.vspace()
+        && vspace.outcome.get() == Outcome::Running
+        && thread.state.get() == State::Started
+    {
+        vspace.outcome.set(Outcome::Failed);
+        log::error!("cell {} failed: it was taken apart", vspace.name());
+        keeper::noted_end(vspace);
+        ENDS.get().tell();
+    }
+    end_thread(thread);
 }
 
 /// Somebody who is told of an event by a notification.
@@ -324,27 +374,35 @@ pub(crate) fn end_instance(thread: &Tcb, outcome: Outcome, status: u64) {
     while let Some(first) = vspace.first_thread() {
         end_thread(first);
     }
+    keeper::noted_end(vspace);
     ENDS.get().tell();
 }
 
-/// Answers every request that is held by a reply object of this CNode, and raises the epoch of every endpoint that is
-/// served from it. The scan costs the dying cell; a list of held requests would cost each call.
+/// Takes the bus from every device of this CNode, answers every request that is held by a reply object there, and raises the
+/// epoch of every endpoint that is served from it. The devices come first: what was lent to their driver is let go with the
+/// requests. The scan costs the dying cell; a list of held requests would cost each call.
 fn release_services(cnode: CNode<'_>) {
-    for pass in [ObjectKind::Endpoint, ObjectKind::Reply] {
+    for pass in [ObjectKind::PciFunction, ObjectKind::Irq, ObjectKind::Endpoint, ObjectKind::Reply] {
         for index in 1..cnode.capacity() {
             let Ok(slot) = cnode.slot(index) else { continue };
             if !slot.is(pass) {
                 continue;
             }
-            if pass == ObjectKind::Reply {
-                // SAFETY: the capability names a live reply object.
-                let reply = unsafe { Reply::at(slot.object() as usize) };
-                ipc::release(reply);
-                ipc::finish_lease(reply);
-            } else if slot.rights().contains(capability::Rights::RECEIVE) {
-                let endpoint = core::ptr::with_exposed_provenance_mut::<ledger::Endpoint>(slot.object() as usize);
-                // SAFETY: the capability names a live endpoint; requests are answered by the second pass.
-                unsafe { (*endpoint).server_died() };
+            match pass {
+                ObjectKind::PciFunction => devices::silence(slot.object()),
+                ObjectKind::Irq => devices::release_irq(slot.object() as u8),
+                ObjectKind::Reply => {
+                    // SAFETY: the capability names a live reply object.
+                    let reply = unsafe { Reply::at(slot.object() as usize) };
+                    ipc::release(reply);
+                    ipc::finish_lease(reply);
+                }
+                _ if slot.rights().contains(capability::Rights::RECEIVE) => {
+                    let endpoint = core::ptr::with_exposed_provenance_mut::<ledger::Endpoint>(slot.object() as usize);
+                    // SAFETY: the capability names a live endpoint; requests are answered by the last pass.
+                    unsafe { (*endpoint).server_died() };
+                }
+                _ => {}
             }
         }
     }

@@ -4,7 +4,7 @@
 //! that it is given before it changes anything.
 
 use abi::KernelError;
-use abi::kernel::{Answer, Operation, WORDS};
+use abi::kernel::{Answer, Operation, Scratch, WORDS};
 use abi::token::RawCap;
 use capability::{Anchor, CNode, ObjectKind, Progress, Rights, Slot};
 use ledger::{AbiError, Endpoint};
@@ -18,7 +18,7 @@ use crate::scope::Scope;
 use crate::status::ok;
 use crate::tcb::{State, Tcb};
 use crate::vspace::VSpace;
-use crate::{Failure, authority, devices, root, scheduler};
+use crate::{Failure, authority, devices, keeper, restart, root, scheduler};
 
 type Words = [u64; WORDS];
 type Result<T> = core::result::Result<T, Failure>;
@@ -127,6 +127,7 @@ unsafe fn room<'a>(address: u64, length: u64) -> &'a mut [u8] {
 unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64> {
     const RETYPE: u32 = Operation::Retype as u32;
     const UNTYPED_INFO: u32 = Operation::UntypedInfo as u32;
+    const UNTYPED_NOTE: u32 = Operation::UntypedNote as u32;
     const COPY: u32 = Operation::Copy as u32;
     const MOVE: u32 = Operation::Move as u32;
     const DELETE: u32 = Operation::Delete as u32;
@@ -139,6 +140,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const TCB_PRIORITY: u32 = Operation::TcbPriority as u32;
     const TCB_BIND: u32 = Operation::TcbBind as u32;
     const TCB_INFO: u32 = Operation::TcbInfo as u32;
+    const TCB_RESTART: u32 = Operation::TcbRestart as u32;
     const ENDPOINT_ABI: u32 = Operation::EndpointAbi as u32;
     const ENDPOINT_CHECK: u32 = Operation::EndpointCheck as u32;
     const SIGNAL: u32 = Operation::Signal as u32;
@@ -150,6 +152,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const WATCH_ABORTS: u32 = Operation::WatchAborts as u32;
     const ARCHIVE_READ: u32 = Operation::ArchiveRead as u32;
     const IMAGE_NAME: u32 = Operation::ImageName as u32;
+    const KEEP: u32 = Operation::Keep as u32;
     const VSPACE_INFO: u32 = Operation::VSpaceInfo as u32;
     const SCOPE_ATTACH: u32 = Operation::ScopeAttach as u32;
     const SCOPE_SETTLE: u32 = Operation::ScopeSettle as u32;
@@ -171,6 +174,10 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     match operation {
         RETYPE => retype(raw, words),
         UNTYPED_INFO => untyped_info(raw, words),
+        UNTYPED_NOTE => {
+            object(raw, ObjectKind::Untyped, Rights::empty())?.set_note([words[0], words[1]])?;
+            Ok(0)
+        }
         COPY => copy(raw, words),
         MOVE => move_(raw, words),
         DELETE => delete(raw),
@@ -184,6 +191,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         TCB_PRIORITY => priority(raw, words),
         TCB_BIND => bind(raw, words),
         TCB_INFO => tcb_info(raw, words),
+        TCB_RESTART => restart_instance(raw, words),
         ENDPOINT_ABI => serve(raw, words),
         ENDPOINT_CHECK => check(raw, words),
         SIGNAL => signal(raw, words),
@@ -225,6 +233,12 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
                 *slot = byte;
             }
             Ok((manifest.name.len() + 1 + manifest.version.len()) as u64)
+        }
+        KEEP => {
+            object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
+            let tcb = object(token(words, 0), ObjectKind::Tcb, Rights::empty())?;
+            let image = object(token(words, 2), ObjectKind::Image, Rights::READ)?;
+            keeper::keep(tcb, image, scratch(words[4])?).map(|()| 0)
         }
         VSPACE_INFO => vspace_info(raw, words),
         SCOPE_ATTACH => attach(raw, words),
@@ -278,6 +292,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
             object(raw, ObjectKind::Machine, Rights::empty())?;
             words[0] = x86::clock::time_stamp_frequency();
             words[1] = serial::lost();
+            (words[2], words[3]) = crate::memory::own_use();
             Ok(0)
         }
         COMMAND_LINE => {
@@ -326,6 +341,8 @@ fn untyped_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     let status = authority::with(|context| capability::untyped_status(context, slot))?;
     words[0] = slot.object_bytes();
     words[1] = u64::from(!status.is_whole);
+    words[2] = slot.object();
+    [words[3], words[4]] = slot.note();
     Ok(status.bytes_free)
 }
 
@@ -456,6 +473,25 @@ fn stop(raw: RawCap) -> Result<u64> {
     }
     finish_reaping();
     Ok(0)
+}
+
+fn scratch(word: u64) -> Result<Scratch> {
+    match word {
+        word if word == Scratch::Clear as u64 => Ok(Scratch::Clear),
+        word if word == Scratch::Keep as u64 => Ok(Scratch::Keep),
+        _ => Err(KernelError::InvalidArgument.into()),
+    }
+}
+
+fn restart_instance(raw: RawCap, words: &Words) -> Result<u64> {
+    object(token(words, 0), ObjectKind::Loader, Rights::EXECUTE)?;
+    let scratch = scratch(words[4])?;
+    let mut cursor = 0;
+    // After each step others may have run: the thread is looked up again.
+    while scratch == Scratch::Clear && restart::clear_step(thread(raw)?, &mut cursor)? == Progress::More {
+        leave_if_ended();
+    }
+    restart::renew(thread(raw)?, image(token(words, 2))?).map(|()| 0)
 }
 
 fn priority(raw: RawCap, words: &Words) -> Result<u64> {

@@ -8,6 +8,7 @@
 //! * [`scheduler`]: who has the processor;
 //! * [`invoke`]: every other operation, by kind of object;
 //! * [`instance`]: cells: their memory, their start and their end;
+//! * [`restart`]: how an instance begins again; [`keeper`]: the one that the kernel itself lets begin again;
 //! * [`authority`]: the one context of the capability layer and what it asks back.
 //!
 //! # Contract
@@ -27,9 +28,11 @@ pub mod fault;
 pub mod instance;
 pub mod invoke;
 pub mod ipc;
+pub mod keeper;
 pub mod memory;
 pub mod notification;
 mod reply;
+mod restart;
 pub mod root;
 pub mod scheduler;
 mod scope;

@@ -18,13 +18,15 @@ pub struct Memory {
     pub regions: Regions,
     /// Addresses of cell images.
     pub images: ImageArena,
+    /// Bytes of the kernel's heap that are in use.
+    heap_used: fn() -> u64,
 }
 
 static MEMORY: Once<IrqMutex<Memory>> = Once::new();
 
 /// Takes over what boot has set up. Once.
-pub fn install(mapper: Mapper, images: ImageArena) {
-    MEMORY.call_once(|| IrqMutex::new(Memory { mapper, regions: Regions::new(), images }));
+pub fn install(mapper: Mapper, images: ImageArena, heap_used: fn() -> u64) {
+    MEMORY.call_once(|| IrqMutex::new(Memory { mapper, regions: Regions::new(), images, heap_used }));
 }
 
 /// Locks the kernel's memory.
@@ -38,6 +40,12 @@ pub fn lock() -> IrqGuard<'static, Memory> {
 /// The same, where it must not wait: for backtraces of a broken kernel.
 pub fn try_lock() -> Option<IrqGuard<'static, Memory>> {
     MEMORY.get()?.try_lock()
+}
+
+/// What the kernel has of its own: bytes of heap in use, and frames left for page tables.
+pub(crate) fn own_use() -> (u64, u64) {
+    let mut memory = lock();
+    ((memory.heap_used)(), memory.mapper.frames().available())
 }
 
 /// Where a physical address appears.
@@ -100,6 +108,17 @@ pub(crate) fn unmap(region: Region) {
             x86::bug!("a mapped region cannot be unmapped: {error:?}");
         }
     }
+}
+
+/// Whether a range that was mapped for somebody still is: addresses are not used again while their owner lives.
+pub(crate) fn is_mapped(region: Region) -> bool {
+    region.bytes != 0 && lock().mapper.translate(VirtAddr::new(region.start)).is_some()
+}
+
+/// Whether a range shows the registers of a device that begin there.
+pub(crate) fn shows(region: Region, physical: u64) -> bool {
+    let shown = lock().mapper.translate(VirtAddr::new(region.start));
+    shown.is_some_and(|shown| shown.physical.as_u64() == physical)
 }
 
 /// Unmaps a range where it still shows this object. A VSpace that went first took the mapping with it, and the addresses of an

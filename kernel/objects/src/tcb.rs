@@ -8,7 +8,8 @@ use core::cell::{Cell, UnsafeCell};
 use core::mem::{offset_of, size_of};
 use core::ptr::{null, with_exposed_provenance};
 
-use abi::kernel::{Answer, BODY_MAX, Exchange, Letter, Reception};
+use abi::kernel::{Answer, BODY_MAX, Letter};
+use abi::token::RawCap;
 use capability::{CNode, Slot};
 use ledger::{Receiver, Request};
 use lists::Link;
@@ -34,6 +35,43 @@ pub enum State {
     Ended = 3,
 }
 
+/// The first word of the note at a slot that is a part of a thread.
+const PART: u64 = u64::from_be_bytes(*b"tcb part");
+
+/// What a long call brings, and has room for.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) buf: RawCap,
+    pub(crate) grant: RawCap,
+    /// Bytes of the reply's body that the caller can take.
+    pub(crate) capacity: usize,
+}
+
+/// What a reply brought a long call; the body is in [`Tcb::body`].
+#[derive(Clone, Copy)]
+pub(crate) struct Results {
+    pub(crate) second: u64,
+    pub(crate) received: usize,
+    pub(crate) granted: RawCap,
+}
+
+impl Results {
+    pub(crate) const NONE: Results = Results { second: 0, received: 0, granted: RawCap::EMPTY };
+}
+
+/// What came with a request; the body is in the caller's TCB.
+#[derive(Clone, Copy)]
+pub(crate) struct Parcel {
+    pub(crate) scope: u64,
+    pub(crate) lease_address: usize,
+    pub(crate) lease_length: usize,
+    pub(crate) granted: RawCap,
+}
+
+impl Parcel {
+    pub(crate) const EMPTY: Parcel = Parcel { scope: 0, lease_address: 0, lease_length: 0, granted: RawCap::EMPTY };
+}
+
 /// A thread. Zeroed memory is [`State::Raw`]; the first 16 bytes belong to the object layer.
 #[repr(C)]
 pub struct Tcb {
@@ -52,9 +90,8 @@ pub struct Tcb {
     pub(crate) base_priority: Cell<u8>,
     /// Outcome of what it waited for.
     pub(crate) answer: Cell<Answer>,
-    pub(crate) exchange: Cell<*mut Exchange>,
-    /// What it receives with.
-    pub(crate) reception: Cell<*const Reception>,
+    /// Whether its call is one of [`Asked`].
+    pub(crate) is_long: Cell<bool>,
     /// The transaction that it began.
     pub(crate) own_scope: Cell<*const Scope>,
     /// The transaction that came with the request that it serves.
@@ -70,6 +107,11 @@ pub struct Tcb {
     pub(crate) bound: Cell<*const Notification>,
     // Cold.
     pub(crate) timer: UnsafeCell<TimerNode>,
+    /// What its call brings beside the words, and what the reply brought it.
+    pub(crate) asked: Cell<Asked>,
+    pub(crate) results: Cell<Results>,
+    /// What came beside the words of the request that it received last.
+    pub(crate) parcel: Cell<Parcel>,
     /// What it is told by the kernel itself: signals and failures.
     pub(crate) notice: Cell<Letter>,
     pub(crate) wait: UnsafeCell<Link>,
@@ -227,6 +269,21 @@ impl Tcb {
         self.reply_slot.set(&raw const self.cnode);
     }
 
+    /// Notes at the slots of its parts whose they are: for whoever hears that one of them was emptied.
+    pub(crate) fn sign_parts(&self) -> Result<(), capability::Error> {
+        self.cnode.set_note([PART, self.address() as u64])?;
+        self.vspace.set_note([PART, self.address() as u64])
+    }
+
+    /// The thread of whose parts a slot is one.
+    pub(crate) fn of_part<'a>(slot: &Slot) -> Option<&'a Tcb> {
+        let [mark, address] = slot.note();
+        let is_part = slot.index() == 0 && mark == PART;
+        // SAFETY: slots outside of CNodes are the kernel's, and `sign_parts` alone notes this there: the slot is embedded in
+        // that thread, which lives as long as its slots.
+        is_part.then(|| unsafe { Tcb::at(address as usize) })
+    }
+
     /// Its cell's VSpace; `None` for a thread of the kernel's own.
     pub(crate) fn vspace(&self) -> Option<&VSpace> {
         if self.vspace.is_empty() {
@@ -264,6 +321,18 @@ impl Tcb {
     pub(crate) const fn idle() -> Self {
         // SAFETY: all fields are integers, null-able pointers, links, or cells of these, for which zero is valid.
         unsafe { core::mem::MaybeUninit::<Tcb>::zeroed().assume_init() }
+    }
+
+    /// An ended thread is as one that was never started, but for its parts and its priority.
+    pub(crate) fn renew(&self) {
+        self.is_long.set(false);
+        self.inbox.set(null());
+        self.own_scope.set(null());
+        self.lent_scope.set(null());
+        self.signalled.set(false);
+        self.exit_status.set(0);
+        self.set_cnode();
+        self.state.set(State::Raw);
     }
 
     /// Forgets the notification that it is bound to.

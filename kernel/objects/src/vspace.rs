@@ -43,6 +43,16 @@ pub(crate) struct VSpace {
     pub(crate) entry: Cell<u64>,
     pub(crate) text: Cell<Region>,
     pub(crate) image: Cell<Region>,
+    /// The part of the image that is variables.
+    pub(crate) data: Cell<Region>,
+    /// SHA-256 of the image.
+    pub(crate) hash: Cell<[u8; 32]>,
+    pub(crate) stack: Cell<Region>,
+    pub(crate) heap: Cell<Region>,
+    /// Whether it was started, so that its CNode has its endowment.
+    pub(crate) is_endowed: Cell<bool>,
+    /// What its first thread is told.
+    pub(crate) argument: Cell<u64>,
     threads: UnsafeCell<List>,
     pub(crate) name: Cell<[u8; 32]>,
     regions: Cell<u64>,
@@ -78,6 +88,34 @@ impl VSpace {
         entry.set(region);
         self.regions.set(self.regions.get() + 1);
         Ok(())
+    }
+
+    /// Whether an address is, or was, in a range that was mapped for it.
+    pub(crate) fn covers(&self, address: u64) -> bool {
+        let regions = self.table().iter().take(self.regions.get() as usize).map(Cell::get);
+        let within = |region: Region| address.wrapping_sub(region.start) < region.bytes;
+        regions.chain([self.image.get()]).any(within)
+    }
+
+    /// A range that shows the registers of a device from this physical address on, if one was mapped.
+    pub(crate) fn device(&self, physical: u64, bytes: u64) -> Option<Region> {
+        let regions = self.table().iter().take(self.regions.get() as usize);
+        regions.map(Cell::get).find(|region| region.bytes == bytes && memory::shows(*region, physical))
+    }
+
+    /// Strikes out what was unmapped with its capability.
+    pub(crate) fn forget_unmapped(&self) {
+        let mut kept = 0;
+        for entry in self.table().iter().take(self.regions.get() as usize) {
+            let region = entry.replace(EMPTY);
+            if memory::is_mapped(region)
+                && let Some(place) = self.table().get(kept)
+            {
+                place.set(region);
+                kept += 1;
+            }
+        }
+        self.regions.set(kept as u64);
     }
 
     /// Unmaps all that it has; the image's addresses go back to the arena.

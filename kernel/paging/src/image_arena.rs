@@ -4,6 +4,9 @@ use crate::layout::{IMAGES, IMAGES_END, PAGE};
 use crate::regions::{ArenaError, Region};
 use alloc::vec::Vec;
 
+/// Gaps that there is room for from the first: more cells than a small system runs.
+const FIRST_GAPS: usize = 64;
+
 /// First fit over a sorted free list. Unlike regions these addresses are used again: the top 2 GiB are small, and a retired
 /// image is only given back when nothing can reach it.
 ///
@@ -19,7 +22,7 @@ impl ImageArena {
     /// All of the image arena. There is one such value in the kernel.
     pub fn new() -> Result<Self, ArenaError> {
         let mut free = Vec::new();
-        free.try_reserve(2).map_err(|_| ArenaError::NoMemory)?;
+        free.try_reserve(FIRST_GAPS).map_err(|_| ArenaError::NoMemory)?;
         free.push(Region { start: IMAGES, size: IMAGES_END - IMAGES });
         Ok(Self { free, live: 0 })
     }

@@ -67,7 +67,7 @@ pub fn all(project: &Project, _settings: &Settings) -> Result<()> {
         Ok(())
     });
     if let Some(boot) = built {
-        machine_tests(project, &mut totals)?;
+        machine_tests(project, None, &mut totals)?;
         let set = config::boot_set(project)?;
         let has = |name: &str| set.iter().any(|cell| cell.name == name);
         if has("bench") {
@@ -92,19 +92,23 @@ pub fn host_only(project: &Project) -> Result<()> {
     host(project)?.report()
 }
 
-/// Runs the tests inside the machine only.
+/// Builds, and runs the tests inside the machine only: all kinds, or the one of this name.
 ///
 /// # Errors
-/// A test failed, or there was none.
-pub fn machine_only(project: &Project) -> Result<()> {
+/// A test failed, or there is no such kind.
+pub fn machine_only(project: &Project, wanted: Option<&str>) -> Result<()> {
     build(project, "")?;
     let mut totals = Totals::default();
-    machine_tests(project, &mut totals)?;
-    totals.report()
+    machine_tests(project, wanted, &mut totals)?;
+    match wanted {
+        Some(name) if totals == Totals::default() => fail!("cfg/machine-tests.toml names no tests `{name}`"),
+        _ => totals.report(),
+    }
 }
 
-fn machine_tests(project: &Project, totals: &mut Totals) -> Result<()> {
-    for (name, test) in config::machine_tests(project)? {
+fn machine_tests(project: &Project, wanted: Option<&str>, totals: &mut Totals) -> Result<()> {
+    let tests = config::machine_tests(project)?.into_iter();
+    for (name, test) in tests.filter(|(name, _)| wanted.is_none_or(|wanted| name == wanted)) {
         match test {
             MachineTest::Totals(word) => totals.add(in_machine(project, &name, &word)?),
             MachineTest::Stop(stop) => totals.count(&name, || stops::run(project, &stop)),

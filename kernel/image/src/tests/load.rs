@@ -67,6 +67,22 @@ fn each_relocation_has_its_value() {
 }
 
 #[test]
+fn variables_are_renewed_and_nothing_else_is_touched() {
+    let file = Maker::good().seal();
+    let image = verify(&file, &trust()).unwrap();
+    let fresh = place(&image, BASE).unwrap();
+    let data = image.layout().data.start as usize;
+    let mut used = fresh.clone();
+    used[data..].fill(0x77);
+    used[..data].fill(0x55);
+    image.renew(&mut used[data..], BASE, resolve).unwrap();
+    assert_eq!(used[data..], fresh[data..]);
+    assert!(used[..data].iter().all(|byte| *byte == 0x55));
+    let short = used.len() - 1;
+    assert_eq!(image.renew(&mut used[data..short], BASE, resolve).unwrap_err(), Refusal::Buffer);
+}
+
+#[test]
 fn the_addresses_are_told() {
     let file = Maker::good().seal();
     let image = verify(&file, &trust()).unwrap();

@@ -10,7 +10,7 @@ use ledger::{Called, Endpoint, Receiver, Request};
 
 use super::{find, transfer};
 use crate::reply::Reply;
-use crate::tcb::Tcb;
+use crate::tcb::{Asked, Results, Tcb};
 use crate::{Failure, scheduler};
 
 /// Calls with three words, and answers which thread is to run. The short form: a server waits without a timeout, and no
@@ -105,10 +105,12 @@ pub unsafe fn exchange(words: [u64; 3], target: u64, generation: u64, exchange: 
     if let Err(failure) = check_extra(me, extra) {
         return failure.into();
     }
-    let body = me.body.get().cast::<u8>();
+    // Where the caller's memory was taken away the copy faults, here and below: nothing is half done then.
     // SAFETY: `send` is readable for its length by the caller's word, which is at most the TCB's body.
-    unsafe { copy_nonoverlapping(extra.send, body, extra.send_length) };
-    me.exchange.set(exchange);
+    unsafe { copy_nonoverlapping(extra.send, me.body.get().cast::<u8>(), extra.send_length) };
+    me.asked.set(Asked { buf: extra.buf, grant: extra.grant, capacity: extra.receive_capacity });
+    me.results.set(Results::NONE);
+    me.is_long.set(true);
     scheduler::arm(me, extra.timeout);
     let answer = match send(me, words, target, generation, extra.send_length as u16) {
         Ok(next) => {
@@ -120,7 +122,11 @@ pub unsafe fn exchange(words: [u64; 3], target: u64, generation: u64, exchange: 
             failure.into()
         }
     };
-    me.exchange.set(null_mut());
+    me.is_long.set(false);
+    let Results { second, received, granted } = me.results.get();
+    // SAFETY: `receive` has room for its capacity by the caller's word, and no more was received.
+    unsafe { copy_nonoverlapping(me.body.get().cast::<u8>(), extra.receive, received) };
+    (extra.second, extra.received, extra.granted) = (second, received, granted);
     answer
 }
 

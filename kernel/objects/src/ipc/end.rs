@@ -75,6 +75,7 @@ pub(crate) fn release(reply: &Reply) {
     let epoch = unsafe { reply.endpoint().as_ref() }.map_or(0, Endpoint::epoch);
     // SAFETY: the object is live until this returns.
     let (request, receiver) = unsafe { ledger::Reply::release(reply.core.get()) };
+    condemn(reply);
     if let Some(request) = request {
         // SAFETY: requests in the ledger are of live threads.
         fail(unsafe { Tcb::of_request(request) }, Failure(KernelError::ServerDied, epoch));

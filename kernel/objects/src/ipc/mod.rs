@@ -5,7 +5,9 @@
 //! its caller if that is the higher one, on the rest of the caller's time slice and with the caller's transaction; the run
 //! queue is not touched. A reply that is followed by a receive switches back in the same way.
 //!
-//! The three words stay in the request, which lies in the caller's TCB; so does the body. Nothing is allocated.
+//! The three words stay in the request, which lies in the caller's TCB; so does the body. Nothing is allocated. The kernel
+//! reads and writes a cell's memory only while a thread of that cell runs, with nothing half done: where the memory was taken
+//! away, the access faults, and the cell alone ends (see `fault`).
 //!
 //! * [`gate`]: how a cell gets in and out, in assembly;
 //! * [`call`], [`receive`]: each with a short form that changes nothing before it knows that it can do the whole, and a
@@ -21,6 +23,7 @@ mod transfer;
 
 pub use call::exchange;
 pub use receive::reply;
+pub use transfer::fetch;
 
 pub(crate) use end::{abandon, destroy_endpoint, fail, forget, part, release};
 pub(crate) use transfer::{finish_lease, note_signal};

@@ -11,7 +11,7 @@ use ledger::{Endpoint, Received};
 use super::{end, find, transfer};
 use crate::reply::Reply;
 use crate::status::ok;
-use crate::tcb::Tcb;
+use crate::tcb::{Results, Tcb};
 use crate::{Failure, scheduler};
 
 /// Answers with words and receives again; answers which thread is to run. The short form: the same endpoint and reply
@@ -22,7 +22,7 @@ use crate::{Failure, scheduler};
 /// that the tokens name, since no two fillings of slots have the same, and while the reply object names this thread.
 ///
 /// # Safety
-/// `me` is the current thread; `reception` and its message are live, and the caller's own, until its receive returns. The
+/// `me` is the current thread; `reception` is live, and the caller's own, until its receive returns. The
 /// gate alone calls this.
 pub(super) unsafe extern "C" fn reply_receive(
     status: u64,
@@ -38,7 +38,7 @@ pub(super) unsafe extern "C" fn reply_receive(
     let given = unsafe { &*reception };
     if let Some(reply) = find_again(thread, given)
         && let Some(client) = reply.client()
-        && client.exchange.get().is_null()
+        && !client.is_long.get()
         && reply.anchor.is_untouched()
         && !scheduler::is_outranked(client)
         && !thread.signalled.get()
@@ -52,7 +52,6 @@ pub(super) unsafe extern "C" fn reply_receive(
             client.answer.set(Answer { status, value });
             // SAFETY: the receiver runs, so it waits nowhere; its reply object is free now, and nothing is parked.
             unsafe { Endpoint::wait(endpoint, thread.receiver.get()) };
-            thread.reception.set(reception);
             scheduler::lower_running(thread);
             return client;
         }
@@ -158,7 +157,6 @@ unsafe fn begin(me: &Tcb, reception: &Reception) -> Result<Begun, Failure> {
     let reply_slot = find(cnode, reception.reply, ObjectKind::Reply, Rights::SEND)?;
     // SAFETY: the capability names a live reply object.
     let reply = unsafe { Reply::at(reply_slot.object() as usize) };
-    me.reception.set(reception);
     me.lent_scope.set(null());
     if me.signalled.replace(false)
         // SAFETY: a notification that goes away unbinds its thread first.
@@ -207,9 +205,8 @@ fn answer<'a>(me: &Tcb, raw: RawCap, answer: Answer, second: u64) -> Result<&'a 
     // SAFETY: requests in the ledger are of live threads.
     let client = unsafe { Tcb::of_request(request) };
     client.answer.set(answer);
-    // SAFETY: the exchange lives on the stack of the client, which waits.
-    if let Some(extra) = unsafe { client.exchange.get().as_mut() } {
-        extra.second = second;
+    if client.is_long.get() {
+        client.results.set(Results { second, ..Results::NONE });
         scheduler::disarm(client);
         transfer::finish_lease(reply);
     }
@@ -228,16 +225,29 @@ pub unsafe fn reply(status: Answer, second: u64, raw: RawCap, body: *const Reply
     if body.is_some_and(|body| body.send_length > BODY_MAX) {
         return Failure(KernelError::TooLarge, BODY_MAX as u64).into();
     }
+    let staged = match (body, held_client(me, raw)) {
+        // SAFETY: the caller's word, and the length was checked.
+        (Some(body), Some(client)) => unsafe { transfer::stage_body(client, body) },
+        _ => Ok(()),
+    };
     let client = match answer(me, raw, status, second) {
         Ok(answered) => answered,
         Err(failure) => return failure.into(),
     };
-    if let Some(body) = body {
-        // SAFETY: `body` is live by the caller's word, and the client waits.
-        unsafe { transfer::reply_body(me, client, body) };
+    match (staged, body) {
+        (Err(failure), _) => client.answer.set(failure.into()),
+        (Ok(()), Some(body)) => transfer::hand_body(me, client, body),
+        (Ok(()), None) => {}
     }
     me.lent_scope.set(null());
     scheduler::ready(client);
     scheduler::give_way();
     ok(0)
+}
+
+/// The thread whose request a reply object holds.
+fn held_client<'a>(me: &Tcb, raw: RawCap) -> Option<&'a Tcb> {
+    let slot = find(me.cnode(), raw, ObjectKind::Reply, Rights::SEND).ok()?;
+    // SAFETY: the capability names a live reply object.
+    unsafe { Reply::at(slot.object() as usize) }.client()
 }

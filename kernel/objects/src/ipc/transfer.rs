@@ -3,16 +3,17 @@
 use core::ptr::copy_nonoverlapping;
 
 use abi::KernelError;
-use abi::kernel::{Answer, Letter, Message, ReplyBody};
+use abi::kernel::{Letter, Message, ReplyBody};
 use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
 
 use super::find;
 use crate::reply::Reply;
-use crate::tcb::Tcb;
-use crate::{Failure, authority};
+use crate::tcb::{Parcel, Results, Tcb};
+use crate::{Failure, authority, scheduler};
 
-/// Puts a delivered request into its server's inbox, and what travels beside the words into its message.
+/// Puts a delivered request into its server's inbox, and what travels beside the words into its parcel. No memory of either
+/// cell is touched: each fetches its own when it runs.
 ///
 /// # Safety
 /// The request of `client` was delivered to a reply object with which `server` receives, and `server` does not run or
@@ -21,50 +22,60 @@ pub(super) unsafe fn deliver(client: &Tcb, server: &Tcb) {
     // SAFETY: the request is the client's own, and the client waits.
     let request = unsafe { &mut *client.request.get() };
     server.inbox.set(&raw const request.letter);
-    let scope = client.scope();
-    let extra = client.exchange.get();
-    request.letter.baggage = u32::from(scope.is_some() || !extra.is_null());
+    let (scope, is_long) = (client.scope(), client.is_long.get());
+    request.letter.baggage = u32::from(scope.is_some() || is_long);
     if request.letter.baggage == 0 {
         return;
     }
-    // SAFETY: a server receives with a reception that is its own until the receive returns.
-    let reception = unsafe { &*server.reception.get() };
-    // SAFETY: and so is the message that it names.
-    let message = unsafe { &mut *reception.message };
-    message.scope = scope.map_or(0, crate::scope::Scope::identity);
+    let mut parcel = Parcel { scope: scope.map_or(0, crate::scope::Scope::identity), ..Parcel::EMPTY };
     if let Some(scope) = scope {
         server.lent_scope.set(scope);
     }
-    message.body_length = 0;
-    message.lease_address = 0;
-    message.lease_length = 0;
-    message.granted = RawCap::EMPTY;
-    if !extra.is_null() {
+    if is_long {
         // SAFETY: a delivered request names the live reply that holds it.
         let reply = unsafe { Reply::of(request.reply()) };
-        // SAFETY: as for this function, and the exchange is live while its call waits.
-        unsafe { deliver_extra(client, server, reply, message, request.body_length.into()) };
+        fill_parcel(client, server, reply, &mut parcel);
+    }
+    server.parcel.set(parcel);
+}
+
+/// Lends the Buf and moves the capability of a long call.
+fn fill_parcel(client: &Tcb, server: &Tcb, reply: &Reply, parcel: &mut Parcel) {
+    let asked = client.asked.get();
+    if !asked.buf.is_empty()
+        && let Ok(buf) = find(client.cnode(), asked.buf, ObjectKind::Buf, Rights::READ)
+        && authority::with(|context| capability::pin(context, buf, &reply.pin, buf.rights())).is_ok()
+    {
+        parcel.lease_address = buf.badge() as usize;
+        parcel.lease_length = buf.object_bytes() as usize;
+    }
+    if !asked.grant.is_empty() {
+        parcel.granted = hand_over(client, server, asked.grant);
     }
 }
 
+/// Brings what came beside the words of the request that the current thread received last.
+///
 /// # Safety
-/// As [`deliver`]; the client waits in an exchange, with a body of that length.
-unsafe fn deliver_extra(client: &Tcb, server: &Tcb, reply: &Reply, message: &mut Message, body_length: usize) {
-    // SAFETY: the exchange lives on the stack of the client, which waits.
-    let extra = unsafe { &*client.exchange.get() };
-    let body = message.body.as_mut_ptr();
-    // SAFETY: the length was checked against both bodies when the request was sent.
-    unsafe { copy_nonoverlapping(client.body.get().cast::<u8>(), body, body_length) };
-    message.body_length = body_length;
-    if !extra.buf.is_empty()
-        && let Ok(buf) = find(client.cnode(), extra.buf, ObjectKind::Buf, Rights::READ)
-        && authority::with(|context| capability::pin(context, buf, &reply.pin, buf.rights())).is_ok()
+/// `message` is live, and the caller's own, until this returns.
+pub unsafe fn fetch(message: *mut Message) {
+    let me = scheduler::current();
+    // SAFETY: the caller's word.
+    let message = unsafe { &mut *message };
+    let Parcel { scope, lease_address, lease_length, granted } = me.parcel.get();
+    (message.scope, message.lease_address, message.lease_length) = (scope, lease_address, lease_length);
+    message.granted = granted;
+    message.body_length = 0;
+    me.parcel.set(Parcel::EMPTY);
+    // A caller that gave up meanwhile has no body any more.
+    if let Some(client) = me.serving().and_then(Reply::client)
+        && client.is_long.get()
     {
-        message.lease_address = buf.badge() as usize;
-        message.lease_length = buf.object_bytes() as usize;
-    }
-    if !extra.grant.is_empty() {
-        message.granted = hand_over(client, server, extra.grant);
+        // SAFETY: exclusive references to the request exist within the ledger's functions alone.
+        let length = unsafe { (*client.request.get()).body_length }.into();
+        // SAFETY: both bodies have room for any length that a request has, and the message is the caller's.
+        unsafe { copy_nonoverlapping(client.body.get().cast::<u8>(), message.body.as_mut_ptr(), length) };
+        message.body_length = length;
     }
 }
 
@@ -104,30 +115,33 @@ pub(super) fn settle(reply: &Reply) {
     }
 }
 
-/// Hands the body of a reply over, as far as the client has room for it.
+/// Puts the body of a reply where the client finds it. Where the caller's memory was taken away the copy faults: nothing is half
+/// done then.
+///
+/// # Errors
+/// `TooLarge` where the client has less room, or none.
 ///
 /// # Safety
-/// The client waits, its request was answered just now, and `body` points to readable bytes.
-pub(super) unsafe fn reply_body(me: &Tcb, client: &Tcb, body: &ReplyBody) {
-    let too_large: Answer = Failure(KernelError::TooLarge, body.send_length as u64).into();
-    // SAFETY: the exchange lives on the stack of the client, which waits.
-    let Some(extra) = (unsafe { client.exchange.get().as_mut() }) else {
-        if body.send_length != 0 || !body.grant.is_empty() {
-            client.answer.set(too_large);
-        }
-        return;
-    };
-    if body.send_length > extra.receive_capacity {
-        client.answer.set(too_large);
-        return;
+/// The request of `client` is delivered, and `body` points to readable bytes, at most as many as a TCB's body has.
+pub(super) unsafe fn stage_body(client: &Tcb, body: &ReplyBody) -> Result<(), Failure> {
+    let room = if client.is_long.get() { client.asked.get().capacity } else { 0 };
+    let has_grant = !body.grant.is_empty();
+    if body.send_length > room || has_grant && !client.is_long.get() {
+        return Err(Failure(KernelError::TooLarge, body.send_length as u64));
     }
-    // SAFETY: both ends are live for the length, which was checked against each.
-    unsafe { copy_nonoverlapping(body.send, extra.receive, body.send_length) };
-    extra.received = body.send_length;
+    // SAFETY: the caller's word; the client waits, so that nothing else touches its body.
+    unsafe { copy_nonoverlapping(body.send, client.body.get().cast::<u8>(), body.send_length) };
+    Ok(())
+}
+
+/// Hands over what was staged, and the capability.
+pub(super) fn hand_body(me: &Tcb, client: &Tcb, body: &ReplyBody) {
+    let mut results = Results { received: body.send_length, ..client.results.get() };
     if !body.grant.is_empty() {
-        extra.granted = hand_over(me, client, body.grant);
-        if extra.granted.is_empty() {
+        results.granted = hand_over(me, client, body.grant);
+        if results.granted.is_empty() {
             client.answer.set(Failure(KernelError::TableFull, 0).into());
         }
     }
+    client.results.set(results);
 }
