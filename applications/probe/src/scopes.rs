@@ -58,7 +58,7 @@ fn serve_until_ended(lab: &Lab, server: &mut Server, scope: &Cap<Scope, All>, pe
             Event::Signal(_) => {}
             Event::Request(request) => match Method::decode(request.label(), request.words()) {
                 Some(Method::Begin(_)) => {
-                    let begun = objects::attach_scope(scope, request.reply_object())?;
+                    let begun = objects::attach_scope(scope, request.reply_object(), &lab.settle)?;
                     request.ok(begun);
                 }
                 Some(Method::Finish(finish)) => {

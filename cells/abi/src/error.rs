@@ -47,6 +47,8 @@ pub enum KernelError {
     Cancelled = 19,
     /// The kernel has no page-table memory left.
     OutOfKernelMemory = 20,
+    /// The transaction that the thread works in has ended meanwhile: what is made now would belong to nobody.
+    TransactionOver = 21,
 }
 
 impl KernelError {
@@ -82,6 +84,7 @@ impl KernelError {
             17 => Self::Pinned,
             19 => Self::Cancelled,
             20 => Self::OutOfKernelMemory,
+            21 => Self::TransactionOver,
             _ => Self::InvalidArgument,
         })
     }
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn statuses_survive_the_round_trip() {
-        for code in 1..=20u64 {
+        for code in 1..=21u64 {
             let error = KernelError::from_status(KernelError::FLAG | code).expect("kernel error");
             assert_eq!(error.to_status(), KernelError::FLAG | code);
         }

@@ -265,12 +265,14 @@ pub enum Operation {
     Keep = 0x0806,
     /// VSpace: answers its state; words out: exit status, text base, text end, threads, image hash prefix.
     VSpaceInfo = 0x0900,
-    /// Scope: Reply token; the caller held in the reply becomes its beginner.
+    /// Scope: Reply token, Settle token; the caller held in the reply becomes its beginner.
     ScopeAttach = 0x0a00,
     /// Scope: Settle token; keeps what hangs on it.
     ScopeSettle = 0x0a01,
     /// Scope: Settle token; revokes what hangs on it.
     ScopeAbort = 0x0a02,
+    /// Scope: answers its [`ScopeState`].
+    ScopeInfo = 0x0a03,
     /// Serial: address, length.
     SerialWrite = 0x0b00,
     /// Serial: address, capacity; answers the bytes read, 0 when there are none.
@@ -311,6 +313,18 @@ pub enum Scratch {
     Clear = 0,
     /// They stay, for the next instance to sort out: its state is in them.
     Keep = 1,
+}
+
+/// What became of the transaction of a scope.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScopeState {
+    /// It has none: it was settled, aborted, or never attached.
+    Idle = 0,
+    /// The beginner lives.
+    Open = 1,
+    /// The beginner has died; nobody but the holder of the scope can end it.
+    Orphaned = 2,
 }
 
 /// What [`telos_k_clock`] reads.

@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 
 use abi::CallError;
 use abi::interfaces::persistence::{
-    Abort, BUFFER_TOO_SMALL, BeginTransaction, Commit, GetObject, NewObject, Note, Root, StoreObject,
+    ABORTED, Abort, BUFFER_TOO_SMALL, BeginTransaction, CHANGES_LOST, Changes, Commit, GetObject, NewObject, Note,
+    OUTCOME_UNKNOWN, Outcome as AskOutcome, Root, STILL_OPEN, StoreObject, Watch,
 };
 use abi::kernel::BODY_MAX;
-use abi::token::{CallOnly, Cap, Endpoint};
+use abi::token::{CallOnly, Cap, Endpoint, Notification};
 use object_model::{BadObject, Object};
 use object_store::{Oid, Record, Tid};
 use runtime::{Buf, Call};
@@ -63,6 +64,28 @@ impl core::fmt::Display for GraphError {
 
 type Result<T> = core::result::Result<T, GraphError>;
 
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has not ended.
+    Open,
+    /// It was committed.
+    Committed(Tid),
+    /// It was not, and will not be.
+    Aborted,
+    /// The server does not know (any more): the graph tells.
+    Unknown,
+}
+
+/// What changed of the objects that somebody watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// These objects. There may be more after the TID: ask again, until there are none.
+    Objects(Tid, Vec<Oid>),
+    /// Any of them may have, up to this TID: the server does not remember so far back.
+    Anything(Tid),
+}
+
 /// A session with the persistence server. The transaction belongs to the calling thread.
 #[derive(Debug)]
 pub struct Graph {
@@ -103,6 +126,46 @@ impl Graph {
     /// There is none.
     pub fn abort(&self) -> Result<()> {
         Ok(Call::new(&self.endpoint, Abort {}).words()?)
+    }
+
+    /// What became of a transaction, by the number that [`Graph::begin`] answered.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub fn outcome(&self, transaction: u64) -> Result<Outcome> {
+        match Call::new(&self.endpoint, AskOutcome { transaction }).words() {
+            Ok(tid) => Ok(Outcome::Committed(Tid::new(tid))),
+            Err(CallError::Server(STILL_OPEN, _)) => Ok(Outcome::Open),
+            Err(CallError::Server(ABORTED, _)) => Ok(Outcome::Aborted),
+            Err(CallError::Server(OUTCOME_UNKNOWN, _)) => Ok(Outcome::Unknown),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Has a notification signalled, by its badge, when a transaction ends that wrote an object or one that refers to it.
+    /// Answers the last TID: [`Graph::changes`] tells what changes after it.
+    ///
+    /// # Errors
+    /// The server keeps too many watches.
+    pub fn watch(&self, oid: Oid, signal: Cap<Notification, CallOnly>) -> Result<Tid> {
+        let answered = Call::new(&self.endpoint, Watch { oid: oid.number() }).grant(signal).send()?;
+        Ok(Tid::new(answered.value))
+    }
+
+    /// What changed after a TID, of all that is watched by anybody, or refers to what is.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub fn changes(&self, since: Tid) -> Result<Changed> {
+        let mut body = [0; BODY_MAX];
+        let answered = Call::new(&self.endpoint, Changes { since: since.number() }).into_bytes(&mut body);
+        let (upto, length) = match answered {
+            Ok((answered, length)) => (Tid::new(answered.value), length),
+            Err(CallError::Server(CHANGES_LOST, last)) => return Ok(Changed::Anything(Tid::new(last))),
+            Err(error) => return Err(error.into()),
+        };
+        let (oids, _) = body.get(..length).unwrap_or(&[]).as_chunks();
+        Ok(Changed::Objects(upto, oids.iter().map(|oid| Oid::new(u64::from_le_bytes(*oid))).collect()))
     }
 
     /// Says what it is for.

@@ -12,5 +12,5 @@ mod graph;
 mod memory;
 pub mod processes;
 
-pub use graph::{Graph, GraphError};
+pub use graph::{Changed, Graph, GraphError, Outcome};
 pub use memory::{Allocation, MemoryServer, NoMemory};

@@ -42,6 +42,11 @@ impl MemoryServer {
         MemoryServer { endpoint, cnode, allocations: Vec::new() }
     }
 
+    /// The endpoint, for other calls.
+    pub fn endpoint(&self) -> &Cap<Endpoint, CallOnly> {
+        &self.endpoint
+    }
+
     /// The caller's CNode.
     pub fn cnode(&self) -> &Cap<CNode, All> {
         &self.cnode

@@ -22,7 +22,7 @@ mod tests;
 use object_model::{BadObject, Object, Oid};
 
 pub use directory::{Image, current_image, enter_image, enter_process, image, processes};
-pub use prototypes::{State, create, process, state, with_state};
+pub use prototypes::{Restart, State, create, process, restart, state, with_state};
 
 /// The version of genesis that is written, and the newest that is read.
 pub const VERSION: i64 = 1;

@@ -44,14 +44,18 @@ pub fn create<G: Graph>(graph: &mut G, root: Oid) -> Result<(), G::Error> {
     }
     add(graph, "images", &|_| Object::new())?;
     add(graph, "processes", &|_| Object::new().data("list", Value::List(alloc::vec::Vec::new())))?;
-    add(graph, "userCapabilities", &|_| capabilities(&["console", "persistence", "memory"]))?;
-    add(graph, "shellCapabilities", &|_| capabilities(&["console", "persistence", "memory", "process", "machine"]))?;
+    let user = ["console", "persistence", "memory"];
+    let shell = ["console", "persistence", "memory", "process", "machine"];
+    add(graph, "userCapabilities", &|_| capabilities(&user, Restart::Allowed))?;
+    add(graph, "onceCapabilities", &|_| capabilities(&user, Restart::Never))?;
+    add(graph, "shellCapabilities", &|_| capabilities(&shell, Restart::Allowed))?;
     graph.put(root, &mapping)
 }
 
-/// A list of capabilities, by the names that the process server knows.
-fn capabilities(names: &[&str]) -> Object {
-    Object::new().data("names", Value::List(names.iter().map(|name| Value::text(name)).collect()))
+/// A list of capabilities, by the names that the process server knows, and whether who gets them may be started again.
+fn capabilities(names: &[&str], restart: Restart) -> Object {
+    let names = names.iter().map(|name| Value::text(name)).collect();
+    with_restart(Object::new().data("names", Value::List(names)), restart)
 }
 
 fn process_prototype(base: Oid) -> Object {
@@ -116,9 +120,31 @@ pub enum State {
     Failed,
 }
 
+/// What becomes of a process that lost its instance before it ended, by a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// It is started again.
+    Allowed,
+    /// It has failed: it is never run twice.
+    Never,
+}
+
+fn with_restart(object: Object, restart: Restart) -> Object {
+    object.data("restart", Value::Bool(restart == Restart::Allowed))
+}
+
+/// What a Process object, or a list of capabilities, says of a restart: where it says nothing, it is allowed.
+#[must_use]
+pub fn restart(object: &Object) -> Restart {
+    match object.get("restart") {
+        Some(Value::Bool(false)) => Restart::Never,
+        _ => Restart::Allowed,
+    }
+}
+
 /// A Process object: a clone of the prototype with its image and its list of capabilities.
 #[must_use]
-pub fn process(prototype: Oid, oid: Oid, name: &str, image: Oid, capabilities: Oid) -> Object {
+pub fn process(prototype: Oid, oid: Oid, name: &str, image: Oid, capabilities: Oid, restart: Restart) -> Object {
     let object = Object::new()
         .parent("parent", Some(prototype))
         .holding("tcbCap", void(CapabilityKind::Tcb))
@@ -128,7 +154,7 @@ pub fn process(prototype: Oid, oid: Oid, name: &str, image: Oid, capabilities: O
         .referring("image", image)
         .referring("capabilities", capabilities)
         .numbered(oid);
-    with_state(object, State::Running)
+    with_state(with_restart(object, restart), State::Running)
 }
 
 /// The same with another state.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use object_model::{BadObject, Object, Oid, Record, Value};
 
 use crate::{
-    Graph, Image, Present, State, create, current_image, enter_image, enter_process, present, processes, state,
+    Graph, Image, Present, Restart, State, create, current_image, enter_image, enter_process, present, processes,
+    restart, state,
 };
 
 #[derive(Default)]
@@ -110,10 +111,24 @@ fn images_and_processes_are_found_again() {
 
 #[test]
 fn a_process_keeps_its_exit_status() {
-    let object = crate::process(Oid::new(1), Oid::new(2), "test_proc", Oid::new(3), Oid::new(4));
+    let object = crate::process(Oid::new(1), Oid::new(2), "test_proc", Oid::new(3), Oid::new(4), Restart::Never);
     assert_eq!(state(&object), Some(State::Running));
     let ended = crate::with_state(object, State::Exited(7));
     assert_eq!(state(&ended), Some(State::Exited(7)));
     assert_eq!(state(&crate::with_state(ended, State::Failed)), Some(State::Failed));
     assert_eq!(state(&Object::new()), None);
+}
+
+#[test]
+fn a_process_and_a_list_of_capabilities_say_whether_there_is_a_restart() {
+    for said in [Restart::Allowed, Restart::Never] {
+        let object = crate::process(Oid::new(1), Oid::new(2), "shell", Oid::new(3), Oid::new(4), said);
+        assert_eq!(restart(&crate::with_state(object, State::Failed)), said);
+    }
+    assert_eq!(restart(&Object::new()), Restart::Allowed, "older objects say nothing");
+    let (mut graph, root) = made();
+    let mut list = |name: &str| graph.get(root.reference(name).expect(name)).expect(name);
+    let (once, user) = (list("onceCapabilities"), list("userCapabilities"));
+    assert_eq!((restart(&once), restart(&user)), (Restart::Never, Restart::Allowed));
+    assert_eq!(once.get("names"), user.get("names"));
 }

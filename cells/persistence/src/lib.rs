@@ -1,6 +1,8 @@
 //! The persistence server: the object store as a service, over a block device that another cell drives.
 //!
 //! * [`opening`]: what is on the disk, and whether it may be opened or formatted;
+//! * [`outcomes`]: what became of transactions;
+//! * [`watches`]: who is to hear of which commits, and what they changed;
 //! * [`sessions`]: which transaction a request belongs to, who may end it, and what becomes of it; over any storage and
 //!   any [`sessions::Scopes`], so that it is tested on the host;
 //! * [`wire`]: records as they travel, and how large they may be;
@@ -25,10 +27,12 @@ extern crate alloc;
 
 pub mod disk;
 pub mod opening;
+pub mod outcomes;
 pub mod refusal;
 pub mod scopes;
 pub mod server;
 pub mod sessions;
+pub mod watches;
 pub mod wire;
 
 #[cfg(test)]
@@ -68,7 +72,7 @@ const BUF_BITS: u8 = 18;
 /// Bytes of committed records that are kept in memory.
 const CACHE_BYTES: usize = 8 << 20;
 /// What open transactions may take together. A commit needs about three times its transaction's bytes beside them.
-const LIMITS: Limits = Limits { transactions: scopes::POOL / 2, staged_bytes: 16 << 20 };
+const LIMITS: Limits = Limits { transactions: 32, staged_bytes: 16 << 20 };
 
 /// Opens the state file and serves it, for ever.
 ///
@@ -112,7 +116,7 @@ pub fn main(mut environment: Environment) -> u64 {
     let store = Store::new(opened.storage, CACHE_BYTES);
     let scopes = ScopePool::new(memory, cnode, settle);
     let sessions = Sessions::new(store, scopes, LIMITS, opened.report.objects);
-    let service = Service::new(sessions, opened.facts, console);
+    let service = Service::new(sessions, opened.facts, console, environment.heap());
     service.run(Server::new(endpoint, replies))
 }
 

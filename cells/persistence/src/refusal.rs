@@ -2,10 +2,11 @@
 
 use object_store::{StorageError, StoreError};
 use runtime::abi::interfaces::persistence::{
-    BAD_RECORD, BUFFER_TOO_SMALL, CONFLICT, MUST_ABORT, NO_SUCH_OBJECT, NO_TRANSACTION, NOT_THE_BEGINNER, STORE_FULL,
-    STORE_STOPPED,
+    ABORTED, BAD_RECORD, BUFFER_TOO_SMALL, CHANGES_LOST, CONFLICT, MUST_ABORT, NO_SUCH_OBJECT, NO_TRANSACTION,
+    NOT_THE_BEGINNER, OUTCOME_UNKNOWN, STILL_OPEN, STORE_FULL, STORE_STOPPED,
 };
 
+use crate::outcomes::Outcome;
 use crate::sessions::Failure;
 use crate::wire::BadRecord;
 
@@ -13,7 +14,8 @@ use crate::wire::BadRecord;
 pub const MALFORMED: u32 = 10;
 /// Code: the record, the text or the transaction is too large. Detail: the most that is taken, in bytes.
 pub const TOO_LARGE: u32 = 11;
-/// Code: too many transactions are open, or they hold too much memory; try again when some have ended.
+/// Code: too many transactions are open, or they hold too much memory, or too many watches are kept; try again when some
+/// have ended.
 pub const BUSY: u32 = 12;
 /// Code: the state file cannot be read at this place. Detail: the segment in the upper half, the offset in the lower.
 pub const UNREADABLE: u32 = 13;
@@ -59,7 +61,24 @@ impl From<Failure> for Refusal {
             Failure::TooManyTransactions(most) => Self::new(BUSY, most as u64),
             Failure::TooMuchStaged(left) => Self::new(BUSY, left as u64),
             Failure::Scope(_) => Self::new(BUSY, 0),
+            Failure::TooManyWatches(most) => Self::new(BUSY, most as u64),
+            Failure::ChangesLost(last) => Self::new(CHANGES_LOST, last.number()),
             Failure::Store(error) => error.into(),
+        }
+    }
+}
+
+impl Refusal {
+    /// The number of the commit, or why there is none.
+    ///
+    /// # Errors
+    /// The transaction was not committed, as far as is known.
+    pub const fn of_outcome(outcome: Outcome) -> Result<u64, Self> {
+        match outcome {
+            Outcome::Committed(tid) => Ok(tid.number()),
+            Outcome::Aborted => Err(Self::new(ABORTED, 0)),
+            Outcome::Open => Err(Self::new(STILL_OPEN, 0)),
+            Outcome::Unknown => Err(Self::new(OUTCOME_UNKNOWN, 0)),
         }
     }
 }

@@ -1,19 +1,17 @@
 //! Scopes out of untyped memory.
 //!
-//! A scope object serves one transaction after another. Those that ended longest ago are taken first, and new ones are
-//! made before any is used again, so that a server which still carries the scope of a caller that gave up finds no new
-//! transaction in it for as long as possible.
+//! A scope object serves one transaction after another, and as many are made as were ever open at a time. That is no
+//! danger to a server which still carries an earlier transaction of a scope: what it carries is that transaction's number, and
+//! the kernel knows that it is over.
 
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use runtime::abi::KernelError;
-use runtime::abi::token::{All, CNode, Cap, RawCap, Scope, Settle, Untyped};
+use runtime::abi::kernel::ScopeState;
+use runtime::abi::token::{All, CNode, CallOnly, Cap, Notification, RawCap, Scope, Settle, Untyped};
 use runtime::objects;
 
 use crate::sessions::{Attached, Scopes};
-
-/// The most scope objects that are made; each takes a slot of the CNode.
-pub const POOL: usize = 64;
 
 /// Scope objects, and what is needed to make and to end them.
 #[derive(Debug)]
@@ -21,41 +19,47 @@ pub struct ScopePool {
     memory: Cap<Untyped>,
     cnode: Cap<CNode, All>,
     authority: Cap<Settle, All>,
-    idle: VecDeque<Cap<Scope, All>>,
+    idle: Vec<Cap<Scope, All>>,
     made: usize,
 }
 
 impl ScopePool {
     /// A pool without scopes yet.
     pub fn new(memory: Cap<Untyped>, cnode: Cap<CNode, All>, authority: Cap<Settle, All>) -> Self {
-        ScopePool { memory, cnode, authority, idle: VecDeque::new(), made: 0 }
+        ScopePool { memory, cnode, authority, idle: Vec::new(), made: 0 }
+    }
+
+    /// How many scopes were made.
+    pub fn made(&self) -> usize {
+        self.made
+    }
+
+    /// The CNode that they are in: the server's own.
+    pub fn cnode(&self) -> &Cap<CNode, All> {
+        &self.cnode
     }
 
     fn take(&mut self) -> Result<Cap<Scope, All>, KernelError> {
-        if self.made < POOL {
-            match objects::retype(&self.memory, 0, &self.cnode) {
-                Ok(scope) => {
-                    self.made += 1;
-                    return Ok(scope);
-                }
-                Err(error) if self.idle.is_empty() => return Err(error),
-                Err(_) => {}
-            }
+        if let Some(idle) = self.idle.pop() {
+            return Ok(idle);
         }
-        self.idle.pop_front().ok_or(KernelError::TableFull)
+        let scope = objects::retype(&self.memory, 0, &self.cnode)?;
+        self.made += 1;
+        Ok(scope)
     }
 }
 
 impl Scopes for ScopePool {
     type Scope = Cap<Scope, All>;
+    type Signal = Cap<Notification, CallOnly>;
     type Caller = RawCap;
 
     fn attach(&mut self, caller: RawCap) -> Result<Attached<Self::Scope>, KernelError> {
         let scope = self.take()?;
-        match objects::attach_scope(&scope, caller) {
+        match objects::attach_scope(&scope, caller, &self.authority) {
             Ok(identity) => Ok(Attached { identity, scope }),
             Err(error) => {
-                self.idle.push_front(scope);
+                self.idle.push(scope);
                 Err(error)
             }
         }
@@ -65,13 +69,29 @@ impl Scopes for ScopePool {
         if let Err(error) = objects::settle_scope(&scope, &self.authority) {
             runtime::bug!("a scope of this server cannot be settled: {error:?}");
         }
-        self.idle.push_back(scope);
+        self.idle.push(scope);
     }
 
     fn abort(&mut self, scope: Self::Scope) {
         if let Err(error) = objects::abort_scope(&scope, &self.authority) {
             runtime::bug!("a scope of this server cannot be aborted: {error:?}");
         }
-        self.idle.push_back(scope);
+        self.idle.push(scope);
+    }
+
+    fn has_beginner(&self, scope: &Self::Scope) -> bool {
+        match objects::scope_state(scope) {
+            Ok(state) => state != ScopeState::Orphaned,
+            Err(error) => runtime::bug!("a scope of this server does not tell its state: {error:?}"),
+        }
+    }
+
+    fn signal(&self, signal: &Self::Signal) -> bool {
+        // The bits are those of its badge.
+        objects::signal(signal, 0).is_ok()
+    }
+
+    fn forget(&mut self, signal: Self::Signal) {
+        objects::delete(signal);
     }
 }

@@ -2,17 +2,19 @@
 
 use alloc::vec::Vec;
 
-use object_store::{BlockDevice, Clock, FileStorage, Oid, StorageError, StoreError, Tid};
+use object_store::{BlockDevice, Clock, FileStorage, Oid, StorageError, StoreError, Tid, TransactionId};
 use runtime::abi::interfaces::persistence::{
-    GetObject, NO_TRANSACTION, Persistence, Statistics, StoreObject, TransactionSummary, Transactions,
+    CHANGES_MAX, Changes, GetObject, NO_TRANSACTION, Outcome, Persistence, Statistics, StoreObject, TransactionSummary,
+    Transactions, Usage, Watch,
 };
 use runtime::abi::kernel::BODY_MAX;
 use runtime::abi::token::RawCap;
-use runtime::{Console, Event, Request, Server, say};
+use runtime::{Console, Event, Heap, Request, Server, objects, say};
 
 use crate::opening::Facts;
 use crate::refusal::{MALFORMED, Refusal};
-use crate::sessions::{Aborted, Begun, Failure, Scopes, Sender, Sessions};
+use crate::scopes::ScopePool;
+use crate::sessions::{Aborted, Begun, Failure, Sender, Sessions};
 use crate::wire::{self, Page};
 
 /// The bit of the notification by which the kernel tells that a transaction lost its beginner.
@@ -20,23 +22,29 @@ const BEGINNER_DIED: u64 = 1 << 63;
 
 /// The server at work.
 #[derive(Debug)]
-pub struct Service<D, C, K: Scopes> {
-    sessions: Sessions<FileStorage<D, C>, K>,
+pub struct Service<D, C> {
+    sessions: Sessions<FileStorage<D, C>, ScopePool>,
     facts: Facts,
     console: Console,
+    heap: &'static Heap,
 }
 
-impl<D: BlockDevice, C: Clock, K: Scopes<Caller = RawCap>> Service<D, C, K> {
+impl<D: BlockDevice, C: Clock> Service<D, C> {
     /// A server over a store that is open.
-    pub fn new(sessions: Sessions<FileStorage<D, C>, K>, facts: Facts, console: Console) -> Self {
-        Service { sessions, facts, console }
+    pub fn new(
+        sessions: Sessions<FileStorage<D, C>, ScopePool>,
+        facts: Facts,
+        console: Console,
+        heap: &'static Heap,
+    ) -> Self {
+        Service { sessions, facts, console, heap }
     }
 
     /// Serves for ever.
     pub fn run(mut self, mut server: Server) -> ! {
         loop {
             match server.next_event() {
-                Event::Signal(bits) if bits & BEGINNER_DIED != 0 => self.sessions.beginner_died(),
+                Event::Signal(bits) if bits & BEGINNER_DIED != 0 => self.beginner_died(),
                 Event::Signal(_) => {}
                 Event::Request(request) => self.serve(request),
             }
@@ -59,6 +67,15 @@ impl<D: BlockDevice, C: Clock, K: Scopes<Caller = RawCap>> Service<D, C, K> {
                 let statistics = self.statistics();
                 return request.ok_body(statistics.objects, &statistics);
             }
+            Some(Persistence::Outcome(Outcome { transaction })) => {
+                Refusal::of_outcome(self.sessions.outcome(TransactionId::new(transaction)))
+            }
+            Some(Persistence::Watch(wish)) => self.watch(&mut request, sender, wish),
+            Some(Persistence::Changes(wish)) => return self.changes(request, wish),
+            Some(Persistence::GetUsage(_)) => {
+                let usage = self.usage();
+                return request.ok_body(usage.heap, &usage);
+            }
             None => Err(Refusal::new(MALFORMED, 0)),
         };
         match done {
@@ -68,9 +85,6 @@ impl<D: BlockDevice, C: Clock, K: Scopes<Caller = RawCap>> Service<D, C, K> {
     }
 
     fn begin(&mut self, sender: Sender, caller: RawCap) -> Result<u64, Refusal> {
-        if sender.scope == 0 && self.sessions.is_full() {
-            self.reclaim(sender);
-        }
         let begun = self.sessions.begin(sender, caller)?;
         let (id, thread) = (begun.transaction().number(), sender.thread);
         match begun {
@@ -80,13 +94,10 @@ impl<D: BlockDevice, C: Clock, K: Scopes<Caller = RawCap>> Service<D, C, K> {
         Ok(id)
     }
 
-    /// Gives a transaction up that has probably lost its beginner, for its place. `false` where there is none.
-    fn reclaim(&mut self, sender: Sender) -> bool {
-        let given_up = self.sessions.reclaim(sender);
-        if let Some(id) = given_up {
-            say!(self.console, "transaction {} aborted: a beginner died, and this one's is silent", id.number());
+    fn beginner_died(&mut self) {
+        for id in self.sessions.beginner_died() {
+            say!(self.console, "transaction {} aborted: its beginner died", id.number());
         }
-        given_up.is_some()
     }
 
     fn commit(&mut self, sender: Sender) -> Result<u64, Refusal> {
@@ -162,12 +173,10 @@ impl<D: BlockDevice, C: Clock, K: Scopes<Caller = RawCap>> Service<D, C, K> {
             let length = usize::try_from(wish.length).unwrap_or(usize::MAX);
             request.lease().get(..length).ok_or(Refusal::buffer_too_small(length))?
         };
-        // Room is made before anything is copied.
+        // Looked at before anything is copied.
         let length = bytes.len();
-        while length > self.sessions.room() {
-            if !self.reclaim(sender) {
-                return Err(Failure::TooMuchStaged(self.sessions.room()).into());
-            }
+        if length > self.sessions.room() {
+            return Err(Failure::TooMuchStaged(self.sessions.room()).into());
         }
         let record = wire::decode(bytes)?;
         self.sessions.put(sender, Oid::new(wish.oid), record, length)?;
@@ -189,6 +198,34 @@ impl<D: BlockDevice, C: Clock, K: Scopes<Caller = RawCap>> Service<D, C, K> {
                 request.ok_body(summaries.len() as u64, &summaries);
             }
             Err(failure) => refuse(request, failure.into()),
+        }
+    }
+
+    fn watch(&mut self, request: &mut Request<'_>, sender: Sender, wish: Watch) -> Result<u64, Refusal> {
+        let granted = request.granted().ok_or(Refusal::new(MALFORMED, 0))?;
+        let signal = granted.claim(self.sessions.scopes().cnode()).map_err(|_| Refusal::new(MALFORMED, 0))?;
+        Ok(self.sessions.watch(sender, Oid::new(wish.oid), signal)?.number())
+    }
+
+    fn changes(&self, request: Request<'_>, wish: Changes) {
+        match self.sessions.changes(Tid::new(wish.since), CHANGES_MAX) {
+            Ok((upto, changed)) => {
+                let bytes: Vec<u8> = changed.iter().flat_map(|oid| oid.number().to_le_bytes()).collect();
+                request.ok_bytes(upto.number(), &bytes);
+            }
+            Err(failure) => refuse(request, failure.into()),
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        let scopes = self.sessions.scopes();
+        Usage {
+            open: self.sessions.open_transactions() as u32,
+            room: self.sessions.room() as u64,
+            scopes: scopes.made() as u32,
+            watches: self.sessions.watches() as u32,
+            capabilities: objects::count(scopes.cnode()),
+            heap: self.heap.used() as u64,
         }
     }
 

@@ -3,11 +3,15 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use abi::CallError;
+use abi::interfaces::persistence::{CONFLICT, NO_SUCH_OBJECT};
 use abi::interfaces::process::State;
 use clients::{Graph, GraphError};
-use genesis::Present;
+use genesis::{Present, Restart};
 use object_model::{Object, Value};
 use object_store::{Oid, Tid};
+
+use crate::decision::Desired;
 
 pub use genesis::Image as ImageObject;
 
@@ -45,16 +49,24 @@ pub fn image(graph: &mut Graph, oid: Oid) -> Result<ImageObject> {
     ImageObject::of(&object).ok_or(CatalogueError::NoImage)
 }
 
-/// The names in a list of capabilities.
-pub fn capability_names(graph: &mut Graph, oid: Oid) -> Result<Vec<String>> {
+/// On what terms a process is made.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The names of its capabilities.
+    pub names: Vec<String>,
+    /// Whether it may be started again.
+    pub restart: Restart,
+}
+
+/// What a list of capabilities says.
+pub fn terms(graph: &mut Graph, oid: Oid) -> Result<Terms> {
     let object = graph.object(oid).map_err(|_| CatalogueError::BadList)?;
     let Some(Value::List(list)) = object.get("names") else { return Err(CatalogueError::BadList) };
-    list.iter()
-        .map(|value| match value {
-            Value::Text(name) => Ok(name.clone()),
-            _ => Err(CatalogueError::BadList),
-        })
-        .collect()
+    let names = list.iter().map(|value| match value {
+        Value::Text(name) => Ok(name.clone()),
+        _ => Err(CatalogueError::BadList),
+    });
+    Ok(Terms { names: names.collect::<Result<_>>()?, restart: genesis::restart(&object) })
 }
 
 /// What CreateProcess takes to make a process of the current image of a name: the image, and the list of capabilities of a
@@ -91,9 +103,16 @@ pub fn process(graph: &mut Graph, oid: Oid) -> Result<Wanted> {
 }
 
 /// Stores a Process object in the open transaction.
-pub fn store_process(graph: &mut Graph, oid: Oid, image: Oid, capabilities: Oid, name: &str) -> Result<()> {
-    let prototype = named(graph, "Process")?;
-    let object = genesis::process(prototype, oid, name, image, capabilities);
+pub fn store_process(
+    graph: &mut Graph,
+    oid: Oid,
+    image: Oid,
+    capabilities: Oid,
+    name: &str,
+    restart: Restart,
+) -> Result<()> {
+    let prototype = prototype(graph)?;
+    let object = genesis::process(prototype, oid, name, image, capabilities, restart);
     Ok(graph.put_object(oid, &object)?)
 }
 
@@ -105,8 +124,13 @@ pub fn enter_process(graph: &mut Graph, oid: Oid) -> Result<()> {
     Ok(graph.put_object(list, &object)?)
 }
 
-/// The Process objects that say they run; none before genesis.
-pub fn running(graph: &mut Graph) -> Result<Vec<Oid>> {
+/// What every Process object is a clone of.
+pub fn prototype(graph: &mut Graph) -> Result<Oid> {
+    named(graph, "Process")
+}
+
+/// The Process objects that were entered in the list; none before genesis.
+pub fn listed(graph: &mut Graph) -> Result<Vec<Oid>> {
     let root = graph.root()?;
     let root: Object = match graph.object(root) {
         Ok(root) => root,
@@ -116,14 +140,22 @@ pub fn running(graph: &mut Graph) -> Result<Vec<Oid>> {
         return Ok(Vec::new());
     }
     let list = root.reference("processes").ok_or(CatalogueError::NoProcess)?;
-    let mut running = Vec::new();
-    for oid in genesis::processes(&graph.object(list)?) {
-        if genesis::state(&graph.object(oid)?) == Some(genesis::State::Running) {
-            running.push(oid);
-        }
-    }
-    Ok(running)
+    Ok(genesis::processes(&graph.object(list)?))
 }
+
+/// What the committed graph says of a process.
+pub fn desired(graph: &mut Graph, oid: Oid) -> Desired {
+    match graph.object(oid) {
+        Ok(object) if genesis::state(&object) == Some(genesis::State::Running) => {
+            Desired::Running(genesis::restart(&object))
+        }
+        Ok(_) | Err(GraphError::Record | GraphError::Call(CallError::Server(NO_SUCH_OBJECT, _))) => Desired::Stopped,
+        Err(_) => Desired::Unknown,
+    }
+}
+
+/// How often the end of a process is noted anew when somebody else changes its object at the same time.
+const ATTEMPTS: u32 = 3;
 
 /// Notes what became of a process, in a transaction of its own.
 pub fn note_end(graph: &mut Graph, oid: Oid, state: State) -> Result<Tid> {
@@ -132,6 +164,17 @@ pub fn note_end(graph: &mut Graph, oid: Oid, state: State) -> Result<Tid> {
         State::Exited(status) => genesis::State::Exited(status),
         State::Failed => genesis::State::Failed,
     };
+    let mut attempts = ATTEMPTS;
+    loop {
+        attempts -= 1;
+        match try_note(graph, oid, state) {
+            Err(GraphError::Call(CallError::Server(CONFLICT, _))) if attempts > 0 => {}
+            noted => return Ok(noted?),
+        }
+    }
+}
+
+fn try_note(graph: &mut Graph, oid: Oid, state: genesis::State) -> core::result::Result<Tid, GraphError> {
     graph.begin()?;
     let noted = graph
         .object(oid)
@@ -141,5 +184,5 @@ pub fn note_end(graph: &mut Graph, oid: Oid, state: State) -> Result<Tid> {
     if noted.is_err() {
         let _ = graph.abort();
     }
-    Ok(noted?)
+    noted
 }

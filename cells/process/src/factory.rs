@@ -1,24 +1,26 @@
 //! CreateProcess, in the plan's sequence: one transaction that travels with the calls.
 //!
-//! Begin; read the image; memory for the kernel objects from the memory server, under the transaction's scope; code,
-//! capabilities and thread; the Process object with its slots; the list of processes; commit. Only then does the
-//! reconciler start the thread. What fails before the commit aborts the transaction: the kernel revokes everything that
-//! was made under it, so nothing needs to be taken apart here, and the graph never heard of it (an OID may be burnt).
+//! Begin, or join the caller's; read the image; memory for the kernel objects from the memory server, under the
+//! transaction's scope; code, capabilities and thread; the Process object with its slots; the list of processes; commit, by
+//! whoever began. Only then does the reconciler start the thread. What fails before the commit aborts the transaction, or
+//! dooms the caller's: the kernel revokes everything that was made under it, so nothing needs to be taken apart here, and the
+//! graph never heard of it (an OID may be burnt).
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use abi::CallError;
 use abi::interfaces::process as codes;
 use abi::token::{All, Cap, Image, Loader, Scheduler};
-use clients::{Graph, GraphError, MemoryServer};
-use object_store::Oid;
+use clients::{Allocation, Graph, GraphError, MemoryServer, Outcome};
+use object_store::{Oid, Tid};
 use runtime::{Console, objects, say};
 use spawner::Instance;
 
 use crate::catalogue::{self, CatalogueError, ImageObject};
 use crate::failure_points::Point;
 use crate::grants::{GrantError, Grants};
-use crate::table::Process;
+use crate::table::{Prepared, Process};
 
 /// Priority of processes.
 const PRIORITY: u8 = 16;
@@ -40,6 +42,15 @@ pub struct Factory {
     pub console: Console,
     /// A failure that a test planted.
     pub planted: Option<Point>,
+}
+
+/// Whose transaction a process is made in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginner {
+    /// This server's: it is committed here.
+    Server,
+    /// The caller's, which travels with its request: the caller commits it, or not.
+    Caller,
 }
 
 /// Why a process was not made: a code of the interface, with its detail.
@@ -99,35 +110,31 @@ impl Factory {
         Ok(())
     }
 
-    /// Makes a process of an image with a list of capabilities, and commits. It does not run yet.
+    /// Makes a process of an image with a list of capabilities. It does not run yet: that is for the commit to decide.
     ///
     /// # Errors
-    /// Nothing was left behind.
-    pub fn create(&mut self, image: Oid, capabilities: Oid) -> Result<Process, Refusal> {
+    /// Nothing was left behind; a caller's transaction is doomed.
+    pub fn create(&mut self, image: Oid, capabilities: Oid, beginner: Beginner) -> Result<Prepared, Refusal> {
         let transaction = self.graph.begin()?;
         say!(self.console, "create process of image #{}: transaction {transaction}", image.number());
-        let made = self.build(image, capabilities);
-        let finished = match made {
-            Ok(process) => self.graph.commit().map(|tid| (process, tid)).map_err(Refusal::from),
-            Err(refusal) => Err(refusal),
-        };
-        match finished {
-            Ok((mut process, tid)) => {
-                process.allocations = self.memory.take_allocations();
-                say!(
-                    self.console,
-                    "process #{} of {} committed at TID {}",
-                    process.oid.number(),
-                    process.name,
-                    tid.number()
-                );
-                Ok(process)
+        let made = self.build(image, capabilities).and_then(|process| {
+            if beginner == Beginner::Server {
+                let (tid, number) = (self.commit(transaction)?.number(), process.oid.number());
+                say!(self.console, "process #{number} of {} committed at TID {tid}", process.name);
             }
+            Ok(process)
+        });
+        let allocations = self.memory.take_allocations();
+        match made {
+            Ok(process) => Ok(Prepared { process: Process { allocations, ..process }, transaction: Some(transaction) }),
             Err(refusal) => {
-                // What was allocated hangs on the transaction's scope, and goes with it.
-                let _ = self.memory.take_allocations();
+                // What was allocated hangs on the transaction's scope, and goes with it: at once where it ends here.
                 if let Err(error) = self.graph.abort() {
                     say!(self.console, "the abort failed: {error}");
+                }
+                if beginner == Beginner::Caller {
+                    // Nor does it stay where the caller did not wait for this, and has committed meanwhile.
+                    self.give_back(allocations);
                 }
                 say!(self.console, "no process of image #{}: code {}", image.number(), refusal.0);
                 Err(refusal)
@@ -135,40 +142,49 @@ impl Factory {
         }
     }
 
+    /// Commits this server's own transaction. Where the answer was lost it is asked for.
+    fn commit(&self, transaction: u64) -> Result<Tid, GraphError> {
+        self.graph.commit().or_else(|error| match (error, self.graph.outcome(transaction)) {
+            (GraphError::Call(CallError::Kernel(..)), Ok(Outcome::Committed(tid))) => Ok(tid),
+            _ => Err(error),
+        })
+    }
+
+    /// Gives memory back, with all that was made of it. What an abort has revoked is back already.
+    pub fn give_back(&self, allocations: Vec<Allocation>) {
+        for allocation in allocations {
+            let _ = self.memory.free(allocation);
+        }
+    }
+
     fn build(&mut self, image: Oid, capabilities: Oid) -> Result<Process, Refusal> {
         self.pass(Point::Begun)?;
         let object = catalogue::image(&mut self.graph, image)?;
-        let names = catalogue::capability_names(&mut self.graph, capabilities)?;
+        let terms = catalogue::terms(&mut self.graph, capabilities)?;
         self.pass(Point::ImageRead)?;
         let oid = self.graph.new_object()?;
-        let mut process = self.instance(&object, oid, &names)?;
-        process.oid = oid;
-        catalogue::store_process(&mut self.graph, oid, image, capabilities, &process.name)?;
+        let process = self.instance(&object, oid, &terms.names)?;
+        catalogue::store_process(&mut self.graph, oid, image, capabilities, &process.name, terms.restart)?;
         self.pass(Point::ObjectStored)?;
         catalogue::enter_process(&mut self.graph, oid)?;
         self.pass(Point::Entered)?;
         Ok(process)
     }
 
-    /// An instance for a Process object that says it should run: after a power cut.
+    /// An instance for a Process object that says it should run, and has none.
     ///
     /// # Errors
     /// It has no instance; the object stays as it is.
-    pub fn revive(&mut self, oid: Oid) -> Result<Process, Refusal> {
+    pub fn remake(&mut self, oid: Oid) -> Result<Prepared, Refusal> {
         let wanted = catalogue::process(&mut self.graph, oid)?;
         let object = catalogue::image(&mut self.graph, wanted.image)?;
-        let names = catalogue::capability_names(&mut self.graph, wanted.capabilities)?;
-        let made = self.instance(&object, oid, &names);
+        let terms = catalogue::terms(&mut self.graph, wanted.capabilities)?;
+        let made = self.instance(&object, oid, &terms.names);
         let allocations = self.memory.take_allocations();
         match made {
-            Ok(mut process) => {
-                process.allocations = allocations;
-                Ok(process)
-            }
+            Ok(process) => Ok(Prepared { process: Process { allocations, ..process }, transaction: None }),
             Err(refusal) => {
-                for allocation in allocations {
-                    let _ = self.memory.free(allocation);
-                }
+                self.give_back(allocations);
                 Err(refusal)
             }
         }
@@ -206,9 +222,10 @@ impl Factory {
             hash: u64::from_be_bytes([h0, h1, h2, h3, h4, h5, h6, h7]),
             text: (start, end),
             state: codes::State::Running,
+            noted: false,
             instance: Some(instance),
-            allocations: alloc::vec::Vec::new(),
-            waiting: alloc::vec::Vec::new(),
+            allocations: Vec::new(),
+            waiting: Vec::new(),
         })
     }
 }

@@ -2,33 +2,42 @@
 //!
 //! * [`factory`]: CreateProcess in the plan's sequence;
 //! * [`catalogue`]: images and processes in the graph;
+//! * [`decision`]: what has to be done so that the kernel's state follows the graph, as a function of both (pure);
+//! * [`reconciler`]: does it;
 //! * [`failure_points`]: the registry of the places where CreateProcess can fail, for the test that plants failures;
 //! * [`grants`]: what a process may be given, by name;
 //! * [`table`]: the processes that have an instance;
-//! * [`server`]: the messages, and the reconciler.
+//! * [`server`]: the messages.
 //!
 //! The graph is the desired state. A Process object whose `state` slot says `running` has an instance, one that says
-//! `exited` or `failed` has none and is never run again. The reconciler compares after each commit of this server, when
-//! an instance ends, and at start, which is how processes come back after a power cut.
+//! `exited` or `failed` has none. The reconciler compares after each commit that writes a Process object, whoever's it is,
+//! when an instance ends, and at start, which is how processes come back after a power cut: those that their objects allow
+//! to be started again.
+//!
+//! # Order of calls
+//! This server calls the persistence server and the memory server; neither calls it. The persistence server signals its
+//! notification.
 //!
 //! # Capabilities
 //! The fixed slots CNode, VSpace, TCB, endpoint, notification, console, persistence and memory. Then 16: Loader; 17: Scheduler;
 //! 18: an untyped of 64 KiB for reply objects; 19 to 22: console, persistence, memory and process endpoints without a badge, to
 //! mint those of processes from; 23: Machine, for the shell.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 mod catalogue;
+mod decision;
 mod factory;
 mod failure_points;
 mod grants;
+mod reconciler;
 mod server;
 mod table;
 
 use abi::slots;
-use abi::token::{All, Buf as BufObject, Cap, Loader, Notification, Scheduler, Tcb, Untyped, VSpace};
+use abi::token::{All, Buf as BufObject, CallOnly, Cap, Loader, Notification, Scheduler, Tcb, Untyped, VSpace};
 use clients::{Graph, MemoryServer};
 use runtime::{Buf, Console, Environment, Server, objects};
 use spawner::Memory;
@@ -42,6 +51,8 @@ const REPLIES: usize = 32;
 const BUF_BITS: u8 = 20;
 /// The bit that the kernel signals when an instance has ended.
 pub(crate) const ENDED: u64 = 1;
+/// The bit that the persistence server signals when a transaction has ended that wrote a Process object.
+pub(crate) const CHANGED: u64 = 2;
 
 /// Serves for ever.
 ///
@@ -81,6 +92,12 @@ pub fn main(mut environment: Environment) -> u64 {
         Err(error) => panic!("the Buf cannot be mapped: {error:?}"),
     };
     let graph = Graph::new(persistence, Some(buf));
+    let changed: Cap<Notification, CallOnly> = match objects::duplicate(&notification, &cnode, CHANGED) {
+        Ok(changed) => changed,
+        Err(error) => panic!("no capability to be signalled by can be made: {error:?}"),
+    };
     let factory = factory::Factory { graph, memory, loader, scheduler, grants, console, planted: None };
-    server::run(Server::new(endpoint, replies), factory)
+    let mut server = Server::new(endpoint, replies);
+    let reconciler = reconciler::Reconciler::start(factory, changed, &mut server);
+    server::run(server, reconciler, environment.heap())
 }

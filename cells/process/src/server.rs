@@ -1,48 +1,55 @@
-//! The messages, and the reconciler.
+//! The messages.
 
 use alloc::vec::Vec;
 
 use abi::interfaces::process::{self as codes, Process as Method, ProcessSummary, State};
 use object_store::Oid;
-use runtime::objects::{self, Instance as Outcome};
-use runtime::{Event, Request, Server, say};
+use runtime::{Event, Heap, Request, Server, objects};
 
 use crate::catalogue;
-use crate::factory::{Factory, Refusal};
+use crate::factory::{Beginner, Refusal};
 use crate::failure_points::Point;
-use crate::table::Process;
+use crate::reconciler::Reconciler;
+use crate::table::{Prepared, Process};
 
 /// Summaries of one reply, at most: they fit a message with names of any length.
 const PAGE: usize = 12;
 
 /// Serves for ever.
-pub fn run(mut server: Server, mut factory: Factory) -> u64 {
-    let mut table: Vec<Process> = Vec::new();
-    revive_all(&mut factory, &mut table);
+pub fn run(mut server: Server, mut reconciler: Reconciler, heap: &'static Heap) -> u64 {
     loop {
+        // A process of this server's own transaction is looked at before its creator goes on.
+        let mut committed = None;
         match server.next_event() {
-            Event::Signal(_) => settle_ended(&mut server, &mut factory, &mut table),
-            Event::Request(request) => answer(request, &mut factory, &mut table),
+            Event::Signal(bits) => reconciler.signalled(bits, &mut server),
+            Event::Request(request) => committed = answer(request, &mut reconciler, heap),
+        }
+        if let Some(oid) = committed {
+            reconciler.converge(oid, &mut server);
         }
     }
 }
 
-fn answer(request: Request<'_>, factory: &mut Factory, table: &mut Vec<Process>) {
+/// Answers a request, at once or later. Answers which process was committed for it.
+fn answer(request: Request<'_>, reconciler: &mut Reconciler, heap: &'static Heap) -> Option<Oid> {
+    let factory = &mut reconciler.factory;
     match Method::decode(request.label(), request.words()) {
         Some(Method::CreateProcess(method)) => {
-            let made = factory.create(Oid::new(method.image), Oid::new(method.capabilities));
-            finish_create(request, made, factory, table);
+            let beginner = beginner(&request);
+            let made = factory.create(Oid::new(method.image), Oid::new(method.capabilities), beginner);
+            return finish_create(request, made, beginner, reconciler);
         }
         Some(Method::Spawn(_)) => {
+            let beginner = beginner(&request);
             let name = core::str::from_utf8(request.body()).unwrap_or("");
             let made = catalogue::spawn_arguments(&mut factory.graph, name)
                 .map_err(Refusal::from)
-                .and_then(|(image, capabilities)| factory.create(image, capabilities));
-            finish_create(request, made, factory, table);
+                .and_then(|(image, capabilities)| factory.create(image, capabilities, beginner));
+            return finish_create(request, made, beginner, reconciler);
         }
-        Some(Method::List(method)) => list(request, method.from, table),
-        Some(Method::Terminate(method)) => terminate(request, Oid::new(method.process), table),
-        Some(Method::Wait(method)) => wait(request, Oid::new(method.process), table),
+        Some(Method::List(method)) => list(request, method.from, &reconciler.table),
+        Some(Method::Terminate(method)) => terminate(request, Oid::new(method.process), &mut reconciler.table),
+        Some(Method::Wait(method)) => wait(request, Oid::new(method.process), &mut reconciler.table),
         Some(Method::PlantFailure(method)) => match Point::from_number(method.point) {
             Some(point) => {
                 factory.planted = Some(point);
@@ -50,91 +57,40 @@ fn answer(request: Request<'_>, factory: &mut Factory, table: &mut Vec<Process>)
             }
             None => request.refuse(codes::PLANTED, Point::ALL.len() as u64),
         },
+        Some(Method::GetUsage(_)) => {
+            let capabilities = objects::count(factory.memory.cnode());
+            let usage = reconciler.usage(capabilities, heap.used() as u64);
+            request.ok_body(usage.heap, &usage);
+        }
         None => request.refuse(codes::BAD_IMAGE, 0),
+    }
+    None
+}
+
+/// Whose transaction a request works in.
+fn beginner(request: &Request<'_>) -> Beginner {
+    match request.scope() {
+        0 => Beginner::Server,
+        _ => Beginner::Caller,
     }
 }
 
 fn finish_create(
     request: Request<'_>,
-    made: Result<Process, Refusal>,
-    factory: &mut Factory,
-    table: &mut Vec<Process>,
-) {
+    made: Result<Prepared, Refusal>,
+    beginner: Beginner,
+    reconciler: &mut Reconciler,
+) -> Option<Oid> {
     match made {
-        Ok(process) => {
-            let oid = process.oid.number();
-            table.push(process);
-            start(factory, table.last_mut());
-            request.ok(oid);
+        Ok(prepared) => {
+            let oid = prepared.process.oid;
+            reconciler.take(prepared);
+            request.ok(oid.number());
+            (beginner == Beginner::Server).then_some(oid)
         }
-        Err(Refusal(code, detail)) => request.refuse(code, detail),
-    }
-}
-
-/// The graph says that it runs: it does.
-fn start(factory: &Factory, process: Option<&mut Process>) {
-    let Some(process) = process else { return };
-    let Some(instance) = &process.instance else { return };
-    match instance.start() {
-        Ok(()) => say!(factory.console, "process #{} of {} started", process.oid.number(), process.name),
-        Err(error) => say!(factory.console, "process #{} does not start: {error:?}", process.oid.number()),
-    }
-}
-
-/// At start: every Process object that says it runs gets an instance.
-fn revive_all(factory: &mut Factory, table: &mut Vec<Process>) {
-    let wanted = match catalogue::running(&mut factory.graph) {
-        Ok(wanted) => wanted,
-        Err(error) => {
-            say!(factory.console, "the processes in the graph cannot be read: {error:?}");
-            return;
-        }
-    };
-    for oid in wanted {
-        match factory.revive(oid) {
-            Ok(process) => {
-                table.push(process);
-                start(factory, table.last_mut());
-            }
-            Err(Refusal(code, _)) => {
-                say!(factory.console, "process #{} cannot run again: code {code}", oid.number());
-            }
-        }
-    }
-}
-
-/// Notes in the graph what became of instances that ended, answers who waited, and gives their memory back.
-fn settle_ended(server: &mut Server, factory: &mut Factory, table: &mut [Process]) {
-    for process in table.iter_mut().filter(|process| process.state == State::Running) {
-        let Some(instance) = &process.instance else { continue };
-        process.state = match objects::instance_info(&instance.vspace) {
-            Ok((Outcome::Running, ..)) => continue,
-            Ok((Outcome::Exited(status), ..)) => State::Exited(status),
-            Ok((Outcome::Failed, ..)) | Err(_) => State::Failed,
-        };
-        let (status, code) = match process.state {
-            State::Exited(status) => (status, 0),
-            _ => (u64::MAX, 0),
-        };
-        match catalogue::note_end(&mut factory.graph, process.oid, process.state) {
-            Ok(tid) => say!(
-                factory.console,
-                "process #{} of {} ended ({:?}), noted at TID {}",
-                process.oid.number(),
-                process.name,
-                process.state,
-                tid.number()
-            ),
-            Err(error) => {
-                say!(factory.console, "the end of process #{} is not noted: {error:?}", process.oid.number());
-            }
-        }
-        process.instance = None;
-        for allocation in process.allocations.drain(..) {
-            let _ = factory.memory.free(allocation);
-        }
-        for pending in process.waiting.drain(..) {
-            server.answer(pending, code, status, &[]);
+        Err(Refusal(code, detail)) => {
+            request.refuse(code, detail);
+            None
         }
     }
 }

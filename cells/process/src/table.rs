@@ -1,4 +1,4 @@
-//! The processes that have, or had, an instance since boot.
+//! The processes that have, had, or may come to have a running instance since boot.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -24,10 +24,21 @@ pub struct Process {
     pub text: (u64, u64),
     /// What it is doing.
     pub state: State,
-    /// Its kernel objects, while it runs.
+    /// Whether the graph says what became of it.
+    pub noted: bool,
+    /// Its kernel objects, until they are given back.
     pub instance: Option<Instance>,
     /// What they are made of.
     pub allocations: Vec<Allocation>,
     /// Who waits for its end.
     pub waiting: Vec<Pending>,
+}
+
+/// A process whose instance was never started.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The process.
+    pub process: Process,
+    /// The transaction that it was made in, as long as that is not known to have ended.
+    pub transaction: Option<u64>,
 }

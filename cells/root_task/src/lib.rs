@@ -158,14 +158,14 @@ fn first_processes(
     let mut made = None;
     if import::process_of(graph, "test_proc")?.is_none() {
         say!(say, "test_proc requested from the process server");
-        made = Some(import::create_process(graph, server, "test_proc", "userCapabilities")?);
+        made = Some(import::create_process(graph, server, "test_proc", "onceCapabilities")?);
     }
-    if *mode == Mode::FailurePoints {
+    if let Mode::Test(name) = mode {
         // The test compares what was before and after: nothing else may be under way.
         if let Some(process) = made {
             let _ = clients::processes::wait(server, process);
         }
-        import::create_process(graph, server, "failure_points", "shellCapabilities")?;
+        import::create_process(graph, server, name, "shellCapabilities")?;
     }
     if *mode == Mode::Normal && import::running_process_of(graph, "shell")?.is_none() {
         say!(say, "shell requested from the process server");

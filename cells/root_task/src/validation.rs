@@ -23,8 +23,8 @@ pub enum Mode {
     Prepare(String),
     /// The second half.
     Validate,
-    /// The test of CreateProcess's failure points, in place of the shell.
-    FailurePoints,
+    /// An application that tests the system from within, in place of the shell: the name of its image.
+    Test(&'static str),
 }
 
 /// Exit code of the unclean stop.
@@ -45,7 +45,8 @@ impl Mode {
             }
             match word {
                 "validate" => return Mode::Validate,
-                "failure-points" => return Mode::FailurePoints,
+                "failure-points" => return Mode::Test("failure_points"),
+                "transactions" => return Mode::Test("transactions"),
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@ use alloc::collections::BTreeSet;
 use abi::kernel::Start;
 use abi::token::{All, CNode, Cap, Object, RawCap, Rights};
 
-use crate::objects;
+use crate::{Heap, objects};
 
 /// The capabilities that a cell starts with, each to be taken once.
 #[derive(Debug)]
@@ -13,19 +13,25 @@ pub struct Environment {
     cnode: RawCap,
     argument: u64,
     taken: BTreeSet<u32>,
+    heap: &'static Heap,
 }
 
 impl Environment {
     /// # Safety
     /// `start` is the kernel's, and this is called once in the life of the cell.
     #[cfg(target_os = "none")]
-    pub(crate) unsafe fn new(start: Start) -> Self {
-        Environment { cnode: start.cnode, argument: start.argument, taken: BTreeSet::new() }
+    pub(crate) unsafe fn new(start: Start, heap: &'static Heap) -> Self {
+        Environment { cnode: start.cnode, argument: start.argument, taken: BTreeSet::new(), heap }
     }
 
     /// The argument that the creator chose.
     pub fn argument(&self) -> u64 {
         self.argument
+    }
+
+    /// The cell's heap, to ask how much of it is in use.
+    pub fn heap(&self) -> &'static Heap {
+        self.heap
     }
 
     /// Takes the capability of a slot. `None` where the slot is empty, was taken already, holds another kind, or

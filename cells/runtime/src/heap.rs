@@ -4,7 +4,7 @@
 //! must not die of a large request).
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use talc::{TalcLock, source::Manual};
 
@@ -12,6 +12,7 @@ use talc::{TalcLock, source::Manual};
 pub struct Heap {
     talc: TalcLock<spin::Mutex<()>, Manual>,
     claimed: AtomicBool,
+    used: AtomicUsize,
 }
 
 impl core::fmt::Debug for Heap {
@@ -29,7 +30,12 @@ impl Default for Heap {
 impl Heap {
     /// A heap without memory.
     pub const fn new() -> Self {
-        Heap { talc: TalcLock::new(Manual), claimed: AtomicBool::new(false) }
+        Heap { talc: TalcLock::new(Manual), claimed: AtomicBool::new(false), used: AtomicUsize::new(0) }
+    }
+
+    /// Bytes that are allocated, as they were asked for.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Gives it its memory, once: a further thread of the cell finds it claimed and shares it.
@@ -54,10 +60,15 @@ impl Heap {
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps GlobalAlloc's contract.
-        unsafe { self.talc.alloc(layout) }
+        let start = unsafe { self.talc.alloc(layout) };
+        if !start.is_null() {
+            self.used.fetch_add(layout.size(), Ordering::Relaxed);
+        }
+        start
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        self.used.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { self.talc.dealloc(pointer, layout) }
     }

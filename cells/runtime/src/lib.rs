@@ -4,7 +4,7 @@
 //! Every `unsafe` of a cell is here, in `abi` or in the generated wrapper; the cell itself is compiled with
 //! `unsafe_code` forbidden. What keeps this sound in one sentence each:
 //!
-//! * tokens are adopted from slots that the kernel reported, once each ([`Environment`], [`objects::adopt`]);
+//! * tokens are adopted from slots that the kernel reported, once each ([`Environment`], `adopt` in [`objects`]);
 //! * every pointer given to the kernel comes from a reference that outlives the call, and calls block;
 //! * a Buf is lent by `&mut` for the length of a call, and its lease ends with the reply.
 #![cfg_attr(not(test), no_std)]
@@ -44,13 +44,13 @@ macro_rules! bug {
 /// # Safety
 /// `start` is what the kernel passed to the entry point, and this is the cell's first code to run.
 #[cfg(target_os = "none")]
-pub unsafe fn start(start: *const Start, heap: &Heap, main: fn(Environment) -> u64) -> ! {
+pub unsafe fn start(start: *const Start, heap: &'static Heap, main: fn(Environment) -> u64) -> ! {
     // SAFETY: the kernel left a `Start` there, by the caller's word.
     let start = unsafe { *start };
     // SAFETY: the kernel mapped this range for this cell alone, and nothing has used it yet.
     unsafe { heap.claim(start.heap, start.heap_length) };
     // SAFETY: the kernel says so, and this runs once.
-    let environment = unsafe { Environment::new(start) };
+    let environment = unsafe { Environment::new(start, heap) };
     exit(main(environment))
 }
 

@@ -63,6 +63,10 @@ pub(crate) fn acknowledge_irq(gsi: u8) -> Result<(), Failure> {
     io_apic::unmask(gsi).map_err(|_| Failure(KernelError::OutOfRange, 0))
 }
 
+/// The note at the slot of a function that was written to, or of a line that was bound: whose cell ends without having used a
+/// device leaves it to those who do. Lines are shared, and bridges must go on.
+pub(crate) const IN_USE: [u64; 2] = [1, 0];
+
 /// Holds a line back and forgets who was told: its driver has ended.
 pub(crate) fn release_irq(gsi: u8) {
     // A line that does not exist was never bound.

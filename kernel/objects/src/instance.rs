@@ -11,7 +11,7 @@ use crate::notification::Notification;
 use crate::reply::Reply;
 use crate::tcb::{State, Tcb};
 use crate::vspace::{Name, Outcome, Region, VSpace};
-use crate::{Failure, authority, devices, ipc, keeper, memory, notification, scheduler};
+use crate::{Failure, authority, devices, ipc, keeper, memory, notification, scheduler, scope};
 
 /// Bytes of stack that a kernel function may need, so that it cannot overflow half-way.
 pub const STACK_RESERVE: usize = 6 * 1024;
@@ -292,9 +292,7 @@ pub(crate) fn end_thread(thread: &Tcb) {
         bound.unbind();
         thread.unbind();
     }
-    // SAFETY: a scope that goes away takes its address out of the thread.
-    if let Some(scope) = unsafe { thread.own_scope.get().as_ref() } {
-        thread.own_scope.set(core::ptr::null());
+    if let Some(scope) = scope::find(thread.own_scope.replace(0)) {
         scope.orphan();
     }
     if !had_parts {
@@ -381,7 +379,7 @@ pub(crate) fn end_instance(thread: &Tcb, outcome: Outcome, status: u64) {
     ENDS.get().tell();
 }
 
-/// Takes the bus from every device of this CNode, answers every request that is held by a reply object there, and raises the
+/// Takes the bus from every device that was used from this CNode, answers every request that is held by a reply object there, and raises the
 /// epoch of every endpoint that is served from it. The devices come first: what was lent to their driver is let go with the
 /// requests. The scan costs the dying cell; a list of held requests would cost each call.
 fn release_services(cnode: CNode<'_>) {
@@ -392,15 +390,15 @@ fn release_services(cnode: CNode<'_>) {
                 continue;
             }
             match pass {
-                ObjectKind::PciFunction => devices::silence(slot.object()),
-                ObjectKind::Irq => devices::release_irq(slot.object() as u8),
+                ObjectKind::PciFunction if slot.note() == devices::IN_USE => devices::silence(slot.object()),
+                ObjectKind::Irq if slot.note() == devices::IN_USE => devices::release_irq(slot.object() as u8),
                 ObjectKind::Reply => {
                     // SAFETY: the capability names a live reply object.
                     let reply = unsafe { Reply::at(slot.object() as usize) };
                     ipc::release(reply);
                     ipc::finish_lease(reply);
                 }
-                _ if slot.rights().contains(capability::Rights::RECEIVE) => {
+                ObjectKind::Endpoint if slot.rights().contains(capability::Rights::RECEIVE) => {
                     let endpoint = core::ptr::with_exposed_provenance_mut::<ledger::Endpoint>(slot.object() as usize);
                     // SAFETY: the capability names a live endpoint; requests are answered by the last pass.
                     unsafe { (*endpoint).server_died() };

@@ -18,7 +18,6 @@ use x86::interrupts::TrapFrame;
 
 use crate::notification::Notification;
 use crate::reply::Reply;
-use crate::scope::Scope;
 use crate::vspace::VSpace;
 
 /// What a thread is doing.
@@ -92,10 +91,10 @@ pub struct Tcb {
     pub(crate) answer: Cell<Answer>,
     /// Whether its call is one of [`Asked`].
     pub(crate) is_long: Cell<bool>,
-    /// The transaction that it began.
-    pub(crate) own_scope: Cell<*const Scope>,
-    /// The transaction that came with the request that it serves.
-    pub(crate) lent_scope: Cell<*const Scope>,
+    /// The number of the transaction that it began, 0 for none (see `scope`).
+    pub(crate) own_scope: Cell<u64>,
+    /// The number of the transaction that came with the request that it serves, 0 for none.
+    pub(crate) lent_scope: Cell<u64>,
     /// The letter that its receive returns with: in the request of its caller, or [`Tcb::notice`].
     pub(crate) inbox: Cell<*const Letter>,
     /// The slot of the endpoint with which it received last, and of the reply object. Before the first time, and null
@@ -296,18 +295,16 @@ impl Tcb {
     /// Whether it works in a transaction.
     #[inline(always)]
     pub(crate) fn has_scope(&self) -> bool {
-        (self.own_scope.get().addr() | self.lent_scope.get().addr()) != 0
+        (self.own_scope.get() | self.lent_scope.get()) != 0
     }
 
-    /// The transaction that it works in.
+    /// The number of the transaction that it works in, which may be over; 0 for none.
     #[inline(always)]
-    pub(crate) fn scope(&self) -> Option<&Scope> {
-        let scope = match self.lent_scope.get() {
-            lent if lent.is_null() => self.own_scope.get(),
+    pub(crate) fn scope(&self) -> u64 {
+        match self.lent_scope.get() {
+            0 => self.own_scope.get(),
             lent => lent,
-        };
-        // SAFETY: a scope that goes away takes its address out of the threads that carry it (see `scope`).
-        (!scope.is_null()).then(|| unsafe { &*scope })
+        }
     }
 
     /// Makes the interrupted state in `frame` what a switch to this thread continues.
@@ -327,8 +324,8 @@ impl Tcb {
     pub(crate) fn renew(&self) {
         self.is_long.set(false);
         self.inbox.set(null());
-        self.own_scope.set(null());
-        self.lent_scope.set(null());
+        self.own_scope.set(0);
+        self.lent_scope.set(0);
         self.signalled.set(false);
         self.exit_status.set(0);
         self.set_cnode();

@@ -24,6 +24,19 @@ pub const STORE_STOPPED: u32 = 8;
 /// A commit failed; the transaction must be aborted first.
 pub const MUST_ABORT: u32 = 9;
 
+/// The transaction was aborted: nothing of it was committed, and nothing will be.
+pub const ABORTED: u32 = 14;
+/// The transaction has not ended yet.
+pub const STILL_OPEN: u32 = 15;
+/// What became of the transaction is not known here (any more): it ended long ago, the device failed in its commit, or the
+/// server was started anew. The graph tells.
+pub const OUTCOME_UNKNOWN: u32 = 16;
+/// Not all changes since then are remembered: everything may have changed. Detail: the TID to ask from next.
+pub const CHANGES_LOST: u32 = 17;
+
+/// The most OIDs that one answer to Changes lists.
+pub const CHANGES_MAX: usize = crate::kernel::BODY_MAX / 8;
+
 /// One line of the transaction log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionSummary<'a> {
@@ -54,6 +67,23 @@ pub struct Statistics {
     pub torn: u32,
 }
 
+/// What the server itself has in use, for tests that look for what is left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Open transactions.
+    pub open: u32,
+    /// Bytes that they may still store.
+    pub room: u64,
+    /// Scope objects.
+    pub scopes: u32,
+    /// Watches.
+    pub watches: u32,
+    /// Capabilities in its CNode.
+    pub capabilities: u32,
+    /// Bytes of its heap.
+    pub heap: u64,
+}
+
 crate::interface! {
     /// What a client of the persistence server asks.
     Persistence {
@@ -77,5 +107,16 @@ crate::interface! {
         9 Transactions(before: u64) -> u64;
         /// What there is.
         10 GetStatistics() -> u64, Statistics;
+        /// What became of a transaction: answers its TID, or one of the codes from [`ABORTED`] to [`OUTCOME_UNKNOWN`].
+        11 Outcome(transaction: u64) -> u64;
+        /// Signals the notification that travels with the request, by its badge, whenever a transaction ends that wrote the
+        /// object or one that refers to it. Answers the last TID. A client has one watch of an object; a later one takes
+        /// its place.
+        12 Watch(oid: u64) -> u64;
+        /// The objects that are watched, or refer to one that is, and changed after a TID: OIDs of 8 bytes, little-endian, in
+        /// the body. Answers the TID to ask from next; there is more as long as OIDs come.
+        13 Changes(since: u64) -> u64;
+        /// What the server itself has in use.
+        14 GetUsage() -> u64, Usage;
     }
 }

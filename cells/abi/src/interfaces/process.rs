@@ -47,10 +47,24 @@ pub struct ProcessSummary<'a> {
     pub state: State,
 }
 
+/// What the server itself has in use, for tests that look for what is left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Processes that run, or ran since boot.
+    pub processes: u32,
+    /// Processes that were made and never started.
+    pub prepared: u32,
+    /// Capabilities in its CNode.
+    pub capabilities: u32,
+    /// Bytes of its heap.
+    pub heap: u64,
+}
+
 crate::interface! {
     /// What a client of the process server asks.
     Process {
-        /// Makes a process of a persistent image with the capabilities that a persistent list names.
+        /// Makes a process of a persistent image with the capabilities that a persistent list names. In the caller's own
+        /// open transaction, it starts at that transaction's commit.
         1 CreateProcess(image: u64, capabilities: u64) -> u64;
         /// The processes from an index on, as many as fit the reply; answers how many there are.
         2 List(from: u64) -> u64;
@@ -62,5 +76,7 @@ crate::interface! {
         5 Wait(process: u64) -> u64;
         /// Makes the next CreateProcess fail at a point of its registry: for tests. Answers how many points there are.
         6 PlantFailure(point: u64) -> u64;
+        /// What the server itself has in use.
+        9 GetUsage() -> u64, Usage;
     }
 }

@@ -1,6 +1,7 @@
-//! A kernel that is played: threads with a scope each, and what became of every scope.
+//! A kernel that is played: threads with a scope each, what became of every scope, and who was signalled.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runtime::abi::KernelError;
 
@@ -24,6 +25,14 @@ pub struct FakeKernel {
     pub own: BTreeMap<u64, u64>,
     pub fates: BTreeMap<u64, Fate>,
     pub out_of_memory: bool,
+    /// Scopes whose beginner died and that have not ended.
+    orphans: BTreeSet<u64>,
+    /// How often each client was signalled.
+    pub signalled: RefCell<BTreeMap<u64, u64>>,
+    /// Clients that are not there any more.
+    pub gone: BTreeSet<u64>,
+    /// Signals that were given up.
+    pub forgotten: Vec<u64>,
 }
 
 impl FakeKernel {
@@ -32,7 +41,20 @@ impl FakeKernel {
         self.own.get(&thread).copied().unwrap_or(0)
     }
 
+    /// A thread dies, and the scope that it began is without a beginner.
+    pub fn die(&mut self, thread: u64) {
+        if let Some(scope) = self.own.remove(&thread) {
+            self.orphans.insert(scope);
+        }
+    }
+
+    /// How often a client was signalled.
+    pub fn signals(&self, client: u64) -> u64 {
+        self.signalled.borrow().get(&client).copied().unwrap_or(0)
+    }
+
     fn end(&mut self, scope: u64, fate: Fate) {
+        self.orphans.remove(&scope);
         assert_eq!(self.fates.insert(scope, fate), Some(Fate::Open), "scope {scope} ended twice");
         self.own.retain(|_, own| *own != scope);
     }
@@ -40,6 +62,7 @@ impl FakeKernel {
 
 impl Scopes for FakeKernel {
     type Scope = FakeScope;
+    type Signal = u64;
     type Caller = u64;
 
     fn attach(&mut self, thread: u64) -> Result<Attached<FakeScope>, KernelError> {
@@ -61,5 +84,19 @@ impl Scopes for FakeKernel {
 
     fn abort(&mut self, scope: FakeScope) {
         self.end(scope.0, Fate::Aborted);
+    }
+
+    fn has_beginner(&self, scope: &FakeScope) -> bool {
+        assert_eq!(self.fates[&scope.0], Fate::Open, "scope {} was asked for after its end", scope.0);
+        !self.orphans.contains(&scope.0)
+    }
+
+    fn signal(&self, client: &u64) -> bool {
+        *self.signalled.borrow_mut().entry(*client).or_default() += 1;
+        !self.gone.contains(client)
+    }
+
+    fn forget(&mut self, client: u64) {
+        self.forgotten.push(client);
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use object_store::{MappingStorage, Oid, Record, Store, StoreError};
+use object_store::{MappingStorage, Oid, Record, Store, StoreError, TransactionId};
 use proptest::prelude::*;
 
 use super::kernel::{FakeKernel, Fate};
+use crate::outcomes::Outcome;
 use crate::sessions::{Aborted, Begun, Failure, Limits, Sender, Sessions};
 
 const THREADS: u64 = 5;
@@ -20,8 +21,10 @@ enum Step {
     New,
     Put(usize),
     Get(usize),
-    Died,
-    Reclaim,
+    /// The thread dies, and another one takes its place.
+    Die,
+    /// The kernel signals that a beginner died.
+    Signal,
 }
 
 /// A step of `thread`, with the scope that it begun itself or the one of `carried`, or of a transaction that has ended.
@@ -41,8 +44,8 @@ fn action() -> impl Strategy<Value = Action> {
         3 => Just(Step::New),
         8 => (0..OBJECTS).prop_map(Step::Put),
         8 => (0..OBJECTS).prop_map(Step::Get),
-        1 => Just(Step::Died),
-        1 => Just(Step::Reclaim),
+        1 => Just(Step::Die),
+        2 => Just(Step::Signal),
     ];
     let carried = prop_oneof![3 => Just(None), 1 => (0..THREADS).prop_map(Some)];
     let stale = prop_oneof![30 => Just(false), 1 => Just(true)];
@@ -65,6 +68,7 @@ struct Modelled {
     created: BTreeSet<Oid>,
     doomed: bool,
     failed: bool,
+    orphaned: bool,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +76,8 @@ struct Model {
     committed: BTreeMap<Oid, (u64, u64)>,
     commits: u64,
     open: BTreeMap<u64, Modelled>,
+    /// Whether each transaction that ended was committed.
+    ended: BTreeMap<u64, bool>,
 }
 
 fn value(record: &Record) -> u64 {
@@ -83,6 +89,8 @@ struct Run {
     model: Model,
     objects: Vec<Oid>,
     next: u64,
+    /// The thread that stands for each of the [`THREADS`]: no kernel uses a number twice.
+    threads: [u64; THREADS as usize],
 }
 
 impl Run {
@@ -93,7 +101,12 @@ impl Run {
             model: Model::default(),
             objects: vec![Oid::ROOT],
             next: 1,
+            threads: core::array::from_fn(|index| index as u64),
         }
+    }
+
+    fn thread(&self, index: u64) -> u64 {
+        self.threads[index as usize]
     }
 
     fn object(&self, index: usize) -> Oid {
@@ -102,13 +115,14 @@ impl Run {
     }
 
     fn take(&mut self, action: Action) -> Result<(), TestCaseError> {
-        let own = self.sessions.scopes().scope(action.thread);
+        let thread = self.thread(action.thread);
+        let own = self.sessions.scopes().scope(thread);
         let scope = match action.carried {
             _ if action.stale => 1,
-            Some(other) => self.sessions.scopes().scope(other),
+            Some(other) => self.sessions.scopes().scope(self.thread(other)),
             None => own,
         };
-        let sender = Sender { thread: action.thread, scope, badge: 0 };
+        let sender = Sender { thread, scope, badge: 0 };
         match action.step {
             Step::Begin => self.begin(sender, own),
             Step::Commit => self.commit(sender),
@@ -116,11 +130,8 @@ impl Run {
             Step::New => self.create(sender),
             Step::Put(index) => self.put(sender, self.object(index)),
             Step::Get(index) => self.get(sender, self.object(index)),
-            Step::Died => {
-                self.sessions.beginner_died();
-                Ok(())
-            }
-            Step::Reclaim => self.reclaim(sender),
+            Step::Die => self.die(action.thread),
+            Step::Signal => self.signal(),
         }
     }
 
@@ -145,6 +156,7 @@ impl Run {
                     created: BTreeSet::new(),
                     doomed: false,
                     failed: false,
+                    orphaned: false,
                 };
                 prop_assert!(self.model.open.insert(scope, open).is_none());
             }
@@ -177,6 +189,7 @@ impl Run {
             self.model.commits += 1;
             let commit = self.model.commits;
             let Some(open) = self.model.open.remove(&sender.scope) else { return Ok(()) };
+            self.model.ended.insert(open.id, true);
             self.model.committed.extend(open.writes.into_iter().map(|(oid, value)| (oid, (value, commit))));
             prop_assert_eq!(self.sessions.objects(), self.model.committed.len() as u64);
             prop_assert_eq!(self.sessions.scopes().fates[&sender.scope], Fate::Settled);
@@ -194,6 +207,7 @@ impl Run {
             }
             Some(open) => {
                 prop_assert!(matches!(done, Ok(Aborted::Ended(id)) if id.number() == open.id));
+                self.model.ended.insert(open.id, false);
                 self.model.open.remove(&sender.scope);
                 prop_assert_eq!(self.sessions.scopes().fates[&sender.scope], Fate::Aborted);
             }
@@ -240,6 +254,10 @@ impl Run {
     fn get(&mut self, sender: Sender, oid: Oid) -> Result<(), TestCaseError> {
         let found = self.sessions.get(sender, oid).map(|record| value(&record));
         let expected = match self.model.open.get(&sender.scope) {
+            None if sender.scope != 0 => {
+                prop_assert_eq!(found, Err(Failure::NoTransaction));
+                return Ok(());
+            }
             None => self.model.committed.get(&oid).map(|(value, _)| *value),
             Some(open) if open.failed => {
                 prop_assert!(matches!(found, Err(Failure::Store(StoreError::Failed(_)))));
@@ -254,16 +272,27 @@ impl Run {
         Ok(())
     }
 
-    /// Whatever is given up was open, is not the sender's, and is aborted in the kernel too.
-    fn reclaim(&mut self, sender: Sender) -> Result<(), TestCaseError> {
-        if let Some(id) = self.sessions.reclaim(sender) {
-            let found = self.model.open.iter().find(|(_, open)| open.id == id.number());
-            let Some((scope, _)) = found.map(|(scope, open)| (*scope, open.clone())) else {
-                return Err(TestCaseError::fail("given up, though not open"));
-            };
-            prop_assert_ne!(scope, sender.scope);
+    /// The thread is gone for good: what it had begun waits for the server.
+    fn die(&mut self, index: u64) -> Result<(), TestCaseError> {
+        let thread = self.thread(index);
+        self.sessions.scopes_mut().die(thread);
+        if let Some(open) = self.model.open.values_mut().find(|open| open.beginner == thread) {
+            open.orphaned = true;
+        }
+        self.threads[index as usize] += THREADS;
+        Ok(())
+    }
+
+    /// Just those without a beginner are given up, here and in the kernel.
+    fn signal(&mut self) -> Result<(), TestCaseError> {
+        let given_up: BTreeSet<u64> = self.sessions.beginner_died().into_iter().map(|id| id.number()).collect();
+        let orphaned: Vec<(u64, u64)> =
+            self.model.open.iter().filter(|(_, open)| open.orphaned).map(|(scope, open)| (*scope, open.id)).collect();
+        prop_assert_eq!(given_up, orphaned.iter().map(|(_, id)| *id).collect::<BTreeSet<u64>>());
+        for (scope, id) in orphaned {
             prop_assert_eq!(self.sessions.scopes().fates[&scope], Fate::Aborted);
             self.model.open.remove(&scope);
+            self.model.ended.insert(id, false);
         }
         Ok(())
     }
@@ -273,7 +302,15 @@ impl Run {
         for (scope, fate) in &self.sessions.scopes().fates {
             prop_assert_eq!(*fate == Fate::Open, self.model.open.contains_key(scope), "scope {}", scope);
         }
-        let nobody = Sender { thread: THREADS, scope: 0, badge: 0 };
+        for open in self.model.open.values() {
+            prop_assert_eq!(self.sessions.outcome(TransactionId::new(open.id)), Outcome::Open);
+        }
+        for (id, committed) in &self.model.ended {
+            let outcome = self.sessions.outcome(TransactionId::new(*id));
+            prop_assert_eq!(matches!(outcome, Outcome::Committed(_)), *committed, "{:?}", outcome);
+            prop_assert_eq!(outcome == Outcome::Aborted, !*committed, "{:?}", outcome);
+        }
+        let nobody = Sender { thread: u64::MAX, scope: 0, badge: 0 };
         for oid in self.objects.clone() {
             self.get(nobody, oid)?;
         }

@@ -28,6 +28,20 @@ pub fn inspect(cnode: &Cap<CNode, All>, slot: u32) -> Option<SlotInfo> {
     inspect_raw(cnode.raw(), slot)
 }
 
+/// How many capabilities a CNode holds.
+pub fn count(cnode: &Cap<CNode, All>) -> u32 {
+    let mut filled = 0;
+    for slot in 1.. {
+        let mut words = words(&[slot]);
+        match invoke(Operation::Inspect, cnode.raw(), &mut words) {
+            Ok(_) => filled += u32::from(words[0] != 0),
+            // Behind the last slot.
+            Err(_) => break,
+        }
+    }
+    filled
+}
+
 /// Whether a slot's rights cover what of `R` means something for a `T`.
 pub(crate) fn has_rights<T: Object, R: Rights>(rights: u8) -> bool {
     let needed = R::BITS & T::RIGHTS;
@@ -38,7 +52,7 @@ pub(crate) fn has_rights<T: Object, R: Rights>(rights: u8) -> bool {
 ///
 /// # Errors
 /// `WrongKind` or `MissingRight`; the capability stays in its slot.
-pub(crate) fn adopt<T: Object, R: Rights>(cnode: &Cap<CNode, All>, raw: RawCap) -> Result<Cap<T, R>> {
+pub(super) fn adopt<T: Object, R: Rights>(cnode: &Cap<CNode, All>, raw: RawCap) -> Result<Cap<T, R>> {
     let info = inspect_raw(cnode.raw(), raw.slot as u32).ok_or(KernelError::InvalidCapability)?;
     if info.generation != raw.generation {
         return Err(KernelError::InvalidCapability);

@@ -15,8 +15,8 @@ use abi::token::RawCap;
 
 use crate::kernel::invoke;
 
-pub use capabilities::{Granted, copy, delete, duplicate, give, give_granted, inspect, revoke};
-pub(crate) use capabilities::{adopt, copy_own_cnode, has_rights, inspect_raw};
+pub use capabilities::{Granted, copy, count, delete, duplicate, give, give_granted, inspect, revoke};
+pub(crate) use capabilities::{copy_own_cnode, has_rights, inspect_raw};
 pub use devices::{
     dma_map, irq_acknowledge, irq_bind, pci_map, pci_read, pci_write, port_read, port_write, serial_read, serial_watch,
     serial_write,
@@ -26,7 +26,7 @@ pub use images::{
 };
 pub use machine::{MachineInfo, command_line, halt, machine_info};
 pub use messages::{ENDPOINT_RIGHTS, bind, check_labels, receiving, serve_labels, signal, wait};
-pub use scopes::{abort_scope, attach_scope, settle_scope, watch_aborts};
+pub use scopes::{abort_scope, attach_scope, scope_state, settle_scope, watch_aborts};
 pub use threads::{
     Instance, ThreadInfo, ThreadParts, configure, instance_info, keep, restart, set_priority, start_thread,
     stop_thread, thread_info, watch_instances,

@@ -6,7 +6,7 @@ use capability::{Anchor, CNode, ObjectKind, Progress, Rights, Slot};
 
 use super::{Result, Words, cnode, cnode_of, object, token};
 use crate::tcb::{State, Tcb};
-use crate::{authority, scheduler};
+use crate::{authority, scheduler, scope};
 
 pub(super) fn retype(raw: RawCap, words: &mut Words) -> Result<u64> {
     let me = scheduler::current();
@@ -17,18 +17,21 @@ pub(super) fn retype(raw: RawCap, words: &mut Words) -> Result<u64> {
     let (first, count) = (words[4] as u32, words[5] as u32);
     let first = if first == 0 && count == 1 { destination.vacant()?.index() } else { first };
     // Splitting memory is the memory server's own affair, whoever asks for some: what hangs is what is made of it.
-    let anchor = if kind == ObjectKind::Untyped { None } else { anchor(me) };
+    let anchor = if kind == ObjectKind::Untyped { None } else { anchor(me)? };
     authority::with(|context| capability::retype(context, source, kind, bits, destination, first, count, anchor))?;
     words[0] = destination.slot(first)?.generation();
     Ok(first.into())
 }
 
 /// Where what a thread makes hangs: on the transaction that it works in, else on the request that it has not answered yet.
-fn anchor(me: &Tcb) -> Option<&Anchor> {
-    if let Some(scope) = me.scope() {
-        return Some(&scope.anchor);
+///
+/// # Errors
+/// `TransactionOver`: what would be made belongs to nobody any more.
+fn anchor(me: &Tcb) -> Result<Option<&Anchor>> {
+    match me.scope() {
+        0 => Ok(me.serving().map(|reply| &reply.anchor)),
+        identity => Ok(Some(&scope::find(identity).ok_or(KernelError::TransactionOver)?.anchor)),
     }
-    me.serving().map(|reply| &reply.anchor)
 }
 
 pub(super) fn untyped_info(raw: RawCap, words: &mut Words) -> Result<u64> {
@@ -61,12 +64,13 @@ pub(super) fn copy(raw: RawCap, words: &mut Words) -> Result<u64> {
     let destination = place(cnode_of(raw)?, words[2])?;
     let source = cnode().lookup(words[0] as u32, words[1])?;
     let (rights, badge) = (rights(words[3]), words[4]);
+    // An untyped that is handed out under a transaction comes back with it.
+    let anchor = if source.is(ObjectKind::Untyped) { anchor(scheduler::current())? } else { None };
     authority::with(|context| match badge {
         0 => capability::copy(context, source, destination, rights),
         badge => capability::mint(context, source, destination, rights, badge),
     })?;
-    // An untyped that is handed out under a transaction comes back with it.
-    if let (true, Some(anchor)) = (destination.is(ObjectKind::Untyped), anchor(scheduler::current())) {
+    if let Some(anchor) = anchor {
         authority::with(|context| capability::hang(context, destination, anchor))?;
     }
     words[0] = destination.generation();

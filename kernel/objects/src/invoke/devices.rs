@@ -31,9 +31,11 @@ pub(super) fn serial_watch(raw: RawCap, words: &Words) -> Result<u64> {
 }
 
 pub(super) fn irq_bind(raw: RawCap, words: &Words) -> Result<u64> {
-    let gsi = object(raw, ObjectKind::Irq, Rights::empty())?.object() as u8;
+    let slot = object(raw, ObjectKind::Irq, Rights::empty())?;
     let notification = object(token(words, 0), ObjectKind::Notification, Rights::SEND)?;
-    devices::bind_irq(gsi, notification, words[2]).map(|()| 0)
+    devices::bind_irq(slot.object() as u8, notification, words[2])?;
+    slot.set_note(devices::IN_USE)?;
+    Ok(0)
 }
 
 pub(super) fn irq_acknowledge(raw: RawCap) -> Result<u64> {
@@ -46,8 +48,9 @@ pub(super) fn pci_read(raw: RawCap, words: &Words) -> Result<u64> {
 }
 
 pub(super) fn pci_write(raw: RawCap, words: &Words) -> Result<u64> {
-    let function = object(raw, ObjectKind::PciFunction, Rights::WRITE)?.object();
-    devices::configuration(function, words[0], words[1], Some(words[2] as u32))
+    let slot = object(raw, ObjectKind::PciFunction, Rights::WRITE)?;
+    slot.set_note(devices::IN_USE)?;
+    devices::configuration(slot.object(), words[0], words[1], Some(words[2] as u32))
 }
 
 pub(super) fn pci_map(raw: RawCap, words: &mut Words) -> Result<u64> {

@@ -161,6 +161,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const SCOPE_ATTACH: u32 = Operation::ScopeAttach as u32;
     const SCOPE_SETTLE: u32 = Operation::ScopeSettle as u32;
     const SCOPE_ABORT: u32 = Operation::ScopeAbort as u32;
+    const SCOPE_INFO: u32 = Operation::ScopeInfo as u32;
     const SERIAL_WRITE: u32 = Operation::SerialWrite as u32;
     const SERIAL_READ: u32 = Operation::SerialRead as u32;
     const SERIAL_WATCH: u32 = Operation::SerialWatch as u32;
@@ -213,6 +214,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         SCOPE_ATTACH => scopes::attach(raw, words),
         SCOPE_SETTLE => scopes::settle(raw, words),
         SCOPE_ABORT => scopes::abort(raw, words),
+        SCOPE_INFO => Ok(scope(raw)?.state() as u64),
         // SAFETY: as above.
         SERIAL_WRITE => unsafe { devices::serial_write(raw, words) },
         // SAFETY: as above.

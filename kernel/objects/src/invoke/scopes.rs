@@ -11,6 +11,7 @@ use crate::tcb::Tcb;
 use crate::{authority, instance, scheduler};
 
 pub(super) fn attach(raw: RawCap, words: &Words) -> Result<u64> {
+    object(token(words, 2), ObjectKind::Settle, Rights::empty())?;
     let scope = scope(raw)?;
     let slot = object(token(words, 0), ObjectKind::Reply, Rights::SEND)?;
     // SAFETY: the capability names a live reply object.

@@ -1,6 +1,6 @@
 //! The server's side.
 
-use core::ptr::{null, with_exposed_provenance_mut};
+use core::ptr::with_exposed_provenance_mut;
 
 use abi::KernelError;
 use abi::kernel::{Answer, BODY_MAX, Reception, ReplyBody, TIMEOUT_NONE};
@@ -71,7 +71,7 @@ fn find_again<'a>(thread: &Tcb, reception: &Reception) -> Option<&'a Reply> {
     let same = reply_slot.generation() == reception.reply.generation
         && endpoint_slot.generation() == reception.endpoint.generation
         && reception.timeout == TIMEOUT_NONE
-        && thread.lent_scope.get().is_null();
+        && thread.lent_scope.get() == 0;
     let reply = if same { thread.last_reply() } else { None };
     reply.filter(|reply| reply.server().is_some_and(|server| core::ptr::eq(server, thread)))
 }
@@ -157,7 +157,7 @@ unsafe fn begin(me: &Tcb, reception: &Reception) -> Result<Begun, Failure> {
     let reply_slot = find(cnode, reception.reply, ObjectKind::Reply, Rights::SEND)?;
     // SAFETY: the capability names a live reply object.
     let reply = unsafe { Reply::at(reply_slot.object() as usize) };
-    me.lent_scope.set(null());
+    me.lent_scope.set(0);
     if me.signalled.replace(false)
         // SAFETY: a notification that goes away unbinds its thread first.
         && let Some(bound) = unsafe { me.bound.get().as_ref() }
@@ -239,7 +239,7 @@ pub unsafe fn reply(status: Answer, second: u64, raw: RawCap, body: *const Reply
         (Ok(()), Some(body)) => transfer::hand_body(me, client, body),
         (Ok(()), None) => {}
     }
-    me.lent_scope.set(null());
+    me.lent_scope.set(0);
     scheduler::ready(client);
     scheduler::give_way();
     ok(0)

@@ -23,14 +23,12 @@ pub(super) unsafe fn deliver(client: &Tcb, server: &Tcb) {
     let request = unsafe { &mut *client.request.get() };
     server.inbox.set(&raw const request.letter);
     let (scope, is_long) = (client.scope(), client.is_long.get());
-    request.letter.baggage = u32::from(scope.is_some() || is_long);
+    request.letter.baggage = u32::from(scope != 0 || is_long);
     if request.letter.baggage == 0 {
         return;
     }
-    let mut parcel = Parcel { scope: scope.map_or(0, crate::scope::Scope::identity), ..Parcel::EMPTY };
-    if let Some(scope) = scope {
-        server.lent_scope.set(scope);
-    }
+    let mut parcel = Parcel { scope, ..Parcel::EMPTY };
+    server.lent_scope.set(scope);
     if is_long {
         // SAFETY: a delivered request names the live reply that holds it.
         let reply = unsafe { Reply::of(request.reply()) };

@@ -9,11 +9,15 @@
 //! * open transactions take no more memory for their changes than the limit.
 //!
 //! # Transactions that lost their beginner
-//! The kernel tells that a beginner has died, not whose. Such a transaction can never be committed, since only its
-//! beginner may and no thread identity is used twice, so leaving it open is safe; it costs memory and a scope. Every
-//! transaction that is open at the signal is therefore suspected until its beginner is heard of again, and a suspect is
-//! aborted only when its place is needed: the one that has been silent longest, first. A live client that is hit
-//! by this finds [`Failure::NoTransaction`], as after any abort, and begins again.
+//! The kernel signals that a beginner has died, and answers for each scope whether its beginner lives: those without one are
+//! aborted at once ([`Sessions::beginner_died`]). A commit that was under way when its beginner died is whole, for the server
+//! hears of the death after it. What became of a transaction is told by [`Sessions::outcome`].
+
+mod failure;
+mod kernel;
+
+pub use failure::Failure;
+pub use kernel::{Attached, Scopes};
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -23,36 +27,9 @@ use alloc::vec::Vec;
 use object_store::{
     Load, Metadata, Oid, Record, Storage, StorageError, Store, StoreError, Tid, TransactionId, TransactionInfo,
 };
-use runtime::abi::KernelError;
 
-/// What the kernel does for transactions.
-pub trait Scopes {
-    /// The right to end one transaction's scope.
-    type Scope;
-    /// Names the request that is being served, and by it the thread that waits for its answer.
-    type Caller: Copy;
-
-    /// Gives the waiting thread a scope of its own, which travels with its calls from now on.
-    ///
-    /// # Errors
-    /// The kernel's: the thread has a scope, or there is no memory for one more.
-    fn attach(&mut self, caller: Self::Caller) -> Result<Attached<Self::Scope>, KernelError>;
-
-    /// Ends a scope and keeps the kernel objects that were made under it.
-    fn settle(&mut self, scope: Self::Scope);
-
-    /// Ends a scope and revokes the kernel objects that were made under it.
-    fn abort(&mut self, scope: Self::Scope);
-}
-
-/// A scope that has just been given to a thread.
-#[derive(Debug)]
-pub struct Attached<S> {
-    /// Its number, as requests carry it: unique since boot, never 0.
-    pub identity: u64,
-    /// The right to end it.
-    pub scope: S,
-}
+use crate::outcomes::{Outcome, Outcomes};
+use crate::watches::{self, Lost, Watches};
 
 /// Who sent a request, as the kernel attests it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,40 +49,6 @@ pub struct Limits {
     pub transactions: usize,
     /// Bytes of encoded records that wait for their commits.
     pub staged_bytes: usize,
-}
-
-/// Why a request was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// No open transaction travels with the request.
-    NoTransaction,
-    /// Another thread began the transaction.
-    NotTheBeginner,
-    /// A server that took part gave the transaction up: it must be aborted.
-    Doomed,
-    /// As many transactions are open as may be; the number.
-    TooManyTransactions(usize),
-    /// Open transactions hold too much; bytes that are left.
-    TooMuchStaged(usize),
-    /// The kernel gave the thread no scope.
-    Scope(KernelError),
-    /// The store refused.
-    Store(StoreError),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NoTransaction(_) => Self::NoTransaction,
-            other => Self::Store(other),
-        }
-    }
-}
-
-impl From<StorageError> for Failure {
-    fn from(error: StorageError) -> Self {
-        Self::Store(error.into())
-    }
 }
 
 /// A begin that succeeded.
@@ -154,13 +97,13 @@ struct Open<S> {
     scope: S,
     beginner: u64,
     doomed: bool,
+    /// The device failed in its commit: nobody knows whether it is durable.
+    in_doubt: bool,
     created: BTreeSet<Oid>,
     /// Encoded bytes of what it has stored.
     staged: BTreeMap<Oid, usize>,
-    /// The count of requests when it was last heard of.
-    heard: u64,
-    /// A beginner has died since this one's was heard of.
-    suspect: bool,
+    /// What of it somebody watches.
+    watched: BTreeSet<Oid>,
 }
 
 impl<S> Open<S> {
@@ -174,9 +117,10 @@ pub struct Sessions<S, K: Scopes> {
     store: Store<S>,
     scopes: K,
     open: BTreeMap<u64, Open<K::Scope>>,
+    outcomes: Outcomes,
+    watches: Watches<K::Signal>,
     limits: Limits,
     staged: usize,
-    requests: u64,
     objects: u64,
 }
 
@@ -189,7 +133,9 @@ impl<S, K: Scopes> core::fmt::Debug for Sessions<S, K> {
 impl<S: Storage, K: Scopes> Sessions<S, K> {
     /// Over a store without open transactions, which holds so many objects.
     pub fn new(store: Store<S>, scopes: K, limits: Limits, objects: u64) -> Self {
-        Sessions { store, scopes, open: BTreeMap::new(), limits, staged: 0, requests: 0, objects }
+        let watches = Watches::new(store.storage().last_transaction());
+        let (open, outcomes) = (BTreeMap::new(), Outcomes::default());
+        Sessions { store, scopes, open, outcomes, watches, limits, staged: 0, objects }
     }
 
     /// The store beneath.
@@ -222,20 +168,9 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
         self.limits.staged_bytes.saturating_sub(self.staged)
     }
 
-    /// Whether no further transaction can be begun.
-    pub fn is_full(&self) -> bool {
-        self.open.len() >= self.limits.transactions
-    }
-
-    /// Gives up the suspect that has been silent longest, other than the sender's own transaction, and answers which:
-    /// for when its place is needed.
-    pub fn reclaim(&mut self, sender: Sender) -> Option<TransactionId> {
-        let suspects = self.open.iter().filter(|(identity, open)| open.suspect && **identity != sender.scope);
-        let silent = suspects.min_by_key(|(_, open)| open.heard).map(|(identity, _)| *identity)?;
-        let open = self.take(silent)?;
-        let id = open.id;
-        self.give_up(open);
-        Some(id)
+    /// How many watches are kept.
+    pub fn watches(&self) -> usize {
+        self.watches.count()
     }
 
     /// Begins a transaction of the sending thread, or joins the one that travels with the request.
@@ -246,7 +181,7 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
         if sender.scope != 0 {
             return self.joined(sender).map(|open| Begun::Joined(open.id));
         }
-        if self.is_full() {
+        if self.open.len() >= self.limits.transactions {
             return Err(Failure::TooManyTransactions(self.limits.transactions));
         }
         let id = self.store.begin(Metadata::new(&format!("client {}", sender.badge), ""))?;
@@ -257,16 +192,15 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
                 return Err(Failure::Scope(error));
             }
         };
-        let heard = self.requests;
         let open = Open {
             id,
             scope,
             beginner: sender.thread,
             doomed: false,
+            in_doubt: false,
             created: BTreeSet::new(),
             staged: BTreeMap::new(),
-            heard,
-            suspect: false,
+            watched: BTreeSet::new(),
         };
         if self.open.insert(identity, open).is_some() {
             runtime::bug!("scope {identity} was given twice");
@@ -288,11 +222,22 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
         }
         let id = open.id;
         let new_root = open.staged.contains_key(&Oid::ROOT) && !self.exists(Oid::ROOT)?;
-        let tid = self.store.commit(id)?;
+        let tid = match self.store.commit(id) {
+            Ok(tid) => tid,
+            Err(error) => {
+                self.joined(sender)?.in_doubt |= matches!(error, StoreError::Storage(StorageError::Stopped(_)));
+                return Err(error.into());
+            }
+        };
         let Some(open) = self.take(sender.scope) else { runtime::bug!("a transaction was lost in its commit") };
         let created = open.staged.keys().filter(|oid| open.created.contains(oid)).count() + usize::from(new_root);
         self.objects += created as u64;
         self.scopes.settle(open.scope);
+        self.outcomes.note(id, Some(tid));
+        if !open.watched.is_empty() {
+            self.watches.note(tid, &open.watched);
+            self.tell_watchers();
+        }
         Ok(Committed { transaction: id, tid, objects: open.staged.len() })
     }
 
@@ -307,25 +252,20 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             return Ok(Aborted::Doomed(open.id));
         }
         let Some(open) = self.take(sender.scope) else { runtime::bug!("a transaction was lost in its abort") };
-        let id = open.id;
-        self.give_up(open);
-        Ok(Aborted::Ended(id))
+        Ok(Aborted::Ended(self.give_up(open)))
     }
 
     /// An object's state in the sender's snapshot, with the transaction's own changes; without a transaction, as it was
     /// last committed.
     ///
     /// # Errors
-    /// `Store`.
+    /// `NoTransaction` where the one that travels with the request is over, `Store`.
     pub fn get(&mut self, sender: Sender, oid: Oid) -> Result<Arc<Record>, Failure> {
-        let record = match self.joined(sender) {
-            Ok(open) => {
-                let id = open.id;
-                self.store.get(id, oid)
-            }
-            Err(_) => self.store.get_before(oid, Tid::MAX),
-        };
-        Ok(record?)
+        if sender.scope == 0 {
+            return Ok(self.store.get_before(oid, Tid::MAX)?);
+        }
+        let id = self.joined(sender)?.id;
+        Ok(self.store.get(id, oid)?)
     }
 
     /// Stores a record, of so many bytes as it came, in the sender's transaction.
@@ -344,8 +284,13 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             return Err(Failure::TooMuchStaged(room));
         }
         let id = open.id;
+        let is_watched = self.watches.concern(oid, &record.references);
         self.store.put(id, oid, record)?;
-        self.joined(sender)?.staged.insert(oid, bytes);
+        let open = self.joined(sender)?;
+        open.staged.insert(oid, bytes);
+        if is_watched {
+            open.watched.insert(oid);
+        }
         self.staged = self.staged - before + bytes;
         Ok(())
     }
@@ -407,22 +352,73 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
         self.store.storage().last_transaction()
     }
 
-    /// The kernel has told that a transaction lost its beginner: every open one is suspected.
-    pub fn beginner_died(&mut self) {
+    /// The kernel has told that a transaction lost its beginner: aborts those that did, and answers which.
+    pub fn beginner_died(&mut self) -> Vec<TransactionId> {
+        let lost = self.open.iter().filter(|(_, open)| !self.scopes.has_beginner(&open.scope));
+        let lost: Vec<u64> = lost.map(|(identity, _)| *identity).collect();
+        let taken: Vec<Open<K::Scope>> = lost.into_iter().filter_map(|identity| self.take(identity)).collect();
+        taken.into_iter().map(|open| self.give_up(open)).collect()
+    }
+
+    /// What became of a transaction.
+    pub fn outcome(&self, id: TransactionId) -> Outcome {
+        match self.open.values().find(|open| open.id == id) {
+            Some(Open { in_doubt: true, .. }) => Outcome::Unknown,
+            Some(_) => Outcome::Open,
+            None => self.outcomes.of(id),
+        }
+    }
+
+    /// Signals a client from now on when a transaction ends that wrote an object, or one that refers to it. Answers the last
+    /// commit: [`Sessions::changes`] tells what changed after it. A client has one watch of an object.
+    ///
+    /// # Errors
+    /// `TooManyWatches`.
+    pub fn watch(&mut self, sender: Sender, oid: Oid, signal: K::Signal) -> Result<Tid, Failure> {
+        // What nobody listens to any more makes room.
+        if self.watches.count() >= watches::MOST {
+            self.tell_watchers();
+        }
+        match self.watches.add(sender.badge, oid, signal) {
+            Ok(None) => {}
+            Ok(Some(replaced)) => self.scopes.forget(replaced),
+            Err(refused) => {
+                self.scopes.forget(refused);
+                return Err(Failure::TooManyWatches(watches::MOST));
+            }
+        }
+        // What open transactions have stored was not looked at with this watch in mind.
         for open in self.open.values_mut() {
-            open.suspect = true;
+            for stored in open.staged.keys() {
+                if let Ok(record) = self.store.get(open.id, *stored)
+                    && self.watches.concern(*stored, &record.references)
+                {
+                    open.watched.insert(*stored);
+                }
+            }
+        }
+        Ok(self.last())
+    }
+
+    /// Which objects that are watched, or refer to one that is, have changed after a commit; `most` at most. Answers the
+    /// commit up to which that is.
+    ///
+    /// # Errors
+    /// `ChangesLost`.
+    pub fn changes(&self, since: Tid, most: usize) -> Result<(Tid, Vec<Oid>), Failure> {
+        let last = self.last();
+        self.watches.since(since, most, last).map_err(|Lost| Failure::ChangesLost(last))
+    }
+
+    fn tell_watchers(&mut self) {
+        for gone in self.watches.tell(|signal| self.scopes.signal(signal)) {
+            self.scopes.forget(gone);
         }
     }
 
     /// The transaction that travels with a request.
     fn joined(&mut self, sender: Sender) -> Result<&mut Open<K::Scope>, Failure> {
-        self.requests += 1;
-        let open = self.open.get_mut(&sender.scope).ok_or(Failure::NoTransaction)?;
-        open.heard = self.requests;
-        if open.beginner == sender.thread {
-            open.suspect = false;
-        }
-        Ok(open)
+        self.open.get_mut(&sender.scope).ok_or(Failure::NoTransaction)
     }
 
     fn exists(&mut self, oid: Oid) -> Result<bool, Failure> {
@@ -437,10 +433,18 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
         Some(open)
     }
 
-    fn give_up(&mut self, open: Open<K::Scope>) {
+    /// Ends a transaction that was taken off the table, without its changes.
+    fn give_up(&mut self, open: Open<K::Scope>) -> TransactionId {
         if self.store.abort(open.id).is_err() {
             runtime::bug!("transaction {} is open here and not in the store", open.id.number());
         }
         self.scopes.abort(open.scope);
+        if !open.in_doubt {
+            self.outcomes.note(open.id, None);
+        }
+        if !open.watched.is_empty() {
+            self.tell_watchers();
+        }
+        open.id
     }
 }

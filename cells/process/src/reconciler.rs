@@ -1,0 +1,291 @@
+//! The reconciler: makes the kernel's state follow the graph.
+//!
+//! It looks at a process when an instance has ended, when a transaction has that wrote a Process object (the persistence
+//! server signals, and tells which were committed), and at start, which is how processes come back after a power cut. Each
+//! time it compares what the committed graph says with what there is, and does what [`decision`](crate::decision) answers,
+//! until they agree.
+//!
+//! The persistence server never calls this one: it signals a notification, and is asked. So a process that was made in its
+//! caller's transaction waits here, prepared, and is started when its object is found in the committed graph; where
+//! the transaction was aborted the kernel has revoked what it was made of, and it is forgotten.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use abi::interfaces::process::{State, Usage};
+use abi::token::{CallOnly, Cap, Notification};
+use clients::{Changed, Outcome};
+use object_store::{Oid, Tid};
+use runtime::objects::{self, Instance as Ended};
+use runtime::{Server, say};
+
+use crate::catalogue;
+use crate::decision::{Action, Actual, Desired, MOST_STEPS, decide};
+use crate::factory::{Factory, Refusal};
+use crate::table::{Prepared, Process};
+use crate::{CHANGED, ENDED};
+
+/// Everything that there is of processes.
+#[derive(Debug)]
+pub struct Reconciler {
+    /// What makes and unmakes them.
+    pub factory: Factory,
+    /// Those that run, or ran since boot.
+    pub table: Vec<Process>,
+    prepared: Vec<Prepared>,
+    given_up: BTreeSet<Oid>,
+    /// The last commit whose changes were looked at; `None` where the graph cannot be watched.
+    seen: Option<Tid>,
+}
+
+impl Reconciler {
+    /// Watches the graph from now on, by signals of `changed`, and makes the kernel's state follow it.
+    pub fn start(mut factory: Factory, changed: Cap<Notification, CallOnly>, server: &mut Server) -> Self {
+        let watched = catalogue::prototype(&mut factory.graph)
+            .and_then(|prototype| Ok(factory.graph.watch(prototype, changed)?))
+            .inspect_err(|error| say!(factory.console, "the graph cannot be watched: {error:?}"));
+        let mut reconciler = Reconciler {
+            factory,
+            table: Vec::new(),
+            prepared: Vec::new(),
+            given_up: BTreeSet::new(),
+            seen: watched.ok(),
+        };
+        let everything = reconciler.everything();
+        reconciler.converge_all(everything, server);
+        reconciler
+    }
+
+    /// Takes a process over that waits for its transaction.
+    pub fn take(&mut self, prepared: Prepared) {
+        self.prepared.push(prepared);
+    }
+
+    /// Something has happened, as the bits say.
+    pub fn signalled(&mut self, bits: u64, server: &mut Server) {
+        let mut due = BTreeSet::new();
+        if bits & ENDED != 0 {
+            self.find_ended();
+        }
+        if bits & CHANGED != 0 {
+            due.extend(self.prepared.iter().map(|prepared| prepared.process.oid));
+            self.collect_changes(&mut due);
+        }
+        // Those that ended just now, and those whose end the graph refused to be told of.
+        due.extend(self.table.iter().filter(|process| is_to_be_noted(process)).map(|process| process.oid));
+        self.converge_all(due, server);
+    }
+
+    /// Makes what there is of one process follow the graph.
+    pub fn converge(&mut self, oid: Oid, server: &mut Server) {
+        for _ in 0..=MOST_STEPS {
+            let actual = self.actual(oid);
+            let Some(action) = decide(self.desired(oid, actual), actual) else { return };
+            if !self.perform(action, oid, server) {
+                return;
+            }
+        }
+    }
+
+    /// What is in use, beside the capabilities and the heap.
+    pub fn usage(&self, capabilities: u32, heap: u64) -> Usage {
+        let (processes, prepared) = (self.table.len() as u32, self.prepared.len() as u32);
+        Usage { processes, prepared, capabilities, heap }
+    }
+
+    fn converge_all(&mut self, due: BTreeSet<Oid>, server: &mut Server) {
+        for oid in due {
+            self.converge(oid, server);
+        }
+    }
+
+    /// All processes of the graph, and all that there is anything of.
+    fn everything(&mut self) -> BTreeSet<Oid> {
+        let listed = catalogue::listed(&mut self.factory.graph).unwrap_or_else(|error| {
+            say!(self.factory.console, "the processes in the graph cannot be read: {error:?}");
+            Vec::new()
+        });
+        let prepared = self.prepared.iter().map(|prepared| prepared.process.oid);
+        let known = self.table.iter().map(|process| process.oid).chain(prepared).chain(self.given_up.iter().copied());
+        listed.into_iter().chain(known).collect()
+    }
+
+    /// What was committed since the last time.
+    fn collect_changes(&mut self, due: &mut BTreeSet<Oid>) {
+        while let Some(seen) = self.seen {
+            match self.factory.graph.changes(seen) {
+                Ok(Changed::Objects(upto, changed)) => {
+                    self.seen = Some(upto);
+                    if changed.is_empty() {
+                        return;
+                    }
+                    due.extend(changed);
+                }
+                Ok(Changed::Anything(upto)) => {
+                    self.seen = Some(upto);
+                    due.extend(self.everything());
+                    return;
+                }
+                Err(error) => {
+                    say!(self.factory.console, "the changes of the graph cannot be read: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Asks the kernel what became of the instances that ran.
+    fn find_ended(&mut self) {
+        for process in self.table.iter_mut().filter(|process| process.state == State::Running) {
+            process.state = state_of(process);
+        }
+    }
+
+    fn desired(&mut self, oid: Oid, actual: Actual) -> Desired {
+        let graph = &mut self.factory.graph;
+        match (catalogue::desired(graph, oid), actual) {
+            // For this server to make, an object counts as a process when it stands in the list.
+            (Desired::Running(restart), Actual::Absent) => match catalogue::listed(graph) {
+                Ok(listed) if listed.contains(&oid) => Desired::Running(restart),
+                Ok(_) => Desired::Stopped,
+                Err(_) => Desired::Unknown,
+            },
+            (desired, _) => desired,
+        }
+    }
+
+    fn actual(&mut self, oid: Oid) -> Actual {
+        if let Some(prepared) = self.prepared.iter_mut().find(|prepared| prepared.process.oid == oid) {
+            if let Some(transaction) = prepared.transaction {
+                match self.factory.graph.outcome(transaction) {
+                    Ok(Outcome::Open) | Err(_) => return Actual::Promised,
+                    // Whether it was committed, the graph says better than anybody.
+                    Ok(Outcome::Committed(_) | Outcome::Aborted | Outcome::Unknown) => prepared.transaction = None,
+                }
+            }
+            return Actual::Prepared;
+        }
+        let process = self.table.iter().find(|process| process.oid == oid);
+        match process {
+            Some(process) if process.state == State::Running => Actual::Running,
+            Some(process) if is_to_be_noted(process) => Actual::Ended(process.state),
+            _ if self.given_up.contains(&oid) => Actual::GivenUp,
+            _ => Actual::Absent,
+        }
+    }
+
+    /// Does one step. `false` where there is no sense in another one now.
+    fn perform(&mut self, action: Action, oid: Oid, server: &mut Server) -> bool {
+        let number = oid.number();
+        match action {
+            Action::Make => match self.factory.remake(oid) {
+                Ok(prepared) => self.prepared.push(prepared),
+                Err(Refusal(code, _)) => {
+                    say!(self.factory.console, "process #{number} cannot run again: code {code}");
+                    self.given_up.insert(oid);
+                }
+            },
+            Action::Start => self.launch(oid),
+            Action::Stop => {
+                if let Some(process) = self.table.iter_mut().find(|process| process.oid == oid) {
+                    if let Some(instance) = &process.instance {
+                        let _ = objects::stop_thread(&instance.tcb);
+                    }
+                    process.state = state_of(process);
+                    say!(self.factory.console, "process #{number} of {} stopped, as the graph says", process.name);
+                }
+            }
+            Action::Discard => {
+                if let Some(prepared) = self.take_prepared(oid) {
+                    say!(self.factory.console, "process #{number} of {} was not committed", prepared.process.name);
+                    self.factory.give_back(prepared.process.allocations);
+                }
+                self.given_up.remove(&oid);
+                self.release(oid, server);
+                self.mark_noted(oid);
+            }
+            Action::Note(state) => return self.note(oid, state, server),
+        }
+        true
+    }
+
+    fn launch(&mut self, oid: Oid) {
+        let Some(Prepared { process, .. }) = self.take_prepared(oid) else { return };
+        let started = match &process.instance {
+            Some(instance) => instance.start(),
+            None => Err(abi::KernelError::InvalidCapability),
+        };
+        let (number, name) = (oid.number(), &process.name);
+        match started {
+            Ok(()) => {
+                say!(self.factory.console, "process #{number} of {name} started");
+                self.table.retain(|process| process.oid != oid);
+                self.table.push(process);
+            }
+            Err(error) => {
+                say!(self.factory.console, "process #{number} of {name} does not start: {error:?}");
+                self.factory.give_back(process.allocations);
+                self.given_up.insert(oid);
+            }
+        }
+    }
+
+    /// Tells the graph what became of a process. Its memory is given back, and who waits is answered, even where the graph
+    /// refuses; then it is told another time.
+    fn note(&mut self, oid: Oid, state: State, server: &mut Server) -> bool {
+        let noted = catalogue::note_end(&mut self.factory.graph, oid, state);
+        let name = self.table.iter().find(|process| process.oid == oid).map_or("?", |process| &process.name);
+        let number = oid.number();
+        match noted {
+            Ok(tid) => {
+                let tid = tid.number();
+                say!(self.factory.console, "process #{number} of {name} ended ({state:?}), noted at TID {tid}");
+                self.mark_noted(oid);
+            }
+            Err(error) => say!(self.factory.console, "the end of process #{number} is not noted: {error:?}"),
+        }
+        self.release(oid, server);
+        noted.is_ok()
+    }
+
+    fn take_prepared(&mut self, oid: Oid) -> Option<Prepared> {
+        let place = self.prepared.iter().position(|prepared| prepared.process.oid == oid)?;
+        Some(self.prepared.swap_remove(place))
+    }
+
+    fn mark_noted(&mut self, oid: Oid) {
+        if let Some(process) = self.table.iter_mut().find(|process| process.oid == oid) {
+            process.noted = true;
+        }
+    }
+
+    /// Gives back what a process that has ended is made of, and answers who waited for its end.
+    fn release(&mut self, oid: Oid, server: &mut Server) {
+        let Some(process) = self.table.iter_mut().find(|process| process.oid == oid) else { return };
+        let status = match process.state {
+            State::Running => return,
+            State::Exited(status) => status,
+            State::Failed => u64::MAX,
+        };
+        process.instance = None;
+        self.factory.give_back(core::mem::take(&mut process.allocations));
+        for pending in process.waiting.drain(..) {
+            server.answer(pending, 0, status, &[]);
+        }
+    }
+}
+
+/// Whether a process has ended and the graph does not tell so yet.
+fn is_to_be_noted(process: &Process) -> bool {
+    process.state != State::Running && !process.noted
+}
+
+/// What the kernel says of a process's instance.
+fn state_of(process: &Process) -> State {
+    let Some(instance) = &process.instance else { return process.state };
+    match objects::instance_info(&instance.vspace) {
+        Ok((Ended::Running, ..)) => State::Running,
+        Ok((Ended::Exited(status), ..)) => State::Exited(status),
+        Ok((Ended::Failed, ..)) | Err(_) => State::Failed,
+    }
+}
