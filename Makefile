@@ -15,7 +15,7 @@ help:
 	@echo "make setup        install what is missing"
 	@echo "make build        build kernel, cells, boot archive and ISO"
 	@echo "make run          boot; a script on standard input is typed line by line"
-	@echo "make fresh        boot with a new state file; the old one is kept as STATE.old"
+	@echo "make fresh        delete the state file; make run then makes a new one"
 	@echo "make test         host tests, in-kernel tests, a boot under UEFI, scenario tests"
 	@echo "make test-reboot  the test that spans a reboot; with STATE= only its second half"
 	@echo "make bench        count instructions in the emulator"
@@ -24,6 +24,9 @@ help:
 	@echo "make fmt lint doc format, check, document"
 	@echo
 	@echo "STATE=FILE state file (telos_state.fs)  TIMEOUT=SECONDS give up  ARGS=... more arguments"
+	@echo
+	@echo "make run says why it failed, and make prints the status behind Error: 2 halted, 3 kernel panic, 4 the system"
+	@echo "could not be built, 5 TIMEOUT passed, 1 anything else."
 
 setup:
 	@bash tools/setup.sh

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::arguments::{self, Wrong};
 use crate::nearest::nearest;
 use crate::text::Plain;
 use crate::words::{Unclosed, split};
@@ -14,12 +15,17 @@ pub enum Command {
     Help(Option<String>),
     /// The processes.
     Processes,
-    /// The cells that the processes run.
+    /// The cells that were loaded.
     Cells,
     /// How much memory there is.
     Memory,
-    /// An object's record; the root's without an OID.
-    Inspect(Option<u64>),
+    /// An object.
+    Inspect {
+        /// Which; the root without one.
+        oid: Option<u64>,
+        /// How.
+        form: Form,
+    },
     /// So many transactions, the newest first.
     Transactions(u64),
     /// Starts a process of an image.
@@ -39,6 +45,15 @@ pub enum Command {
     Clear,
 }
 
+/// How an object is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Its slots.
+    Slots,
+    /// The bytes of its record.
+    Bytes,
+}
+
 /// Until when a spawn waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
@@ -55,9 +70,11 @@ pub struct Entry {
     pub name: &'static str,
     /// Its arguments, as the help shows them.
     pub arguments: &'static str,
-    /// What it does.
+    /// What it does, in a sentence.
     pub help: &'static str,
-    parse: fn(&[&str]) -> Option<Command>,
+    /// What else there is to know; may be empty.
+    pub more: &'static str,
+    parse: fn(&[&str]) -> Result<Command, Wrong>,
 }
 
 /// How many transactions are shown where no number is given.
@@ -69,102 +86,107 @@ pub const COMMANDS: &[Entry] = &[
         name: "help",
         arguments: "[COMMAND]",
         help: "Lists the commands, or tells what one does.",
-        parse: |words| match words {
-            [] => Some(Command::Help(None)),
-            [name] => Some(Command::Help(Some((*name).into()))),
-            _ => None,
-        },
+        more: "Keys: arrows, Home, End and Delete edit the line, arrow up and down recall earlier ones, Tab completes\n\
+               commands, images and the OIDs of the last list, Ctrl-C drops the line, Ctrl-D on an empty one ends.",
+        parse: |words| Ok(Command::Help(arguments::at_most_one(words)?.map(String::from))),
     },
     Entry {
         name: "ps",
         arguments: "",
-        help: "Lists the processes: OID, state, version and name.",
-        parse: |words| alone(words, Command::Processes),
+        help: "Lists the processes in the graph, those of earlier boots too: OID, state, version and name.",
+        more: "`exited 3` is the status that a process ended with, `failed` that it was stopped for a fault; neither is\n\
+               ever run again. `not started` is to run, and could not be started in this boot: the log says why.\n\
+               The version is that of the image, for what ran in this boot.",
+        parse: |words| arguments::none(words).map(|()| Command::Processes),
     },
     Entry {
         name: "cells",
         arguments: "",
-        help: "Lists the cells: name, version, start of the image's hash, addresses of the text, state.",
-        parse: |words| alone(words, Command::Cells),
+        help: "Lists the cells loaded in this boot: name, version, start of the image's hash, addresses of the text, state.",
+        more: "The servers that the boot began with come first. A cell that has ended has no addresses.",
+        parse: |words| arguments::none(words).map(|()| Command::Cells),
     },
     Entry {
         name: "mem",
         arguments: "",
         help: "Shows how much memory the memory server has, in bytes.",
-        parse: |words| alone(words, Command::Memory),
+        more: "",
+        parse: |words| arguments::none(words).map(|()| Command::Memory),
     },
     Entry {
         name: "inspect",
-        arguments: "[OID]",
-        help: "Shows the record of a persistent object, the root without an OID. OIDs are decimal, or hexadecimal behind 0x.",
-        parse: |words| match words {
-            [] => Some(Command::Inspect(None)),
-            [oid] => number(oid).map(|oid| Command::Inspect(Some(oid))),
-            _ => None,
+        arguments: "[-x] [OID]",
+        help: "Shows the slots of a persistent object, of the root without an OID; with -x, the bytes of its record.",
+        more: "The root names what there is: `inspect`, then for example `inspect #12`. #26, 26 and 0x1a are one OID.\n\
+               `name*` is a parent, `name()` a method. A capability shows how it is made again, never a live one.",
+        parse: |words| {
+            let (is_raw, words) = arguments::option(words, "-x")?;
+            let oid = arguments::at_most_one(words)?.map(arguments::oid).transpose()?;
+            Ok(Command::Inspect { oid, form: if is_raw { Form::Bytes } else { Form::Slots } })
         },
     },
     Entry {
         name: "txlog",
         arguments: "[COUNT]",
         help: "Lists committed transactions, the newest first; 10 without a count.",
-        parse: |words| match words {
-            [] => Some(Command::Transactions(DEFAULT_TRANSACTIONS)),
-            [count] => number(count).map(Command::Transactions),
-            _ => None,
+        more: "The time is that of the TID, which counts microseconds since 1970 and never goes back, even if the clock does.",
+        parse: |words| {
+            let count = arguments::at_most_one(words)?.map(arguments::count).transpose()?;
+            Ok(Command::Transactions(count.unwrap_or(DEFAULT_TRANSACTIONS)))
         },
     },
     Entry {
         name: "spawn",
         arguments: "[-w] IMAGE",
-        help: "Starts a process of the current image of that name and prints its OID; with -w, waits until it has ended and prints its status.",
+        help: "Starts a process of the current image of that name and prints its OID; with -w, waits for its end.",
+        more: "The image comes from the graph, not from the boot archive. With -w the status is printed.",
         parse: |words| {
-            let (image, until) = match words {
-                ["-w", image] => (image, Until::Ended),
-                [image] if *image != "-w" => (image, Until::Started),
-                _ => return None,
-            };
-            let image = (!image.is_empty()).then(|| (*image).into())?;
-            Some(Command::Spawn { image, until })
+            let (waits, words) = arguments::option(words, "-w")?;
+            let image = arguments::one(words, "the name of an image")?.into();
+            Ok(Command::Spawn { image, until: if waits { Until::Ended } else { Until::Started } })
         },
     },
     Entry {
         name: "halt",
         arguments: "",
-        help: "Stops the machine at once, uncleanly (code 2): what is not committed is lost.",
-        parse: |words| alone(words, Command::Halt),
+        help: "Stops the machine at once, uncleanly: what is not committed is lost.",
+        more: "The runner behind `make run` ends with status 2. The next boot finds the last commit.",
+        parse: |words| arguments::none(words).map(|()| Command::Halt),
     },
     Entry {
         name: "shutdown",
         arguments: "",
-        help: "Ends in order and stops the machine (code 0). The end of input (Ctrl-D) does the same.",
-        parse: |words| alone(words, Command::Shutdown),
+        help: "Ends in order and stops the machine. The end of input (Ctrl-D) does the same.",
+        more: "The runner behind `make run` ends with status 0. Processes that run are to run again at the next boot.",
+        parse: |words| arguments::none(words).map(|()| Command::Shutdown),
     },
     Entry {
         name: "uptime",
         arguments: "",
         help: "Shows how long the machine has run, and the time.",
-        parse: |words| alone(words, Command::Uptime),
+        more: "",
+        parse: |words| arguments::none(words).map(|()| Command::Uptime),
     },
-    Entry { name: "clear", arguments: "", help: "Clears the screen.", parse: |words| alone(words, Command::Clear) },
+    Entry {
+        name: "clear",
+        arguments: "",
+        help: "Clears the screen.",
+        more: "",
+        parse: |words| arguments::none(words).map(|()| Command::Clear),
+    },
 ];
-
-fn alone(words: &[&str], command: Command) -> Option<Command> {
-    words.is_empty().then_some(command)
-}
-
-fn number(word: &str) -> Option<u64> {
-    let (digits, radix) = match word.strip_prefix("0x") {
-        Some(digits) => (digits, 16),
-        None => (word, 10),
-    };
-    // The parser of the library would take a sign.
-    let is_digits = digits.chars().all(|digit| digit.is_digit(radix));
-    is_digits.then(|| u64::from_str_radix(digits, radix).ok())?
-}
 
 /// The line of the table with a name.
 pub fn entry(name: &str) -> Option<&'static Entry> {
     COMMANDS.iter().find(|entry| entry.name == name)
+}
+
+impl Entry {
+    /// As it is typed.
+    pub fn usage(&self) -> impl fmt::Display {
+        let space = if self.arguments.is_empty() { "" } else { " " };
+        fmt::from_fn(move |f| write!(f, "{}{space}{}", self.name, self.arguments))
+    }
 }
 
 /// Why a line is no command.
@@ -173,7 +195,7 @@ pub enum Mistake {
     /// There is no command of this name.
     Unknown(String),
     /// Its arguments are others.
-    Usage(&'static Entry),
+    Usage(&'static Entry, Wrong),
     /// A quotation mark was not closed.
     Unclosed,
 }
@@ -189,7 +211,7 @@ pub fn parse(line: &str) -> Result<Option<Command>, Mistake> {
         return Ok(None);
     };
     let entry = entry(name).ok_or_else(|| Mistake::Unknown((*name).into()))?;
-    let command = (entry.parse)(arguments).ok_or(Mistake::Usage(entry))?;
+    let command = (entry.parse)(arguments).map_err(|wrong| Mistake::Usage(entry, wrong))?;
     Ok(Some(command))
 }
 
@@ -197,15 +219,13 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Mistake::Unknown(name) => {
-                let meant = nearest(name, COMMANDS.iter().map(|entry| entry.name));
-                let (name, meant) = (Plain(name), meant.unwrap_or("help"));
-                write!(f, "there is no command `{name}`; did you mean `{meant}`? `help` lists all")
+                write!(f, "there is no command `{}`; ", Plain(name))?;
+                if let Some(meant) = nearest(name, COMMANDS.iter().map(|entry| entry.name)) {
+                    write!(f, "did you mean `{meant}`? ")?;
+                }
+                f.write_str("`help` lists all")
             }
-            Mistake::Usage(entry) => {
-                let Entry { name, arguments, .. } = entry;
-                let space = if arguments.is_empty() { "" } else { " " };
-                write!(f, "{name}: these are not its arguments; type `{name}{space}{arguments}`")
-            }
+            Mistake::Usage(entry, wrong) => write!(f, "{}: {wrong}; type `{}`", entry.name, entry.usage()),
             Mistake::Unclosed => f.write_str("a quotation mark is open; close it with `\"`"),
         }
     }
@@ -221,15 +241,21 @@ mod tests {
         Command::Spawn { image, until }
     }
 
+    fn inspect(oid: Option<u64>, form: Form) -> Command {
+        Command::Inspect { oid, form }
+    }
+
     #[test]
     fn lines_to_commands() {
         for (line, command) in [
             ("ps", Command::Processes),
             ("  mem  ", Command::Memory),
             ("help spawn", Command::Help(Some("spawn".into()))),
-            ("inspect", Command::Inspect(None)),
-            ("inspect 12", Command::Inspect(Some(12))),
-            ("inspect 0xffffffffffffffff", Command::Inspect(Some(u64::MAX))),
+            ("inspect", inspect(None, Form::Slots)),
+            ("inspect 12", inspect(Some(12), Form::Slots)),
+            ("inspect #12", inspect(Some(12), Form::Slots)),
+            ("inspect -x 0xffffffffffffffff", inspect(Some(u64::MAX), Form::Bytes)),
+            ("inspect -x", inspect(None, Form::Bytes)),
             ("txlog", Command::Transactions(10)),
             ("txlog 3", Command::Transactions(3)),
             ("spawn test_proc", spawn("test_proc", Until::Started)),
@@ -241,26 +267,23 @@ mod tests {
     }
 
     #[test]
-    fn wrong_arguments_show_the_right_ones() {
-        for line in [
-            "ps all",
-            "inspect x",
-            "inspect 0x",
-            "inspect +1",
-            "inspect 1 2",
-            "inspect 18446744073709551616",
-            "txlog -1",
-            "spawn",
-            "spawn -w",
-            "spawn \"\"",
-            "halt now",
+    fn wrong_arguments_are_named_with_what_to_type() {
+        for (line, said) in [
+            ("ps all", "ps: `all` is one argument too many; type `ps`"),
+            ("halt now", "halt: `now` is one argument too many; type `halt`"),
+            (
+                "inspect x",
+                "inspect: `x` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `inspect [-x] [OID]`",
+            ),
+            ("inspect 1 2", "inspect: `2` is one argument too many; type `inspect [-x] [OID]`"),
+            ("inspect -q 1", "inspect: there is no option `-q`; type `inspect [-x] [OID]`"),
+            ("txlog -1", "txlog: `-1` is no count, which is a number from 1 on; type `txlog [COUNT]`"),
+            ("spawn", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
+            ("spawn -w", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
+            ("spawn \"\"", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
         ] {
-            let text = parse(line).expect_err(line).to_string();
-            let name = line.split(' ').next().expect("a word");
-            assert!(text.starts_with(&format!("{name}: these are not its arguments; type `{name}")), "{text}");
+            assert_eq!(parse(line).expect_err(line).to_string(), said);
         }
-        let text = parse("spawn").expect_err("no image").to_string();
-        assert!(text.ends_with("type `spawn [-w] IMAGE`"), "{text}");
     }
 
     #[test]
@@ -268,12 +291,16 @@ mod tests {
         let text = parse("shutdwon now").expect_err("unknown").to_string();
         let expected = "there is no command `shutdwon`; did you mean `shutdown`? `help` lists all";
         assert_eq!(text, expected);
+        let text = parse("xyzzy").expect_err("unknown").to_string();
+        assert_eq!(text, "there is no command `xyzzy`; `help` lists all");
     }
 
     #[test]
     fn what_was_typed_does_not_control_the_terminal() {
-        let text = parse("\x1b[2J").expect_err("unknown").to_string();
-        assert!(!text.contains(char::is_control), "{text:?}");
+        for line in ["\x1b[2J", "ps \x1b[2J", "inspect \x1b[2J", "txlog \x1b", "spawn -\x1b"] {
+            let text = parse(line).expect_err("wrong").to_string();
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
     }
 
     proptest! {

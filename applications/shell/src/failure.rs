@@ -1,12 +1,14 @@
 //! What failed, why, and what to do: one line for every way in which a command can fail.
 
+use alloc::string::String;
 use core::fmt;
 
 use abi::interfaces::{memory, persistence, process};
 use abi::{CallError, KernelError};
+use object_model::BadObject;
 use runtime::abi;
 
-use crate::text::Oid;
+use crate::text::{Oid, Plain};
 
 /// A server, by its name in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ impl fmt::Display for Server {
 }
 
 /// Why a command failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The shell was not given the server.
     NoServer(Server),
@@ -44,19 +46,32 @@ pub enum Failure {
     TooLong(u64),
     /// The kernel refused a step of the shell's own.
     Kernel(KernelError),
+    /// The record of an object is not the encoding of one.
+    Corrupt(u64),
+    /// The record of an object is sound, and no object of the kind that is shown.
+    NoObject(u64, BadObject),
+    /// An object lacks this slot, which genesis gives it.
+    NoSlot(u64, &'static str),
+    /// There is no image of a name.
+    NoImage {
+        /// The name.
+        name: String,
+        /// The one that may have been meant.
+        meant: Option<String>,
+    },
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
+        match self {
             Failure::NoServer(server) => {
                 write!(f, "this shell holds no capability for {server}; grant one where the shell is started")
             }
             Failure::NoMachine => {
                 f.write_str("this shell holds no capability for the machine; grant one, or stop it from outside")
             }
-            Failure::Call(server, CallError::Kernel(error, detail)) => kernel(f, server, error, detail),
-            Failure::Call(server, CallError::Server(code, detail)) => refused(f, server, code, detail),
+            Failure::Call(server, CallError::Kernel(error, detail)) => kernel(f, *server, *error, *detail),
+            Failure::Call(server, CallError::Server(code, detail)) => refused(f, *server, *code, *detail),
             Failure::Call(server, CallError::Malformed) | Failure::BadReply(server) => write!(
                 f,
                 "{server} answered in another form than this shell knows; replace one of the two by a version that fits"
@@ -68,7 +83,41 @@ impl fmt::Display for Failure {
                 f,
                 "the kernel refused this shell: {error:?}; restart the shell, and report it if that does not help"
             ),
+            Failure::Corrupt(oid) => {
+                let oid = Oid(*oid);
+                write!(f, "the record of {oid} is corrupt; `inspect -x {oid}` shows its bytes")
+            }
+            Failure::NoObject(oid, why) => {
+                let oid = Oid(*oid);
+                write!(f, "{oid} cannot be shown by its slots: ")?;
+                bad_object(f, *why)?;
+                write!(f, "; `inspect -x {oid}` shows its bytes")
+            }
+            Failure::NoSlot(oid, name) => {
+                let oid = Oid(*oid);
+                write!(f, "{oid} has no slot `{name}`, which genesis gives it; `inspect {oid}` shows what it has")
+            }
+            Failure::NoImage { name, meant } => {
+                write!(f, "there is no image `{}`; ", Plain(name))?;
+                match meant {
+                    Some(meant) => write!(f, "did you mean `{}`?", Plain(meant)),
+                    None => f.write_str("`inspect` shows the root, whose slot `images` names all"),
+                }
+            }
         }
+    }
+}
+
+fn bad_object(f: &mut fmt::Formatter<'_>, why: BadObject) -> fmt::Result {
+    match why {
+        BadObject::OtherSchema { found } => write!(f, "its record is of schema {found}, which is none of objects"),
+        BadObject::OtherVersion { found, known } => {
+            write!(f, "its record is of version {found}, and this shell reads {known} at most")
+        }
+        BadObject::Malformed => f.write_str("its record does not hold the encoding of slots"),
+        BadObject::DoubledName => f.write_str("two of its slots have one name"),
+        BadObject::NoSuchIndex(index) => write!(f, "a slot names entry {index} of a table that has fewer"),
+        BadObject::TooLarge => f.write_str("it has more values, or deeper ones, than an object may"),
     }
 }
 
@@ -105,7 +154,7 @@ fn by_persistence(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Re
             write!(f, "another transaction changed {oid} first; try again")
         }
         persistence::NO_SUCH_OBJECT => {
-            write!(f, "there is no object {oid}; `inspect` shows the root, whence all are reached")
+            write!(f, "there is no object {oid}; `inspect` shows the root, from which all are reached")
         }
         persistence::NO_TRANSACTION => f.write_str("no transaction is open; begin one"),
         persistence::NOT_THE_BEGINNER => f.write_str("the transaction was begun elsewhere; commit it there"),
@@ -152,6 +201,7 @@ fn by_process(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result
             by_persistence(f, u32::try_from(detail).unwrap_or(u32::MAX), 0)
         }
         process::NO_SUCH_PROCESS => f.write_str("there is no such process; `ps` lists them"),
+        process::NOT_ALLOWED => f.write_str("only the root task may ask this; nothing is to be done"),
         process::PLANTED => f.write_str("a test planted this failure; nothing is to be done"),
         _ => unknown(f, Server::Process, code, detail),
     }
@@ -181,6 +231,31 @@ mod tests {
                 assert!(text.contains("; "), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn objects_that_cannot_be_shown_say_why() {
+        let bad = [
+            BadObject::OtherSchema { found: 7 },
+            BadObject::OtherVersion { found: 2, known: 1 },
+            BadObject::Malformed,
+            BadObject::DoubledName,
+            BadObject::NoSuchIndex(3),
+            BadObject::TooLarge,
+        ];
+        for failure in bad.map(|why| Failure::NoObject(26, why)).into_iter().chain([Failure::Corrupt(26)]) {
+            let text = failure.to_string();
+            assert!(text.contains("#26") && text.ends_with("`inspect -x #26` shows its bytes"), "{text}");
+        }
+        let unknown = Failure::Call(Server::Persistence, CallError::Server(persistence::NO_SUCH_OBJECT, 99));
+        assert!(unknown.to_string().starts_with("there is no object #99; `inspect` shows the root"));
+    }
+
+    #[test]
+    fn an_image_that_is_not_there_is_named_with_the_nearest() {
+        let failure = |meant: Option<&str>| Failure::NoImage { name: "tst".into(), meant: meant.map(String::from) };
+        assert_eq!(failure(Some("test")).to_string(), "there is no image `tst`; did you mean `test`?");
+        assert!(failure(None).to_string().contains("`inspect` shows the root"));
     }
 
     #[test]

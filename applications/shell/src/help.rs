@@ -3,28 +3,23 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use crate::command::{COMMANDS, Entry, Mistake, entry};
-use crate::text::column;
-
-fn usage(entry: &Entry) -> String {
-    format!("{} {}", entry.name, entry.arguments)
-}
+use crate::command::{COMMANDS, Mistake, entry};
+use crate::table::{Side, Table};
 
 /// Every command with its arguments and what it does.
 pub fn all() -> String {
-    let mut text = String::new();
+    let mut table = Table::new(&[("COMMAND", Side::Left), ("WHAT IT DOES", Side::Left)]);
     for entry in COMMANDS {
-        text += &column(&usage(entry), 20);
-        text += entry.help;
-        text.push('\n');
+        table.row([&entry.usage().to_string(), entry.help]);
     }
-    text
+    table.to_string()
 }
 
 /// What one command does, or that there is none of that name.
 pub fn about(name: &str) -> String {
     match entry(name) {
-        Some(entry) => format!("{}\n{}\n", usage(entry).trim_end(), entry.help),
+        Some(entry) if entry.more.is_empty() => format!("{}\n{}\n", entry.usage(), entry.help),
+        Some(entry) => format!("{}\n{}\n{}\n", entry.usage(), entry.help, entry.more),
         None => format!("{}\n", Mistake::Unknown(name.to_string())),
     }
 }
@@ -36,15 +31,20 @@ mod tests {
     #[test]
     fn the_help_names_every_command_on_its_own_line() {
         let text = all();
-        assert_eq!(text.lines().count(), COMMANDS.len());
-        for (line, entry) in text.lines().zip(COMMANDS) {
+        assert_eq!(text.lines().count(), COMMANDS.len() + 1);
+        for (line, entry) in text.lines().skip(1).zip(COMMANDS) {
             assert!(line.starts_with(entry.name) && line.ends_with(entry.help), "{line}");
         }
     }
 
     #[test]
-    fn one_command_is_told_of() {
-        assert!(about("spawn").starts_with("spawn [-w] IMAGE\nStarts"));
+    fn every_command_is_told_of() {
+        for entry in COMMANDS {
+            let text = about(entry.name);
+            assert!(text.starts_with(&format!("{}\n{}\n", entry.usage(), entry.help)), "{text}");
+            assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{text}");
+        }
+        assert!(about("halt").contains("status 2") && about("shutdown").contains("status 0"));
         assert!(about("pss").contains("did you mean `ps`"));
     }
 }

@@ -1,12 +1,16 @@
 //! The shell: commands at the console.
 //!
-//! * [`command`]: the table of commands, and lines to commands;
-//! * [`words`] and [`nearest`]: what that takes;
-//! * [`session`]: typed bytes to lines, lines to commands;
+//! * [`session`]: lines to commands, and commands carried out;
+//! * [`command`]: the table of commands, and what a line stands for;
+//! * [`arguments`], [`words`] and [`nearest`]: what that takes;
+//! * [`completion`]: what a tab may put before the cursor;
 //! * [`servers`]: what the shell may call;
+//! * [`records`] and [`directory`]: what it reads in the graph;
 //! * [`processes`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
 //! * [`failure`]: what failed, why, and what to do;
-//! * [`text`]: numbers, times and foreign text as lines.
+//! * [`table`] and [`text`]: lists in columns; numbers, times and foreign text.
+//!
+//! Lines are edited in the console server, which owns the row: the shell asks it for one line after another.
 //!
 //! # Capabilities
 //! The fixed slots CNode, VSpace and console; persistence, memory and process as far as granted: a command without its
@@ -16,7 +20,10 @@
 
 extern crate alloc;
 
+pub mod arguments;
 pub mod command;
+pub mod completion;
+pub mod directory;
 pub mod failure;
 pub mod help;
 pub mod machine;
@@ -24,8 +31,10 @@ pub mod memory;
 pub mod nearest;
 pub mod objects;
 pub mod processes;
+pub mod records;
 pub mod servers;
 pub mod session;
+pub mod table;
 pub mod text;
 pub mod transactions;
 pub mod words;

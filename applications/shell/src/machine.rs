@@ -3,12 +3,15 @@
 use alloc::format;
 use alloc::string::String;
 
-use runtime::{objects, say};
+use runtime::abi::interfaces::process::List;
+use runtime::{Call, objects, say};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Server};
 use crate::servers::Servers;
 use crate::text::{Date, Duration};
 
+/// Nanoseconds that the process server has to finish what it is doing before a shutdown.
+const PATIENCE: u64 = 10_000_000_000;
 /// The code of a clean end.
 pub const CLEAN: u64 = 0;
 /// The code of an end at once: what was not committed is lost.
@@ -22,19 +25,24 @@ pub fn halt(servers: &Servers) -> Result<String, Failure> {
     objects::halt(servers.machine()?, UNCLEAN)
 }
 
-/// Ends in order. The store has nothing to flush: what was committed is durable, and nothing else is.
+/// Ends in order. The store has nothing to flush: what was committed is durable, and nothing else is. The process server may
+/// still be about to note how a process ended, without which that process would run again.
 ///
 /// # Errors
 /// [`Failure::NoMachine`]; otherwise it does not return.
 pub fn shutdown(servers: &Servers) -> Result<String, Failure> {
     let machine = servers.machine()?;
     say!(servers.console, "shutting down");
+    if let Ok(process) = servers.endpoint(Server::Process) {
+        // Its answer tells that it is done; one that does not answer has nothing to be waited for.
+        let _ = Call::new(process, List { from: u64::MAX }).timeout(PATIENCE).send();
+    }
     objects::halt(machine, CLEAN)
 }
 
 /// How long the machine has run, and the time, both in nanoseconds.
 pub fn uptime(monotonic: u64, wall: u64) -> String {
-    format!("up {}, {}\n", Duration(monotonic), Date(wall))
+    format!("up {}, {} UTC\n", Duration(monotonic), Date(wall))
 }
 
 #[cfg(test)]

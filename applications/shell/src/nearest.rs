@@ -2,9 +2,13 @@
 
 use alloc::vec::Vec;
 
-/// The candidate with the fewest letters to change, the first of several; `None` without candidates.
+/// The candidate with the fewest letters to change, the first of several; `None` where more than half of the letters would
+/// have to change.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    candidates.min_by_key(|candidate| distance(name, candidate))
+    let (changes, candidate) =
+        candidates.map(|candidate| (distance(name, candidate), candidate)).min_by_key(|(changes, _)| *changes)?;
+    let letters = name.chars().count().max(candidate.chars().count());
+    (2 * changes <= letters).then_some(candidate)
 }
 
 /// Levenshtein's distance: insertions, deletions and replacements that make one word of another.
@@ -44,6 +48,7 @@ mod tests {
         assert_eq!(nearest("hlt", names.into_iter()), Some("halt"));
         assert_eq!(nearest("pss", names.into_iter()), Some("ps"));
         assert_eq!(nearest("x", [].into_iter()), None);
+        assert_eq!(nearest("exit", names.into_iter()), None);
     }
 
     proptest! {

@@ -1,45 +1,62 @@
-//! The processes, and the cells that they run.
+//! The processes, and the cells that are loaded.
 
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use runtime::Call;
-use runtime::abi::interfaces::process::{List, ProcessSummary, Spawn, State, Wait};
+use runtime::abi::CallError;
+use runtime::abi::interfaces::process::{BAD_IMAGE, CellSummary, Cells, List, ProcessSummary, Spawn, State, Wait};
 use runtime::abi::kernel::BODY_MAX;
 
 use crate::command::Until;
+use crate::directory::{self, Process};
 use crate::failure::{Failure, Server};
+use crate::nearest::nearest;
+use crate::records::Records;
 use crate::servers::Servers;
-use crate::text::{Oid, Plain, column};
+use crate::table::{Side, Table};
+use crate::text::{Oid, Plain};
 
-/// What a list shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
-    /// What runs.
-    Processes,
-    /// What it runs.
-    Cells,
+/// What Wait answers for a process that failed.
+const FAILED: u64 = u64::MAX;
+
+/// Lists the processes of the graph, with what the process server knows of those of this boot.
+///
+/// # Errors
+/// Those of the calls, and of reading the objects.
+pub fn list(servers: &Servers, records: &mut Records) -> Result<String, Failure> {
+    let known = directory::processes(servers, records)?;
+    let endpoint = servers.endpoint(Server::Process)?;
+    let mut live = Vec::new();
+    let mut room = [0; BODY_MAX];
+    loop {
+        let (answered, length) =
+            Call::new(endpoint, List { from: live.len() as u64 }).into_bytes(&mut room).map_err(failed)?;
+        let page = live_page(room.get(..length).unwrap_or(&[]))?;
+        let is_last = page.is_empty();
+        live.extend(page);
+        if is_last || live.len() as u64 >= answered.value {
+            return Ok(process_table(&known, &live).to_string());
+        }
+    }
 }
 
-/// Lists the processes, in as many replies as it takes.
+/// Lists the cells of this boot, in as many replies as it takes.
 ///
 /// # Errors
 /// Those of the calls.
-pub fn list(servers: &Servers, table: Table) -> Result<String, Failure> {
+pub fn cells(servers: &Servers) -> Result<String, Failure> {
     let endpoint = servers.endpoint(Server::Process)?;
-    let mut text = heading(table);
+    let mut table = cell_table();
     let mut room = [0; BODY_MAX];
-    let mut from = 0;
     loop {
-        let (answered, length) = Call::new(endpoint, List { from })
-            .into_bytes(&mut room)
-            .map_err(|error| Failure::Call(Server::Process, error))?;
-        let body = room.get(..length).unwrap_or(&[]);
-        let shown = append(&mut text, table, body)?;
-        from += shown;
-        if shown == 0 || from >= answered.value {
-            return Ok(text);
+        let before = table.len();
+        let (answered, length) =
+            Call::new(endpoint, Cells { from: before as u64 }).into_bytes(&mut room).map_err(failed)?;
+        append_cells(&mut table, room.get(..length).unwrap_or(&[]))?;
+        if table.len() == before || table.len() as u64 >= answered.value {
+            return Ok(table.to_string());
         }
     }
 }
@@ -47,66 +64,104 @@ pub fn list(servers: &Servers, table: Table) -> Result<String, Failure> {
 /// Starts a process.
 ///
 /// # Errors
-/// Those of the calls.
-pub fn spawn(servers: &Servers, image: &str, until: Until) -> Result<String, Failure> {
+/// Those of the calls; `NoImage`.
+pub fn spawn(servers: &Servers, records: &mut Records, image: &str, until: Until) -> Result<String, Failure> {
     let endpoint = servers.endpoint(Server::Process)?;
-    let failed = |error| Failure::Call(Server::Process, error);
-    let started = Call::new(endpoint, Spawn {}).bytes(image.as_bytes()).send().map_err(failed)?;
+    let started = match Call::new(endpoint, Spawn {}).bytes(image.as_bytes()).send() {
+        Ok(started) => started,
+        Err(CallError::Server(BAD_IMAGE, _)) => {
+            let names = directory::images(servers, records).unwrap_or_default();
+            let meant = nearest(image, names.iter().map(String::as_str)).map(String::from);
+            return Err(Failure::NoImage { name: image.into(), meant });
+        }
+        Err(error) => return Err(failed(error)),
+    };
     let process = started.value;
     let name = Plain(image);
+    let line = format!("started {name} as {}\n", Oid(process));
     if until == Until::Started {
-        return Ok(format!("started {name} as {}\n", Oid(process)));
+        return Ok(line);
     }
     // Said at once: the process may run for long.
-    let line = format!("started {name} as {}\n", Oid(process));
     servers.console.write(line.as_bytes());
-    let status = Call::new(endpoint, Wait { process }).words().map_err(failed)?;
-    Ok(format!("{name} ended with status {status}\n"))
-}
-
-fn heading(table: Table) -> String {
-    match table {
-        Table::Processes => row(&[("OID", 20), ("STATE", 14), ("VERSION", 10), ("NAME", 0)]),
-        Table::Cells => row(&[("NAME", 18), ("VERSION", 10), ("HASH", 18), ("TEXT", 36), ("STATE", 0)]),
+    match Call::new(endpoint, Wait { process }).words().map_err(failed)? {
+        FAILED => Ok(format!("{name} failed; the log above says why\n")),
+        status => Ok(format!("{name} ended with status {status}\n")),
     }
 }
 
-/// Appends the processes of one reply; answers how many.
-fn append(text: &mut String, table: Table, body: &[u8]) -> Result<u64, Failure> {
-    let processes: Vec<ProcessSummary<'_>> =
-        postcard::from_bytes(body).map_err(|_| Failure::BadReply(Server::Process))?;
-    for process in &processes {
-        *text += &line(table, process);
-    }
-    Ok(processes.len() as u64)
+fn failed(error: CallError) -> Failure {
+    Failure::Call(Server::Process, error)
 }
 
-fn line(table: Table, process: &ProcessSummary<'_>) -> String {
-    let state = match process.state {
+/// What the process server knows of a process of this boot.
+struct Live {
+    oid: u64,
+    version: String,
+    state: State,
+}
+
+fn live_page(body: &[u8]) -> Result<Vec<Live>, Failure> {
+    let page: Vec<ProcessSummary<'_>> = postcard::from_bytes(body).map_err(|_| Failure::BadReply(Server::Process))?;
+    let live =
+        |summary: ProcessSummary<'_>| Live { oid: summary.oid, version: summary.version.into(), state: summary.state };
+    Ok(page.into_iter().map(live).collect())
+}
+
+fn process_table(known: &[Process], live: &[Live]) -> Table {
+    let columns = [("OID", Side::Left), ("STATE", Side::Left), ("VERSION", Side::Left), ("NAME", Side::Left)];
+    let mut table = Table::new(&columns);
+    for process in known {
+        let live = live.iter().find(|live| live.oid == process.oid);
+        let (state, version) = match live {
+            Some(live) => (state(live.state), live.version.as_str()),
+            None => (earlier(process.state), "-"),
+        };
+        table.row([&Oid(process.oid).to_string(), &state, version, &process.name]);
+    }
+    table
+}
+
+fn state(state: State) -> String {
+    match state {
         State::Running => "running".to_string(),
         State::Exited(status) => format!("exited {status}"),
         State::Failed => "failed".to_string(),
-    };
-    match table {
-        Table::Processes => {
-            let oid = Oid(process.oid).to_string();
-            row(&[(&oid, 20), (&state, 14), (process.version, 10), (process.name, 0)])
-        }
-        Table::Cells => {
-            let hash = format!("{:016x}", process.hash);
-            let range = format!("{:016x}-{:016x}", process.text, process.text_end);
-            row(&[(process.name, 18), (process.version, 10), (&hash, 18), (&range, 36), (&state, 0)])
-        }
     }
 }
 
-/// One line of columns, each with a space behind it at least.
-fn row(columns: &[(&str, usize)]) -> String {
-    let columns: Vec<String> = columns.iter().map(|(text, width)| column(text, width.saturating_sub(1))).collect();
-    let mut line = columns.join(" ");
-    line.truncate(line.trim_end().len());
-    line.push('\n');
-    line
+/// What a process object says of which the process server knows nothing.
+fn earlier(said: Option<genesis::State>) -> String {
+    match said {
+        Some(genesis::State::Running) => "not started".to_string(),
+        Some(genesis::State::Exited(status)) => state(State::Exited(status)),
+        Some(genesis::State::Failed) => state(State::Failed),
+        None => "?".to_string(),
+    }
+}
+
+fn cell_table() -> Table {
+    Table::new(&[
+        ("NAME", Side::Left),
+        ("VERSION", Side::Left),
+        ("HASH", Side::Left),
+        ("TEXT", Side::Left),
+        ("STATE", Side::Left),
+    ])
+}
+
+/// Appends the cells of one reply.
+fn append_cells(table: &mut Table, body: &[u8]) -> Result<(), Failure> {
+    let cells: Vec<CellSummary<'_>> = postcard::from_bytes(body).map_err(|_| Failure::BadReply(Server::Process))?;
+    for cell in &cells {
+        let hash = format!("{:016x}", cell.hash);
+        let range = match cell.text == cell.text_end {
+            true => "-".to_string(),
+            false => format!("{:016x}-{:016x}", cell.text, cell.text_end),
+        };
+        table.row([cell.name, cell.version, &hash, &range, &state(cell.state)]);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -114,65 +169,78 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn body(processes: &[ProcessSummary<'_>]) -> Vec<u8> {
-        postcard::to_allocvec(processes).expect("it is encodable")
+    fn cell(name: &str, state: State) -> CellSummary<'_> {
+        let text = 0xffff_ffff_8100_0000;
+        let text_end = if state == State::Running { text + 0x4000 } else { text };
+        CellSummary { name, version: "0.1.0", hash: 0xfeed, text, text_end, state }
     }
 
-    fn summary(name: &str, state: State) -> ProcessSummary<'_> {
-        ProcessSummary {
-            oid: 0x2a,
-            name,
-            version: "0.1.0",
-            hash: 0xfeed,
-            text: 0xffff_ffff_8100_0000,
-            text_end: 0xffff_ffff_8100_4000,
-            state,
-        }
+    fn body(cells: &[CellSummary<'_>]) -> Vec<u8> {
+        postcard::to_allocvec(cells).expect("it is encodable")
     }
 
-    #[test]
-    fn a_process_is_a_line() {
-        let mut text = heading(Table::Processes);
-        let given = [summary("shell", State::Running), summary("test_proc", State::Exited(3))];
-        assert_eq!(append(&mut text, Table::Processes, &body(&given)), Ok(2));
-        let expected = "\
-OID                 STATE         VERSION   NAME
-0x000000000000002a  running       0.1.0     shell
-0x000000000000002a  exited 3      0.1.0     test_proc
-";
-        assert_eq!(text, expected);
+    fn known(oid: u64, name: &str, state: Option<genesis::State>) -> Process {
+        Process { oid, name: name.into(), state }
     }
 
     #[test]
-    fn a_cell_is_a_line() {
-        let mut text = heading(Table::Cells);
-        let given = [summary("a_name_that_is_too_long", State::Failed)];
-        assert_eq!(append(&mut text, Table::Cells, &body(&given)), Ok(1));
+    fn processes_of_earlier_boots_stand_beside_those_of_this_one() {
+        use genesis::State::{Exited, Failed, Running};
+        let known = [
+            known(9, "test_proc", Some(Exited(3))),
+            known(10, "bench", Some(Failed)),
+            known(11, "lost", Some(Running)),
+            // The graph is a moment older than what the server says.
+            known(12, "test_proc", Some(Running)),
+            known(13, "shell", Some(Running)),
+            known(14, "x", None),
+        ];
+        let summary =
+            |oid, state| ProcessSummary { oid, name: "n", version: "0.1.0", hash: 0, text: 0, text_end: 0, state };
+        let page = postcard::to_allocvec(&[summary(12, State::Exited(0)), summary(13, State::Running)].as_slice());
+        let live = live_page(&page.expect("it is encodable")).expect("well-formed");
         let expected = "\
-NAME              VERSION   HASH              TEXT                                STATE
-a_name_that_is_too_long 0.1.0     000000000000feed  ffffffff81000000-ffffffff81004000   failed
+OID  STATE        VERSION  NAME
+#9   exited 3     -        test_proc
+#10  failed       -        bench
+#11  not started  -        lost
+#12  exited 0     0.1.0    test_proc
+#13  running      0.1.0    shell
+#14  ?            -        x
 ";
-        assert_eq!(text, expected);
+        assert_eq!(process_table(&known, &live).to_string(), expected);
+    }
+
+    #[test]
+    fn a_cell_is_a_line_and_has_addresses_while_it_is_loaded() {
+        let mut table = cell_table();
+        let given = [cell("a_name_that_is_long", State::Running), cell("gone", State::Failed)];
+        append_cells(&mut table, &body(&given)).expect("well-formed");
+        let expected = "\
+NAME                 VERSION  HASH              TEXT                               STATE
+a_name_that_is_long  0.1.0    000000000000feed  ffffffff81000000-ffffffff81004000  running
+gone                 0.1.0    000000000000feed  -                                  failed
+";
+        assert_eq!(table.to_string(), expected);
     }
 
     proptest! {
         #[test]
-        fn any_reply_is_shown_or_refused(name in "(?s).{0,30}", version in "(?s).{0,30}", cut: prop::sample::Index) {
-            let state = State::Exited(7);
-            let summary = ProcessSummary { version: &version, ..summary(&name, state) };
-            let bytes = body(&[summary]);
+        fn any_reply_is_shown_or_refused(name in "(?s).{0,30}", cut: prop::sample::Index) {
+            let bytes = body(&[cell(&name, State::Exited(7))]);
             for length in [bytes.len(), cut.index(bytes.len())] {
-                let mut text = String::new();
-                let appended = append(&mut text, Table::Cells, &bytes[..length]);
+                let mut table = cell_table();
+                let appended = append_cells(&mut table, &bytes[..length]);
                 prop_assert_eq!(appended.is_ok(), length == bytes.len());
-                prop_assert!(!text.replace('\n', "").contains(char::is_control));
-                prop_assert_eq!(text.lines().count(), usize::from(appended.is_ok()));
+                prop_assert_eq!(table.len(), usize::from(appended.is_ok()));
+                prop_assert!(!table.to_string().replace('\n', "").contains(char::is_control));
             }
         }
 
         #[test]
         fn noise_is_refused_or_shown(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let _ = append(&mut String::new(), Table::Processes, &bytes);
+            let _ = append_cells(&mut cell_table(), &bytes);
+            let _ = live_page(&bytes);
         }
     }
 }

@@ -1,24 +1,29 @@
-//! Typed bytes to lines, lines to commands.
+//! Lines to commands, and commands carried out.
 
+use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use line_editor::{Event, LineEditor};
-use runtime::abi::interfaces::console::Read;
+use runtime::abi::interface::Method;
+use runtime::abi::interfaces::console::{Complete, Ending, ReadLine};
 use runtime::abi::kernel::BODY_MAX;
 use runtime::{Call, Clock};
 
-use crate::command::{COMMANDS, Command, parse};
+use crate::command::{Command, parse};
+use crate::completion::{self, Expected};
 use crate::failure::Failure;
-use crate::objects::Records;
+use crate::records::Records;
 use crate::servers::Servers;
-use crate::{help, machine, memory, objects, processes, text, transactions};
+use crate::text::Plain;
+use crate::{directory, help, machine, memory, objects, processes, transactions};
 
 /// What each line begins with.
 pub const PROMPT: &str = "telos> ";
 /// Failed reads in a row after which the console is given up.
 const MOST_FAILED_READS: u32 = 8;
-const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
+/// Clears the screen and leaves the cursor at its start.
+const CLEAR_SCREEN: &str = "\x1b[2J\x1b[H";
 
 /// Status of the shell when its input has ended.
 const ENDED: u64 = 0;
@@ -29,95 +34,108 @@ const CONSOLE_LOST: u64 = 1;
 #[derive(Debug)]
 pub struct Session {
     servers: Servers,
-    editor: LineEditor,
     records: Records,
-}
-
-/// Whether the session goes on.
-enum Next {
-    Line,
-    End,
+    /// The objects that the last output named.
+    mentioned: BTreeSet<u64>,
 }
 
 impl Session {
     /// A session that has not begun.
     pub fn new(servers: Servers) -> Self {
-        Session { servers, editor: LineEditor::new(PROMPT), records: Records::default() }
+        Session { servers, records: Records::default(), mentioned: BTreeSet::new() }
     }
 
     /// Reads and carries out commands until the input ends. Answers the shell's status.
     pub fn run(mut self) -> u64 {
-        let mut typed = [0; BODY_MAX];
         let mut failed = 0;
-        self.begin_line();
+        let mut read = self.read_line();
         loop {
-            let Some(console) = self.servers.console.endpoint() else {
-                return CONSOLE_LOST;
-            };
-            let length = match Call::new(console, Read {}).into_bytes(&mut typed) {
-                Ok((_, length)) => length,
+            read = match read {
+                Some((Ending::EndOfInput, _)) => break,
+                Some((ending, text)) => {
+                    failed = 0;
+                    self.go_on(ending, &text)
+                }
                 // A console that is replaced or restarted fails one read; one that is gone fails them all.
-                Err(_) if failed < MOST_FAILED_READS => {
+                None if failed < MOST_FAILED_READS => {
                     failed += 1;
-                    continue;
+                    self.read_line()
                 }
-                Err(_) => return CONSOLE_LOST,
+                None => return CONSOLE_LOST,
             };
-            failed = 0;
-            for byte in typed.get(..length).unwrap_or(&[]) {
-                if let Next::End = self.feed(*byte) {
-                    return ENDED;
-                }
-            }
         }
+        if let Err(failure) = machine::shutdown(&self.servers) {
+            self.print(&format!("shutdown: {failure}\n"));
+        }
+        ENDED
     }
 
-    fn feed(&mut self, byte: u8) -> Next {
-        let mut echo = Vec::new();
-        let event = self.editor.feed(byte, candidates, &mut echo);
-        if !echo.is_empty() {
-            self.servers.console.write(&echo);
+    /// Does what a line asks for, and reads on.
+    fn go_on(&mut self, ending: Ending, text: &str) -> Option<(Ending, String)> {
+        match ending {
+            Ending::Tab => return self.complete(text),
+            Ending::Entered => self.line(text),
+            Ending::Interrupted | Ending::EndOfInput => {}
         }
-        match event {
-            None => return Next::Line,
-            Some(Event::Interrupted) => {}
-            Some(Event::Line(line)) => self.line(&line),
-            Some(Event::EndOfInput) => {
-                if let Err(failure) = machine::shutdown(&self.servers) {
-                    self.print(&alloc::format!("shutdown: {failure}\n"));
-                }
-                return Next::End;
-            }
-        }
-        self.begin_line();
-        Next::Line
+        self.read_line()
+    }
+
+    fn read_line(&self) -> Option<(Ending, String)> {
+        self.ask(ReadLine {}, PROMPT)
+    }
+
+    /// Goes on behind a tab.
+    fn complete(&mut self, before: &str) -> Option<(Ending, String)> {
+        let words = match completion::expected(before) {
+            Expected::Command => completion::commands(),
+            // Where they cannot be read there is nothing to complete.
+            Expected::Image => directory::images(&self.servers, &mut self.records).unwrap_or_default(),
+            Expected::Object => completion::objects(&self.mentioned, before),
+            Expected::Nothing => Vec::new(),
+        };
+        self.ask(Complete {}, &completion::fitting(before, words, BODY_MAX))
+    }
+
+    /// Asks the console for a line; `None` where it fails.
+    fn ask<M: Method<Value = Ending>>(&self, method: M, body: &str) -> Option<(Ending, String)> {
+        let console = self.servers.console.endpoint()?;
+        let mut text = [0; BODY_MAX];
+        let (answered, length) = Call::new(console, method).bytes(body.as_bytes()).into_bytes(&mut text).ok()?;
+        let text = core::str::from_utf8(text.get(..length)?).ok()?;
+        Some((answered.value, text.to_string()))
     }
 
     fn line(&mut self, line: &str) {
         match parse(line) {
             Ok(None) => {}
-            Err(mistake) => self.print(&alloc::format!("{mistake}\n")),
+            Err(mistake) => self.print(&format!("{mistake}\n")),
             Ok(Some(command)) => match self.carry_out(command) {
-                Ok(output) => self.print(&output),
+                Ok(output) => {
+                    let mentioned = completion::mentioned(&output);
+                    if !mentioned.is_empty() {
+                        self.mentioned = mentioned;
+                    }
+                    self.print(&output);
+                }
                 Err(failure) => {
                     let name = line.split_whitespace().next().unwrap_or("shell");
-                    self.print(&alloc::format!("{}: {failure}\n", text::Plain(name)));
+                    self.print(&format!("{}: {failure}\n", Plain(name)));
                 }
             },
         }
     }
 
     fn carry_out(&mut self, command: Command) -> Result<String, Failure> {
-        let servers = &self.servers;
+        let (servers, records) = (&self.servers, &mut self.records);
         match command {
             Command::Help(None) => Ok(help::all()),
             Command::Help(Some(name)) => Ok(help::about(&name)),
-            Command::Processes => processes::list(servers, processes::Table::Processes),
-            Command::Cells => processes::list(servers, processes::Table::Cells),
+            Command::Processes => processes::list(servers, records),
+            Command::Cells => processes::cells(servers),
             Command::Memory => memory::show(servers),
-            Command::Inspect(oid) => objects::inspect(servers, &mut self.records, oid),
+            Command::Inspect { oid, form } => objects::inspect(servers, records, oid, form),
             Command::Transactions(count) => transactions::list(servers, count),
-            Command::Spawn { image, until } => processes::spawn(servers, &image, until),
+            Command::Spawn { image, until } => processes::spawn(servers, records, &image, until),
             Command::Halt => machine::halt(servers),
             Command::Shutdown => machine::shutdown(servers),
             Command::Uptime => Ok(machine::uptime(runtime::clock(Clock::Monotonic), runtime::clock(Clock::Wall))),
@@ -125,47 +143,7 @@ impl Session {
         }
     }
 
-    fn begin_line(&mut self) {
-        let mut prompt = Vec::new();
-        self.editor.begin(&mut prompt);
-        self.servers.console.write(&prompt);
-    }
-
     fn print(&self, text: &str) {
         self.servers.console.write(text.as_bytes());
-    }
-}
-
-/// What may stand at the cursor: the name of a command, where one is expected.
-fn candidates(before: &str) -> Vec<String> {
-    let last = before.rsplit(char::is_whitespace).next().unwrap_or_default();
-    let preceding = before.strip_suffix(last).unwrap_or_default().trim();
-    match preceding {
-        "" | "help" => COMMANDS.iter().map(|entry| entry.name.to_string()).collect(),
-        _ => Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_commands_complete_where_they_are_expected() {
-        assert_eq!(candidates("").len(), COMMANDS.len());
-        assert_eq!(candidates("sp").len(), COMMANDS.len());
-        assert_eq!(candidates("  help s").len(), COMMANDS.len());
-        assert!(candidates("spawn s").is_empty());
-        assert!(candidates("spawn ").is_empty());
-    }
-
-    #[test]
-    fn a_completed_command_goes_on_behind_a_space() {
-        let mut editor = LineEditor::new(PROMPT);
-        let mut echo = Vec::new();
-        for byte in b"insp\t" {
-            editor.feed(*byte, candidates, &mut echo);
-        }
-        assert_eq!(editor.text(), "inspect ");
     }
 }

@@ -1,6 +1,5 @@
 //! Numbers, times and foreign text as lines.
 
-use alloc::string::String;
 use core::fmt::{self, Write};
 
 /// Text from elsewhere: what would control the terminal is shown as a replacement character.
@@ -18,22 +17,13 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// Text in a column of so many characters: a longer one is not cut, and pushes the next aside.
-pub fn column(text: &str, width: usize) -> String {
-    let mut column = String::new();
-    let _ = write!(column, "{}", Plain(text));
-    let length = column.chars().count();
-    column.extend(core::iter::repeat_n(' ', width.saturating_sub(length)));
-    column
-}
-
 /// An OID, as it is typed too.
 #[derive(Clone, Copy, Debug)]
 pub struct Oid(pub u64);
 
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#018x}", self.0)
+        write!(f, "#{}", self.0)
     }
 }
 
@@ -52,7 +42,7 @@ impl fmt::Display for Duration {
     }
 }
 
-/// A point in time in nanoseconds since 1970, as `2026-01-02 03:04:05 UTC`.
+/// A point in time in nanoseconds since 1970, as `2026-01-02 03:04:05`, in UTC.
 #[derive(Clone, Copy, Debug)]
 pub struct Date(pub u64);
 
@@ -61,7 +51,7 @@ impl fmt::Display for Date {
         let seconds = self.0 / NANOSECONDS;
         let (year, month, day) = civil(seconds / DAY);
         let time = TimeOfDay(seconds % DAY);
-        write!(f, "{year:04}-{month:02}-{day:02} {time} UTC")
+        write!(f, "{year:04}-{month:02}-{day:02} {time}")
     }
 }
 
@@ -106,23 +96,22 @@ mod tests {
 
     #[test]
     fn dates() {
-        assert_eq!(Date(0).to_string(), "1970-01-01 00:00:00 UTC");
+        assert_eq!(Date(0).to_string(), "1970-01-01 00:00:00");
         // `date -u -d @951827696` and so on.
-        assert_eq!(Date(951_827_696 * NANOSECONDS).to_string(), "2000-02-29 12:34:56 UTC");
-        assert_eq!(Date(4_107_542_399 * NANOSECONDS).to_string(), "2100-02-28 23:59:59 UTC");
-        assert_eq!(Date(4_107_542_400 * NANOSECONDS).to_string(), "2100-03-01 00:00:00 UTC");
+        assert_eq!(Date(951_827_696 * NANOSECONDS).to_string(), "2000-02-29 12:34:56");
+        assert_eq!(Date(4_107_542_399 * NANOSECONDS).to_string(), "2100-02-28 23:59:59");
+        assert_eq!(Date(4_107_542_400 * NANOSECONDS).to_string(), "2100-03-01 00:00:00");
         assert!(!Date(u64::MAX).to_string().is_empty());
     }
 
     #[test]
-    fn foreign_text_stays_in_its_column() {
-        assert_eq!(column("añ\n", 5), "añ\u{fffd}  ");
-        assert_eq!(column("longer", 3), "longer");
+    fn foreign_text_does_not_control_the_terminal() {
+        assert_eq!(Plain("añ\n\x1b[2J").to_string(), "añ\u{fffd}\u{fffd}[2J");
     }
 
     #[test]
-    fn oids_have_one_width() {
-        assert_eq!(Oid(10).to_string(), "0x000000000000000a");
-        assert_eq!(Oid(u64::MAX).to_string(), "0xffffffffffffffff");
+    fn oids_are_written_as_the_log_writes_them() {
+        assert_eq!(Oid(10).to_string(), "#10");
+        assert_eq!(Oid(u64::MAX).to_string(), "#18446744073709551615");
     }
 }

@@ -9,7 +9,8 @@ use runtime::abi::kernel::BODY_MAX;
 
 use crate::failure::{Failure, Server};
 use crate::servers::Servers;
-use crate::text::{Plain, column};
+use crate::table::{Side, Table};
+use crate::text::Date;
 
 /// Lists so many transactions, the newest first, in as many replies as it takes.
 ///
@@ -25,12 +26,12 @@ pub fn list(servers: &Servers, count: u64) -> Result<String, Failure> {
             .map_err(|error| Failure::Call(Server::Persistence, error))?;
         listing.append(room.get(..length).unwrap_or(&[]))?;
     }
-    Ok(listing.text)
+    Ok(listing.table.to_string())
 }
 
 /// A list that grows by replies.
 struct Listing {
-    text: String,
+    table: Table,
     /// Transactions still wanted.
     left: u64,
     /// Before which TID to ask next; 0 for the newest, `None` when nothing more is wanted, or there is nothing.
@@ -39,11 +40,14 @@ struct Listing {
 
 impl Listing {
     fn new(count: u64) -> Self {
-        Listing {
-            text: "TID         OBJECTS  USER        DESCRIPTION\n".to_string(),
-            left: count,
-            before: (count > 0).then_some(0),
-        }
+        let columns = [
+            ("TIME (UTC)", Side::Left),
+            ("TID", Side::Left),
+            ("OBJECTS", Side::Right),
+            ("USER", Side::Left),
+            ("DESCRIPTION", Side::Left),
+        ];
+        Listing { table: Table::new(&columns), left: count, before: (count > 0).then_some(0) }
     }
 
     fn append(&mut self, body: &[u8]) -> Result<(), Failure> {
@@ -65,12 +69,10 @@ impl Listing {
     }
 
     fn line(&mut self, transaction: &TransactionSummary<'_>) {
-        self.text += &column(&transaction.tid.to_string(), 12);
-        self.text += &column(&transaction.objects.to_string(), 9);
-        self.text += &column(transaction.user, 11);
-        self.text.push(' ');
-        self.text += &Plain(transaction.description).to_string();
-        self.text.push('\n');
+        let TransactionSummary { tid, objects, user, description } = transaction;
+        // A TID counts microseconds since 1970.
+        let time = Date(tid.saturating_mul(1000)).to_string();
+        self.table.row([&time, &tid.to_string(), &objects.to_string(), user, description]);
     }
 }
 
@@ -80,9 +82,23 @@ mod tests {
     use proptest::prelude::*;
 
     fn body(tids: &[u64]) -> Vec<u8> {
-        let summary = |tid: &u64| TransactionSummary { tid: *tid, objects: 2, user: "shell", description: "set state" };
+        let summary =
+            |tid: &u64| TransactionSummary { tid: *tid, objects: 2, user: "client 1", description: "genesis" };
         let transactions: Vec<_> = tids.iter().map(summary).collect();
         postcard::to_allocvec(&transactions).expect("it is encodable")
+    }
+
+    #[test]
+    fn a_transaction_is_a_line_with_its_time() {
+        let mut listing = Listing::new(10);
+        listing.append(&body(&[1_795_487_336_634_060, 1_795_487_336_629_748])).expect("well-formed");
+        let expected = "\
+TIME (UTC)           TID               OBJECTS  USER      DESCRIPTION
+2026-11-24 02:28:56  1795487336634060        2  client 1  genesis
+2026-11-24 02:28:56  1795487336629748        2  client 1  genesis
+";
+        // `date -u -d @1795487336`.
+        assert_eq!(listing.table.to_string(), expected);
     }
 
     #[test]
@@ -93,8 +109,7 @@ mod tests {
         assert_eq!(listing.before, Some(8));
         listing.append(&body(&[7, 6])).expect("well-formed");
         assert_eq!(listing.before, None);
-        assert_eq!(listing.text.lines().count(), 4);
-        assert!(listing.text.ends_with("7           2        shell       set state\n"), "{}", listing.text);
+        assert_eq!(listing.table.len(), 3);
     }
 
     #[test]
@@ -117,15 +132,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_reply_is_shown_or_refused(user in "(?s).{0,30}", description in "(?s).{0,30}", cut: prop::sample::Index) {
+        fn any_reply_is_shown_or_refused(tid: u64, user in "(?s).{0,30}", description in "(?s).{0,30}", cut: prop::sample::Index) {
             let (user, description) = (user.as_str(), description.as_str());
-            let summary = TransactionSummary { tid: 3, objects: 1, user, description };
+            let summary = TransactionSummary { tid, objects: 1, user, description };
             let bytes = postcard::to_allocvec(&[summary].as_slice()).expect("it is encodable");
             for length in [bytes.len(), cut.index(bytes.len())] {
                 let mut listing = Listing::new(5);
                 let appended = listing.append(&bytes[..length]);
                 prop_assert_eq!(appended.is_ok(), length == bytes.len());
-                prop_assert!(!listing.text.replace('\n', "").contains(char::is_control));
+                prop_assert!(!listing.table.to_string().replace('\n', "").contains(char::is_control));
             }
         }
     }

@@ -277,8 +277,12 @@ pub enum Operation {
     SerialWrite = 0x0b00,
     /// Serial: address, capacity; answers the bytes read, 0 when there are none.
     SerialRead = 0x0b01,
-    /// Serial: Notification token, bits; signalled when bytes arrive.
+    /// Serial: Notification token, bits; signalled when bytes arrive, when there is room for output, and when the kernel
+    /// has logged a line for [`Operation::SerialLog`].
     SerialWatch = 0x0b02,
+    /// Serial: address, capacity; answers the bytes of the kernel's log that were taken, 0 when there are none. From its
+    /// first use on, and while the thread that watches lives, the log comes this way alone.
+    SerialLog = 0x0b03,
     /// Irq: Notification token, bits.
     IrqBind = 0x0c00,
     /// Irq: ready for the next one.

@@ -1,12 +1,14 @@
-//! The console server: whole messages out, typed bytes in.
+//! The console server: whole messages out, edited lines in.
 //!
 //! * [`output`]: messages that wait for room in the device, and their writers;
 //! * [`newlines`]: what a message becomes on the line;
+//! * [`terminal`]: messages above the line that is being edited;
 //! * [`server`]: the messages.
 //!
-//! A message is written whole before the next one begins, whoever sends it. A writer is answered when the device has taken
+//! This cell owns what the terminal shows. A message is written whole before the next one begins, whoever sends it, and above
+//! the line that somebody types; the kernel's log is among the messages. A writer is answered when the device has taken
 //! its last byte: a fast writer is held to the pace of the line, and nothing is polled. What nobody reads
-//! stays in the kernel's ring, so that this cell has no buffer of input, and its restart loses none.
+//! stays in the kernel's ring, so that this cell has no buffer of input, and its restart loses none but the line itself.
 //!
 //! It calls nobody but the kernel: every other cell may log.
 //!
@@ -21,6 +23,7 @@ extern crate alloc;
 pub mod newlines;
 pub mod output;
 pub mod server;
+pub mod terminal;
 
 use abi::slots;
 use abi::token::{All, Cap, Serial, Untyped};
@@ -32,7 +35,7 @@ const SERIAL: u32 = slots::FIRST_GRANTED;
 const SCRATCH: u32 = SERIAL + 1;
 /// The most requests held at once: readers, and writers whose message waits.
 const MOST_HELD: usize = 64;
-/// The bit that the kernel signals for bytes typed, and for room in the device.
+/// The bit that the kernel signals for bytes typed, for room in the device, and for lines of its log.
 const SERIAL_READY: u64 = 1;
 
 /// Serves for ever.

@@ -31,6 +31,11 @@ impl<W> Output<W> {
         self.queue.is_empty()
     }
 
+    /// Bytes that wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.iter().map(|message| message.bytes.len().saturating_sub(message.sent)).sum()
+    }
+
     /// Enters a message of which the device has taken the first `sent` bytes. Only the first in the queue can have
     /// begun: `sent` is 0 while others wait.
     pub fn push(&mut self, bytes: Vec<u8>, sent: usize, writer: W) {

@@ -1,99 +1,234 @@
 //! The messages of the console server.
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
 
-use abi::interfaces::console::Console;
+use abi::interfaces::console::{BUSY, Console, Ending, MALFORMED, NO_LINE};
 use abi::kernel::BODY_MAX;
 use abi::token::{All, Cap, Serial};
+use line_editor::Event as Typed;
 use runtime::{Event, Pending, Request, Server, abi, objects};
 
-use crate::newlines::for_terminal;
 use crate::output::{Output, feed};
+use crate::terminal::Terminal;
 
 /// The labels that this server declares at its endpoint.
 pub const LABELS: &[(u32, u64)] = Console::LABELS;
 
-/// Code: as many requests wait as this server can hold. What was to be written was not; try again.
-pub const BUSY: u32 = 2;
-/// Code: the words of the request are none of its method's.
-pub const MALFORMED: u32 = 3;
-
 /// The most readers that wait at once: the rest of what can be held is the writers'.
 const MOST_READERS: usize = 16;
+/// Bytes waiting for the device above which nothing is taken from the keyboard or the log: they wait in the kernel.
+const MOST_WAITING: usize = 16 * 1024;
 
 /// Serves for ever.
 pub fn run(mut server: Server, serial: &Cap<Serial, All>) -> ! {
-    let mut output = Output::default();
-    let mut readers: VecDeque<Pending> = VecDeque::new();
+    let mut console = Service {
+        serial,
+        terminal: Terminal::default(),
+        output: Output::default(),
+        readers: VecDeque::new(),
+        at_tab: None,
+    };
+    // Whatever the kernel logs from here on comes to this cell.
+    console.take_log();
     loop {
         match server.next_event() {
-            Event::Signal(_) => {
-                let through = output.pump(|bytes| write(serial, bytes));
-                for writer in through.into_iter().flatten() {
-                    server.answer(writer, 0, 0, &[]);
+            Event::Signal(_) => console.go_on(&mut server),
+            Event::Request(request) => {
+                match Console::decode(request.label(), request.words()) {
+                    Some(Console::Write(_)) => console.write(request),
+                    Some(Console::Read(_)) => console.queue(request, Wish::Bytes),
+                    Some(Console::ReadLine(_)) => console.read_line(request),
+                    Some(Console::Complete(_)) => console.complete(request),
+                    None => request.refuse(MALFORMED, 0),
                 }
-                answer_readers(&mut server, &mut readers, serial);
+                console.take_input(&mut server);
             }
-            Event::Request(request) => match Console::decode(request.label(), request.words()) {
-                Some(Console::Write(_)) => take(request, &mut output, serial),
-                Some(Console::Read(_)) => listen(request, &mut readers, serial),
-                None => request.refuse(MALFORMED, 0),
-            },
         }
     }
 }
 
-/// Takes a message. It is answered at once where the device has room for all of it.
-fn take(request: Request<'_>, output: &mut Output<Option<Pending>>, serial: &Cap<Serial, All>) {
-    let bytes = for_terminal(request.body());
-    let sent = match output.is_idle() {
-        true => feed(&bytes, |bytes| write(serial, bytes)),
-        false => 0,
-    };
-    if sent == bytes.len() && output.is_idle() {
-        return request.ok(0);
-    }
-    match request.defer() {
-        Ok(pending) => output.push(bytes, sent, Some(pending)),
-        // What has begun is written whole: this one writer, for there is one first message, need not wait.
-        Err(request) if sent > 0 => {
-            output.push(bytes, sent, None);
-            request.ok(0);
-        }
-        Err(request) => request.refuse(BUSY, 0),
-    }
+/// What a reader waits for.
+#[derive(Debug)]
+enum Wish {
+    /// Bytes as they are typed.
+    Bytes,
+    /// A line behind this prompt.
+    Line(String),
+    /// The line that is open goes on.
+    More,
 }
 
-/// Answers a reader with what has been typed already, or keeps it.
-fn listen(request: Request<'_>, readers: &mut VecDeque<Pending>, serial: &Cap<Serial, All>) {
-    let mut typed = [0; BODY_MAX];
-    let typed = match readers.is_empty() {
-        true => read(serial, &mut typed),
-        false => &[],
-    };
-    if !typed.is_empty() {
-        return request.ok_bytes(0, typed);
-    }
-    if readers.len() >= MOST_READERS {
-        return request.refuse(BUSY, 0);
-    }
-    match request.defer() {
-        Ok(pending) => readers.push_back(pending),
-        Err(request) => request.refuse(BUSY, 0),
-    }
+#[derive(Debug)]
+struct Reader {
+    pending: Pending,
+    badge: u64,
+    wish: Wish,
 }
 
-/// The reader who has waited longest gets what was typed.
-fn answer_readers(server: &mut Server, readers: &mut VecDeque<Pending>, serial: &Cap<Serial, All>) {
-    let mut room = [0; BODY_MAX];
-    while !readers.is_empty() {
-        let typed = read(serial, &mut room);
-        if typed.is_empty() {
-            return;
+struct Service<'a> {
+    serial: &'a Cap<Serial, All>,
+    terminal: Terminal,
+    output: Output<Option<Pending>>,
+    readers: VecDeque<Reader>,
+    /// Whose line was handed over at a tab: it is open, and nobody waits for it.
+    at_tab: Option<u64>,
+}
+
+impl Service<'_> {
+    /// The device has room, bytes were typed, or the kernel has logged something.
+    fn go_on(&mut self, server: &mut Server) {
+        let through = self.output.pump(|bytes| write(self.serial, bytes));
+        for writer in through.into_iter().flatten() {
+            server.answer(writer, 0, 0, &[]);
         }
-        if let Some(reader) = readers.pop_front() {
-            server.answer(reader, 0, 0, typed);
+        self.take_log();
+        self.take_input(server);
+    }
+
+    /// Takes a message. It is answered at once where the device has room for all of it.
+    fn write(&mut self, request: Request<'_>) {
+        let bytes = self.terminal.message(request.body());
+        let sent = self.send(&bytes);
+        if sent == bytes.len() && self.output.is_idle() {
+            return request.ok(0);
         }
+        match request.defer() {
+            Ok(pending) => self.output.push(bytes, sent, Some(pending)),
+            // It is taken all the same, since the terminal was told of it: this writer alone need not wait.
+            Err(request) if self.output.waiting() < MOST_WAITING => {
+                self.output.push(bytes, sent, None);
+                request.ok(0);
+            }
+            Err(request) => request.refuse(BUSY, 0),
+        }
+    }
+
+    /// The device takes what it can, unless others wait.
+    fn send(&self, bytes: &[u8]) -> usize {
+        match self.output.is_idle() {
+            true => feed(bytes, |bytes| write(self.serial, bytes)),
+            false => 0,
+        }
+    }
+
+    /// Sends what nobody waits for.
+    fn emit(&mut self, bytes: Vec<u8>) {
+        let sent = self.send(&bytes);
+        if sent < bytes.len() {
+            self.output.push(bytes, sent, None);
+        }
+    }
+
+    /// Writes what the kernel has logged: whole lines, since it logs nothing while this takes them.
+    fn take_log(&mut self) {
+        let mut log = Vec::new();
+        let mut room = [0; BODY_MAX];
+        while self.output.waiting() + log.len() < MOST_WAITING {
+            match taken(objects::serial_log(self.serial, &mut room), &room) {
+                [] => break,
+                bytes => log.extend_from_slice(bytes),
+            }
+        }
+        let bytes = self.terminal.message(&log);
+        self.emit(bytes);
+    }
+
+    fn read_line(&mut self, request: Request<'_>) {
+        match core::str::from_utf8(request.body()) {
+            Ok(prompt) => {
+                let prompt = prompt.into();
+                self.queue(request, Wish::Line(prompt));
+            }
+            Err(_) => request.refuse(MALFORMED, 0),
+        }
+    }
+
+    /// Keeps a reader until it is its turn.
+    fn queue(&mut self, request: Request<'_>, wish: Wish) {
+        if self.readers.len() >= MOST_READERS {
+            return request.refuse(BUSY, 0);
+        }
+        let badge = request.badge();
+        match request.defer() {
+            Ok(pending) => {
+                // A line whose owner does not come back from a tab gives way to whoever reads next.
+                if self.at_tab.take().is_some() {
+                    let cleared = self.terminal.close();
+                    self.emit(cleared);
+                }
+                self.readers.push_back(Reader { pending, badge, wish });
+            }
+            Err(request) => request.refuse(BUSY, 0),
+        }
+    }
+
+    fn complete(&mut self, request: Request<'_>) {
+        let badge = request.badge();
+        if self.at_tab != Some(badge) {
+            return request.refuse(NO_LINE, 0);
+        }
+        let Ok(words) = core::str::from_utf8(request.body()) else { return request.refuse(MALFORMED, 0) };
+        let candidates = words.lines().map(String::from).collect();
+        match request.defer() {
+            Ok(pending) => {
+                self.at_tab = None;
+                let echo = self.terminal.complete(candidates);
+                self.emit(echo);
+                self.readers.push_front(Reader { pending, badge, wish: Wish::More });
+            }
+            Err(request) => request.refuse(BUSY, 0),
+        }
+    }
+
+    /// Gives what was typed to the readers, first come, first served.
+    fn take_input(&mut self, server: &mut Server) {
+        let mut room = [0; BODY_MAX];
+        while self.at_tab.is_none() && self.output.waiting() < MOST_WAITING {
+            let Some(reader) = self.readers.front_mut() else { return };
+            match core::mem::replace(&mut reader.wish, Wish::More) {
+                Wish::Bytes => {
+                    reader.wish = Wish::Bytes;
+                    let bytes = taken(objects::serial_read(self.serial, &mut room), &room);
+                    if bytes.is_empty() {
+                        return;
+                    }
+                    if let Some(reader) = self.readers.pop_front() {
+                        server.answer(reader.pending, 0, 0, bytes);
+                    }
+                }
+                Wish::Line(prompt) => {
+                    let shown = self.terminal.open(&prompt);
+                    self.emit(shown);
+                }
+                Wish::More => {
+                    // What follows the line is for whoever reads next, so it is taken byte by byte.
+                    let byte = room.get_mut(..1).unwrap_or_default();
+                    let &[byte] = taken(objects::serial_read(self.serial, byte), byte) else { return };
+                    let (echo, event) = self.terminal.typed(byte);
+                    self.emit(echo);
+                    if let Some(event) = event {
+                        self.hand_over(server, event);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The line goes to its reader.
+    fn hand_over(&mut self, server: &mut Server, event: Typed) {
+        let Some(reader) = self.readers.pop_front() else { return };
+        let (ending, text) = match event {
+            Typed::Line(text) => (Ending::Entered, text),
+            Typed::Interrupted => (Ending::Interrupted, String::new()),
+            Typed::EndOfInput => (Ending::EndOfInput, String::new()),
+            Typed::Tab => {
+                self.at_tab = Some(reader.badge);
+                (Ending::Tab, self.terminal.before_cursor().into())
+            }
+        };
+        server.answer(reader.pending, 0, ending as u64, text.as_bytes());
     }
 }
 
@@ -105,9 +240,10 @@ fn write(serial: &Cap<Serial, All>, bytes: &[u8]) -> usize {
     }
 }
 
-fn read<'a>(serial: &Cap<Serial, All>, into: &'a mut [u8]) -> &'a [u8] {
-    match objects::serial_read(serial, into) {
-        Ok(length) => usize::try_from(length).ok().and_then(|length| into.get(..length)).unwrap_or(&[]),
+/// The part of a buffer that the kernel filled.
+fn taken(answer: Result<u64, abi::KernelError>, room: &[u8]) -> &[u8] {
+    match answer {
+        Ok(length) => usize::try_from(length).ok().and_then(|length| room.get(..length)).unwrap_or(&[]),
         Err(error) => panic!("the serial console is lost: {error:?}"),
     }
 }

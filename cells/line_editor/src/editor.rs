@@ -1,6 +1,6 @@
 //! Keys to changes of the line, and what the terminal is sent for them.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::buffer::Buffer;
@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::keys::{Decoder, Key};
 
 const BELL: &[u8] = b"\x07";
-const CLEAR_TO_END_OF_ROW: &[u8] = b"\x1b[K";
+const CLEAR_ROW: &[u8] = b"\r\x1b[K";
 const CLEAR_SCREEN: &[u8] = b"\x1b[H\x1b[2J";
 
 /// The end of a line. The terminal stands at the start of an empty row; the next line begins with [`LineEditor::begin`].
@@ -21,10 +21,12 @@ pub enum Event {
     Interrupted,
     /// Ctrl-D on an empty line.
     EndOfInput,
+    /// A tab, which ends nothing: [`LineEditor::complete`] takes what may stand before the cursor, and the line goes on.
+    Tab,
 }
 
 /// The editor of one terminal.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LineEditor {
     prompt: String,
     buffer: Buffer,
@@ -33,26 +35,17 @@ pub struct LineEditor {
 }
 
 impl LineEditor {
-    /// An editor that begins each line with a prompt.
-    pub fn new(prompt: &str) -> Self {
-        LineEditor {
-            prompt: prompt.to_string(),
-            buffer: Buffer::default(),
-            history: History::default(),
-            keys: Decoder::default(),
-        }
-    }
-
-    /// Begins a line: at the start of an empty row, writes the prompt.
-    pub fn begin(&mut self, out: &mut Vec<u8>) {
+    /// Begins a line: at the start of an empty row, writes the prompt, which has no control characters.
+    pub fn begin(&mut self, prompt: &str, out: &mut Vec<u8>) {
+        self.prompt.clear();
+        self.prompt.push_str(prompt);
         self.buffer.take();
         self.history.reset();
         out.extend_from_slice(self.prompt.as_bytes());
     }
 
-    /// Takes one byte of what was typed. What the terminal is to be sent is appended to `out`. At a tab, `candidates` is
-    /// asked with the text before the cursor for all whole words that may stand in the place of its last one.
-    pub fn feed(&mut self, byte: u8, candidates: impl FnOnce(&str) -> Vec<String>, out: &mut Vec<u8>) -> Option<Event> {
+    /// Takes one byte of what was typed. What the terminal is to be sent is appended to `out`.
+    pub fn feed(&mut self, byte: u8, out: &mut Vec<u8>) -> Option<Event> {
         let key = self.keys.feed(byte)?;
         match key {
             Key::Enter => return Some(self.enter(out)),
@@ -66,7 +59,7 @@ impl LineEditor {
                 out.extend_from_slice(b"\r\n");
                 return Some(Event::EndOfInput);
             }
-            Key::Complete => self.complete(candidates, out),
+            Key::Complete => return Some(Event::Tab),
             Key::ClearScreen => {
                 out.extend_from_slice(CLEAR_SCREEN);
                 self.redraw(out);
@@ -164,9 +157,9 @@ impl LineEditor {
         }
     }
 
-    fn complete(&mut self, candidates: impl FnOnce(&str) -> Vec<String>, out: &mut Vec<u8>) {
-        let before = self.buffer.before();
-        match complete(last_word(before), candidates(before)) {
+    /// Completes the word before the cursor, of which the candidates are all that may stand in its place.
+    pub fn complete(&mut self, candidates: Vec<String>, out: &mut Vec<u8>) {
+        match complete(last_word(self.buffer.before()), candidates) {
             Completion::Nothing => out.extend_from_slice(BELL),
             Completion::Insert(rest) => match self.buffer.insert_all(&rest) {
                 true => self.redraw(out),
@@ -186,13 +179,17 @@ impl LineEditor {
         self.buffer.text().is_ascii()
     }
 
+    /// Empties the row, so that something else can be written there; [`LineEditor::redraw`] brings it back, a row below.
+    pub fn hide(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(CLEAR_ROW);
+    }
+
     /// Writes the row anew. To bring the cursor to its place, what stands before it is written again: that takes no
-    /// knowledge of widths.
-    fn redraw(&self, out: &mut Vec<u8>) {
-        out.push(b'\r');
+    /// knowledge of widths. The row is cleared first, by which a prompt that is shown again is told from a new one.
+    pub fn redraw(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(CLEAR_ROW);
         out.extend_from_slice(self.prompt.as_bytes());
         out.extend_from_slice(self.buffer.text().as_bytes());
-        out.extend_from_slice(CLEAR_TO_END_OF_ROW);
         if !self.buffer.is_at_end() {
             out.push(b'\r');
             out.extend_from_slice(self.prompt.as_bytes());

@@ -1,7 +1,8 @@
 //! A line editor as a state machine: bytes in, echo and finished lines out.
 //!
 //! [`LineEditor::feed`] takes one byte of what was typed, appends to a buffer what the terminal is to be sent, and answers
-//! an [`Event`] when a line is finished. It waits for nothing and reads nothing: who owns the terminal drives it.
+//! an [`Event`] when a line is finished, or wants completing. It waits for nothing and reads nothing: who owns the terminal
+//! drives it, and may take the row for something else between two bytes ([`LineEditor::hide`], [`LineEditor::redraw`]).
 //!
 //! * [`keys`]: bytes to keys, across ANSI sequences and UTF-8;
 //! * [`buffer`]: the text and the cursor;

@@ -63,28 +63,45 @@ struct Session {
 
 impl Session {
     fn new() -> Self {
-        let mut session =
-            Session { editor: LineEditor::new(PROMPT), terminal: Terminal::default(), events: Vec::new() };
+        let mut session = Session { editor: LineEditor::default(), terminal: Terminal::default(), events: Vec::new() };
         session.begin();
         session
     }
 
     fn begin(&mut self) {
         let mut out = Vec::new();
-        self.editor.begin(&mut out);
+        self.editor.begin(PROMPT, &mut out);
         self.terminal.show(&out);
     }
 
     fn press(&mut self, byte: u8) {
         let mut out = Vec::new();
-        let words = |_: &str| ["spawn", "spin", "späh", "help"].map(String::from).to_vec();
-        let event = self.editor.feed(byte, words, &mut out);
-        self.terminal.show(&out);
-        if let Some(event) = event {
-            assert_eq!((self.terminal.text().as_str(), self.terminal.column), ("", 0));
-            self.events.push(event);
-            self.begin();
+        match self.editor.feed(byte, &mut out) {
+            None => self.terminal.show(&out),
+            Some(Event::Tab) => {
+                self.editor.complete(["spawn", "spin", "späh", "help"].map(String::from).to_vec(), &mut out);
+                self.terminal.show(&out);
+            }
+            Some(event) => {
+                self.terminal.show(&out);
+                assert_eq!((self.terminal.text().as_str(), self.terminal.column), ("", 0));
+                self.events.push(event);
+                self.begin();
+            }
         }
+        self.check();
+    }
+
+    /// Something else is written in the row, which then comes back below.
+    fn interrupt(&mut self) {
+        let mut out = Vec::new();
+        self.editor.hide(&mut out);
+        self.terminal.show(&out);
+        assert_eq!((self.terminal.text().as_str(), self.terminal.column), ("", 0));
+        self.terminal.show("a message\r\n".as_bytes());
+        out.clear();
+        self.editor.redraw(&mut out);
+        self.terminal.show(&out);
         self.check();
     }
 
@@ -144,9 +161,10 @@ fn tabs_complete_and_list() {
     assert_eq!(session.events, [line("help 1"), line("spawn ")]);
     let mut out = Vec::new();
     session.type_in(b"sp");
-    let words = |before: &str| vec![format!("{before}in"), format!("{before}awn")];
-    session.editor.feed(b'\t', words, &mut out);
-    assert_eq!(out, b"\r\nspawn  spin\r\n\rtelos> sp\x1b[K");
+    assert_eq!(session.editor.feed(b'\t', &mut out), Some(Event::Tab));
+    assert_eq!((session.editor.before_cursor(), out.as_slice()), ("sp", &b""[..]));
+    session.editor.complete(vec!["spin".into(), "spawn".into()], &mut out);
+    assert_eq!(out, b"\r\nspawn  spin\r\n\r\x1b[Ktelos> sp");
 }
 
 #[test]
@@ -189,9 +207,11 @@ fn typing() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn the_row_shows_the_line_whatever_is_typed(bytes in typing()) {
+    fn the_row_shows_the_line_whatever_is_typed_and_written_meanwhile(bytes in typing(), every in 1usize..9) {
         let mut session = Session::new();
-        session.type_in(&bytes);
+        for piece in bytes.chunks(every) {
+            session.type_in(piece).interrupt();
+        }
         prop_assert!(session.editor.history().count() <= MAX_LINES);
         for event in &session.events {
             if let Event::Line(text) = event {
@@ -209,10 +229,10 @@ proptest! {
 
     #[test]
     fn no_byte_stream_panics(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let mut editor = LineEditor::new(PROMPT);
+        let mut editor = LineEditor::default();
         let mut out = Vec::new();
         for byte in bytes {
-            editor.feed(byte, |_| Vec::new(), &mut out);
+            editor.feed(byte, &mut out);
         }
         prop_assert!(std::str::from_utf8(&out).is_ok());
     }

@@ -93,16 +93,55 @@ fn a_conflict_is_refused_and_changes_nothing() {
 
 #[test]
 fn every_kind_of_value_is_rendered() {
-    let object = Object::new()
+    let recipe = Recipe::Service { kind: CapabilityKind::Endpoint, service: "memory".into(), rights: 5 };
+    let mut object = Object::new()
         .parent("parent", Some(Oid::new(4)))
         .data("bytes", Value::Bytes(vec![1; 40]))
+        .data("text", Value::text("one\ntwo"))
         .native("spawn", "processCap", 4)
-        .data("list", Value::List(vec![Value::Nil, Value::Bool(true)]));
-    let text = object.render();
-    assert!(
-        text.contains("parent* = #4") && text.contains("40 bytes") && text.contains("native processCap:4"),
-        "{text}"
-    );
-    assert!(text.contains("[nil, true]"), "{text}");
+        .primitive("wait", "wait")
+        .data("list", Value::List(vec![Value::Nil, Value::Bool(true), Value::Int(-7)]))
+        .data("map", Value::Map(vec![("a\tb".into(), Value::Nil)]))
+        .holding("tcbCap", Recipe::Void(CapabilityKind::Tcb))
+        .holding("endpointCap", recipe);
+    let origin = Object::new().primitive("commit", "commit");
+    compose(&mut object, &[(Oid::new(9), &origin)]).expect("no conflict");
+    let expected = r#"parent*     = #4
+bytes       = <01010101010101010101010101010101... 40 bytes>
+text        = "one\ntwo"
+spawn()     = native: label 4 of processCap
+wait()      = primitive wait
+list        = [nil, true, -7]
+map         = {a\tb: nil}
+tcbCap      = capability (Tcb, void)
+endpointCap = capability (Endpoint of memory, rights 0b101)
+commit()    = primitive commit  (from #9)
+"#;
+    assert_eq!(object.render(), expected);
     let _: &[Slot] = object.slots();
+}
+
+#[test]
+fn long_values_are_cut_and_say_so() {
+    let object = Object::new()
+        .data("text", Value::text(&"x".repeat(100)))
+        .data("list", Value::List(vec![Value::Nil; 65]))
+        .data("map", Value::Map((0..65).map(|number| (format!("n{number}"), Value::Nil)).collect()));
+    let text = object.render();
+    for cut in ["x\"... (100 bytes)\n", "nil, ...] (65 items)\n", "nil, ...} (65 entries)\n"] {
+        assert!(text.contains(cut), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_slot_is_one_row_whatever_it_is_called(slots in prop::collection::btree_map("(?s).{0,30}", value(), 0..6)) {
+        let mut object = Object::new();
+        for (name, value) in &slots {
+            object.set(name, SlotKind::Data, value.clone());
+        }
+        let text = object.render();
+        prop_assert_eq!(text.lines().count(), slots.len());
+        prop_assert!(!text.replace('\n', "").contains(char::is_control));
+    }
 }

@@ -6,6 +6,7 @@
 //! * [`reconciler`]: does it;
 //! * [`failure_points`]: the registry of the places where CreateProcess can fail, for the test that plants failures;
 //! * [`grants`]: what a process may be given, by name;
+//! * [`introduced`]: the cells that the root task started;
 //! * [`table`]: the processes that have an instance;
 //! * [`server`]: the messages.
 //!
@@ -32,6 +33,7 @@ mod decision;
 mod factory;
 mod failure_points;
 mod grants;
+mod introduced;
 mod reconciler;
 mod server;
 mod table;

@@ -2,27 +2,29 @@
 
 use alloc::vec::Vec;
 
-use abi::interfaces::process::{self as codes, Process as Method, ProcessSummary, State};
+use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State};
 use object_store::Oid;
 use runtime::{Event, Heap, Request, Server, objects};
 
 use crate::catalogue;
 use crate::factory::{Beginner, Refusal};
 use crate::failure_points::Point;
+use crate::introduced::Introductions;
 use crate::reconciler::Reconciler;
 use crate::table::{Prepared, Process};
 
-/// Summaries of one reply, at most: they fit a message with names of any length.
+/// Summaries of one reply, at most: they fit a message with names and versions as long as manifests have them.
 const PAGE: usize = 12;
 
 /// Serves for ever.
 pub fn run(mut server: Server, mut reconciler: Reconciler, heap: &'static Heap) -> u64 {
+    let mut introductions = Introductions::default();
     loop {
         // A process of this server's own transaction is looked at before its creator goes on.
         let mut committed = None;
         match server.next_event() {
             Event::Signal(bits) => reconciler.signalled(bits, &mut server),
-            Event::Request(request) => committed = answer(request, &mut reconciler, heap),
+            Event::Request(request) => committed = answer(request, &mut reconciler, &mut introductions, heap),
         }
         if let Some(oid) = committed {
             reconciler.converge(oid, &mut server);
@@ -31,7 +33,12 @@ pub fn run(mut server: Server, mut reconciler: Reconciler, heap: &'static Heap) 
 }
 
 /// Answers a request, at once or later. Answers which process was committed for it.
-fn answer(request: Request<'_>, reconciler: &mut Reconciler, heap: &'static Heap) -> Option<Oid> {
+fn answer(
+    request: Request<'_>,
+    reconciler: &mut Reconciler,
+    introductions: &mut Introductions,
+    heap: &'static Heap,
+) -> Option<Oid> {
     let factory = &mut reconciler.factory;
     match Method::decode(request.label(), request.words()) {
         Some(Method::CreateProcess(method)) => {
@@ -50,6 +57,10 @@ fn answer(request: Request<'_>, reconciler: &mut Reconciler, heap: &'static Heap
         Some(Method::List(method)) => list(request, method.from, &reconciler.table),
         Some(Method::Terminate(method)) => terminate(request, Oid::new(method.process), &mut reconciler.table),
         Some(Method::Wait(method)) => wait(request, Oid::new(method.process), &mut reconciler.table),
+        Some(Method::Introduce(method)) => {
+            introductions.introduce(request, method.hash, factory.memory.cnode());
+        }
+        Some(Method::Cells(method)) => cells(request, method.from, introductions, &reconciler.table),
         Some(Method::PlantFailure(method)) => match Point::from_number(method.point) {
             Some(point) => {
                 factory.planted = Some(point);
@@ -111,6 +122,25 @@ fn list(request: Request<'_>, from: u64, table: &[Process]) {
         })
         .collect();
     request.ok_body(table.len() as u64, &page);
+}
+
+/// The cells of this boot. The code of a process that has ended is gone.
+fn cells(request: Request<'_>, from: u64, introductions: &Introductions, table: &[Process]) {
+    let processes = table.iter().map(|process| {
+        let (text, text_end) = if process.instance.is_some() { process.text } else { (0, 0) };
+        CellSummary {
+            name: &process.name,
+            version: &process.version,
+            hash: process.hash,
+            text,
+            text_end,
+            state: process.state,
+        }
+    });
+    let all: Vec<CellSummary<'_>> = introductions.summaries().chain(processes).collect();
+    let from = usize::try_from(from).unwrap_or(usize::MAX);
+    let page: Vec<&CellSummary<'_>> = all.iter().skip(from).take(PAGE).collect();
+    request.ok_body(all.len() as u64, &page);
 }
 
 fn terminate(request: Request<'_>, oid: Oid, table: &mut [Process]) {

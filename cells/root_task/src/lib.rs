@@ -69,7 +69,7 @@ pub fn main(mut environment: Environment) -> u64 {
         let settle = environment.need(FIRST_GRANTED + 2, "the authority over scopes");
         return probe::start(authority, settle, &console);
     }
-    match build(&mut environment, authority, &console, &say, &mode) {
+    match build(&mut environment, authority, console, &say, &mode) {
         Ok(()) => 0,
         Err((status, machine)) => {
             say!(say, "the system cannot be built: status {status}; the machine stops");
@@ -89,17 +89,18 @@ type Built = Result<(), (u64, Cap<Machine, All>)>;
 fn build(
     environment: &mut Environment,
     mut authority: Authority,
-    console: &services::Service,
+    console: services::Service,
     say: &Console,
     mode: &Mode,
 ) -> Built {
-    let Some(block) = services::block(&mut authority, environment, console) else {
+    let vspace: Cap<VSpace, All> = environment.need(abi::slots::VSPACE, "its VSpace");
+    let Some(block) = services::block(&mut authority, environment, &console) else {
         say!(say, "no virtio block device: give the machine a disk (-drive id=p_disk,...)");
         return Err((failure::NO_DISK, authority.machine));
     };
     let settle = environment.need(FIRST_GRANTED + 2, "the authority over scopes");
-    let persistence = services::persistence(&mut authority, settle, &block, console);
-    let mut graph = session(environment, &mut authority, &persistence);
+    let persistence = services::persistence(&mut authority, settle, &block, &console);
+    let mut graph = session(&vspace, &mut authority, &persistence);
     // Opening may scan the whole disk; a driver that does not work answers nothing at all.
     let root =
         match Call::new(graph.endpoint(), Root {}).timeout(OPENING).send().map(|answered| Oid::new(answered.value)) {
@@ -117,16 +118,21 @@ fn build(
         say!(say, "the graph cannot be brought up to date: {error}");
         return Err((failure::NO_GENESIS, authority.machine));
     }
-    let memory = services::memory(&mut authority, &mut graph, console);
-    let mut process = services::process(&mut authority, &mut graph, console, &persistence, &memory);
+    let memory = services::memory(&mut authority, &mut graph, &console);
+    let mut process = services::process(&mut authority, &mut graph, &console, &persistence, &memory);
     let delegated = services::delegate(&mut authority, &memory);
     say!(say, "untyped of {delegated} bytes delegated to the memory server");
     memory.start(&authority, services::priority::MEMORY);
     say!(say, "memory started at its endpoint");
     let server = process.client(&authority, 0);
+    let services = [&console, &block, &persistence, &memory, &process];
+    let introductions = services::introductions(&authority, &vspace, services);
     let Authority { loader, scheduler, machine, .. } = authority;
     let machine = services::endow_process(&mut process, loader, scheduler, machine);
     say!(say, "process started at its endpoint");
+    if let Err(error) = services::introduce(&server, introductions) {
+        say!(say, "the process server does not take what it is told of: {error}; `cells` is not complete");
+    }
     match first_processes(&mut graph, &server, say, mode) {
         Ok(Some(test_process)) => validation::first_half(&mut graph, &server, test_process, mode, say, &machine),
         Ok(None) => {}
@@ -140,11 +146,10 @@ fn build(
 }
 
 /// A session with the persistence server.
-fn session(environment: &mut Environment, authority: &mut Authority, persistence: &services::Service) -> Graph {
-    let vspace: Cap<VSpace, All> = environment.need(abi::slots::VSPACE, "its VSpace");
+fn session(vspace: &Cap<VSpace, All>, authority: &mut Authority, persistence: &services::Service) -> Graph {
     let buf: Cap<BufObject, All> =
         authority.memory.make(BUF_BITS).unwrap_or_else(|error| panic!("no memory for a Buf: {error:?}"));
-    let buf = Buf::map(buf, &vspace).unwrap_or_else(|error| panic!("a Buf cannot be mapped: {error:?}"));
+    let buf = Buf::map(buf, vspace).unwrap_or_else(|error| panic!("a Buf cannot be mapped: {error:?}"));
     Graph::new(persistence.client(authority, BADGE), Some(buf))
 }
 

@@ -38,14 +38,18 @@ impl Console {
         self.write(&line.bytes[..=line.length]);
     }
 
-    /// Writes bytes as they are.
+    /// Writes bytes as they are. What does not fit one message is parted between rows, so that rows of others do not come into
+    /// the middle of one.
     pub fn write(&self, bytes: &[u8]) {
         let Some(endpoint) = &self.endpoint else {
             return;
         };
-        for part in bytes.chunks(abi::kernel::BODY_MAX) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(message_length(rest));
             // Nobody is left to tell when the console itself is gone.
             let _ = Call::new(endpoint, console::Write {}).bytes(part).send();
+            rest = behind;
         }
     }
 
@@ -61,6 +65,16 @@ macro_rules! say {
     ($console:expr, $($text:tt)*) => { $console.say(format_args!($($text)*)) };
 }
 
+/// How much of what is to be written goes into the next message: whole rows if there are any, otherwise what fits.
+fn message_length(bytes: &[u8]) -> usize {
+    match bytes.get(..abi::kernel::BODY_MAX) {
+        Some(fitting) if fitting.len() < bytes.len() => {
+            fitting.iter().rposition(|byte| *byte == b'\n').map_or(fitting.len(), |end| end + 1)
+        }
+        _ => bytes.len(),
+    }
+}
+
 struct Line {
     bytes: [u8; 512],
     length: usize,
@@ -73,5 +87,22 @@ impl Write for Line {
             self.length += 1;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::message_length;
+    use abi::kernel::BODY_MAX;
+
+    #[test]
+    fn long_texts_are_parted_between_rows() {
+        let mut text = vec![b'x'; BODY_MAX + 10];
+        assert_eq!(message_length(&text), BODY_MAX);
+        text[100] = b'\n';
+        text[200] = b'\n';
+        assert_eq!(message_length(&text), 201);
+        assert_eq!(message_length(&text[..BODY_MAX]), BODY_MAX);
+        assert_eq!(message_length(b"short"), 5);
     }
 }

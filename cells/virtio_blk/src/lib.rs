@@ -36,7 +36,7 @@ pub const KERNEL_REFUSED: u64 = 2;
 
 /// Brings the device up and serves it. Answers only when that is over, with the cell's status.
 pub fn main(mut environment: Environment) -> u64 {
-    let console = Console::new(environment.take(abi::slots::CONSOLE), "block");
+    let console = Console::new(environment.take(abi::slots::CONSOLE), "virtio_blk");
     match serve(&mut environment, &console) {
         Failure::Device(error) => {
             say!(console, "stopped: {error}");

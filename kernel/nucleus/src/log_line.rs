@@ -1,7 +1,12 @@
 //! Log lines on the serial port: `[seconds.millis] kernel: text`.
+//!
+//! A cell that owns what the terminal shows gets them to write, so that they stand in rows of their own; without one they go
+//! to the serial line at once.
 
 use core::fmt::{self, Write};
 use log::{LevelFilter, Log, Metadata, Record};
+use objects::devices;
+use x86::cpu::InterruptsOff;
 use x86::{clock, serial};
 
 static LOGGER: SerialLog = SerialLog;
@@ -23,12 +28,34 @@ impl Log for SerialLog {
 
     fn log(&self, record: &Record) {
         if self.enabled(record.metadata()) {
-            let millis = clock::now_ns() / 1_000_000;
-            let _ = write!(Queued, "[{}.{:03}] kernel: {}\r\n", millis / 1000, millis % 1000, record.args());
+            // A line is kept whole: nobody takes a part of it meanwhile.
+            let _off = InterruptsOff::enter();
+            match devices::is_log_read() {
+                true => {
+                    line(&mut Kept, record);
+                    devices::signal_log();
+                }
+                false => line(&mut Queued, record),
+            }
         }
     }
 
     fn flush(&self) {}
+}
+
+fn line(to: &mut impl Write, record: &Record) {
+    let millis = clock::now_ns() / 1_000_000;
+    let _ = write!(to, "[{}.{:03}] kernel: {}\r\n", millis / 1000, millis % 1000, record.args());
+}
+
+/// Text by way of whoever reads the log.
+struct Kept;
+
+impl Write for Kept {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        serial::keep_log(text.as_bytes());
+        Ok(())
+    }
 }
 
 /// Text by way of the ring.

@@ -45,6 +45,7 @@ static TESTS: &[Test] = &[
     ("clock_advances", clock_advances),
     ("serial_ring_drains_by_interrupt", serial_ring),
     ("serial_bytes_arrive_by_interrupt", serial_receive),
+    ("the_log_is_kept_for_its_reader_and_lost_for_nobody", kept_log),
 ];
 
 /// Runs what a word of the command line names, if it names tests: then this does not return.
@@ -369,4 +370,28 @@ fn serial_receive() -> Result<(), &'static str> {
     let count = serial::receive(&mut buffer);
     serial::set_loopback(serial::Loopback::Off);
     ensure(arrived && buffer.get(..count) == Some(b"echo"), "other bytes arrived")
+}
+
+fn kept_log() -> Result<(), &'static str> {
+    let line = b"kept\r\n";
+    let mut taken = [0; 16];
+    serial::keep_log(line);
+    let count = serial::take_log(&mut taken);
+    ensure(taken.get(..count) == Some(&line[..]), "the reader took something else")?;
+    ensure(serial::take_log(&mut taken) == 0, "a line was taken twice")?;
+    // Without a reader it goes out with what is sent next.
+    serial::keep_log(line);
+    serial::send_all(b"");
+    ensure(serial::take_log(&mut taken) == 0, "a line that was sent is still kept")?;
+    // Beyond its room it goes out too.
+    let row = b"a row of the log, for which there is no room in the end ......\r\n";
+    let rows = 200;
+    for _ in 0..rows {
+        serial::keep_log(row);
+    }
+    let mut left = 0;
+    while serial::take_log(&mut taken) > 0 {
+        left += taken.len();
+    }
+    ensure(left > 0 && left < rows * row.len() - taken.len(), "the ring kept more than it has room for")
 }

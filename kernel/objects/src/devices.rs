@@ -6,8 +6,9 @@ use x86::{io_apic, ports, serial};
 
 use crate::exclusive::Exclusive;
 use crate::notification::Notification;
+use crate::tcb::Tcb;
 use crate::vspace::{Region, VSpace};
-use crate::{Failure, authority, memory};
+use crate::{Failure, authority, memory, scheduler};
 
 /// Who is told of a line's interrupts, and with which bits.
 struct Line {
@@ -26,10 +27,15 @@ impl Line {
         Ok(())
     }
 
+    fn notification(&self) -> Option<&Notification> {
+        let is_bound = self.notification.is(ObjectKind::Notification);
+        // SAFETY: the slot's capability keeps it alive.
+        is_bound.then(|| unsafe { Notification::at(self.notification.object() as usize) })
+    }
+
     fn signal(&self) {
-        if self.notification.is(ObjectKind::Notification) {
-            // SAFETY: the slot's capability keeps it alive.
-            unsafe { Notification::at(self.notification.object() as usize) }.signal(self.bits.get());
+        if let Some(notification) = self.notification() {
+            notification.signal(self.bits.get());
         }
     }
 }
@@ -37,6 +43,8 @@ impl Line {
 static LINES: Exclusive<[Line; x86::interrupts::EXTERNAL_COUNT as usize]> =
     Exclusive::new([const { Line::UNBOUND }; x86::interrupts::EXTERNAL_COUNT as usize]);
 static SERIAL: Exclusive<Line> = Exclusive::new(Line::UNBOUND);
+/// Whether who watches the serial line has ever taken the log.
+static LOG_TAKEN: Exclusive<core::cell::Cell<bool>> = Exclusive::new(core::cell::Cell::new(false));
 
 /// An interrupt of a device, from the interrupt.
 pub fn on_interrupt(gsi: u8) {
@@ -86,7 +94,27 @@ pub(crate) fn silence(function: u64) {
 
 /// Tells a notification when the serial line has news.
 pub(crate) fn watch_serial(notification: &Slot, bits: u64) -> Result<(), Failure> {
+    LOG_TAKEN.get().set(false);
     SERIAL.get().bind(notification, bits)
+}
+
+/// Takes what was kept of the kernel's log. From the first time on it is kept for who watches the serial line.
+pub(crate) fn take_log(into: &mut [u8]) -> usize {
+    LOG_TAKEN.get().set(true);
+    serial::take_log(into)
+}
+
+/// Whether a thread lives that takes the kernel's log: not where that thread is the one that runs, which may be about to
+/// end. Call it with interrupts off.
+pub fn is_log_read() -> bool {
+    let reader = SERIAL.get().notification().and_then(Notification::thread);
+    let is_other = |reader: &Tcb| scheduler::try_current().is_some_and(|me| !core::ptr::eq(me, reader));
+    LOG_TAKEN.get().get() && reader.is_some_and(is_other)
+}
+
+/// Tells who takes the kernel's log that there is more. Call it with interrupts off.
+pub fn signal_log() {
+    SERIAL.get().signal();
 }
 
 /// Reads or writes a port of a width.

@@ -1,6 +1,6 @@
 //! What happens when a cell ends, by its own hand or by a fault.
 
-use x86::interrupts::{PAGE_FAULT, TrapFrame};
+use x86::interrupts::{MACHINE_CHECK, NON_MASKABLE, PAGE_FAULT, TrapFrame};
 
 use crate::instance::end_instance;
 use crate::vspace::Outcome;
@@ -38,6 +38,10 @@ pub fn stack_exhausted() -> ! {
 /// function of the surface is to read or write. Both happen while that thread is the current one, with nothing half done, so
 /// that its cell can end there.
 pub fn on_exception(frame: &TrapFrame) {
+    // The hardware's: whoever runs has nothing to do with it.
+    if matches!(frame.vector, NON_MASKABLE | MACHINE_CHECK) {
+        return;
+    }
     let Some(me) = scheduler::try_current() else { return };
     let Some(vspace) = me.vspace() else { return };
     let in_kernel = (paging::layout::KERNEL..paging::layout::KERNEL_END).contains(&frame.rip);

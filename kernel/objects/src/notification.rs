@@ -88,6 +88,12 @@ impl Notification {
         Ok(())
     }
 
+    /// The thread that is bound.
+    pub(crate) fn thread(&self) -> Option<&Tcb> {
+        // SAFETY: a thread that ends unbinds itself.
+        unsafe { self.bound.get().as_ref() }
+    }
+
     pub(crate) fn unbind(&self) {
         self.bound.set(null());
     }

@@ -39,23 +39,27 @@ pub unsafe fn install(registers: VirtAddr) -> Result<(), NoLocalApic> {
         *slot = Some(apic);
     });
     // SAFETY: the same registers, as the caller promises.
-    unsafe { mask_pins(registers) };
+    unsafe { set_pins(registers) };
     Ok(())
 }
 
-/// Masks the two local pins: the crate leaves them open with vector 0, and the legacy controllers behind them are not used.
+/// Sets the two local pins, which the crate leaves open with vector 0. The legacy controllers behind the first are not used;
+/// the second is the line of non-maskable interrupts on every PC, by which hardware tells of errors, and an operator asks for
+/// the end.
 ///
 /// # Safety
 /// As for [`install`].
-unsafe fn mask_pins(registers: VirtAddr) {
+unsafe fn set_pins(registers: VirtAddr) {
     const MASKED: u32 = 1 << 16;
+    /// Delivery mode NMI (SDM volume 3, section 11.5.1).
+    const NON_MASKABLE: u32 = 0b100 << 8;
     let x2apic_on = Msr::new(0x1b);
     // SAFETY: IA32_APIC_BASE exists wherever there is a local APIC.
     let base = unsafe { x2apic_on.read() };
-    for (offset, register) in [(0x350, 0x835), (0x360, 0x836)] {
+    for (offset, register, entry) in [(0x350, 0x835, MASKED), (0x360, 0x836, NON_MASKABLE)] {
         if base & (1 << 10) != 0 {
             // SAFETY: the APIC is in x2APIC mode, where these registers are LVT LINT0 and LINT1.
-            unsafe { Msr::new(register).write(u64::from(MASKED)) };
+            unsafe { Msr::new(register).write(u64::from(entry)) };
             continue;
         }
         let address = (registers.as_u64() + offset) as *mut u32;
@@ -63,7 +67,7 @@ unsafe fn mask_pins(registers: VirtAddr) {
             continue;
         };
         // SAFETY: an aligned register inside the page that the caller promises to be mapped for good.
-        unsafe { VolatilePtr::new(pointer) }.write(MASKED);
+        unsafe { VolatilePtr::new(pointer) }.write(entry);
     }
 }
 

@@ -4,6 +4,9 @@
 //! for early boot, before interrupts work, and for panics, after which nothing else works. Received bytes go from the
 //! receive interrupt into a ring of their own. Whoever owns IRQ 4 calls [`on_interrupt`].
 //!
+//! A third ring keeps the kernel's log for a cell that owns what the terminal shows ([`keep_log`], [`take_log`]). What is
+//! left in it leaves with the next thing that the kernel sends itself, so that nothing is lost where that cell ends.
+//!
 //! Invariant: with interrupts in use, the transmitter-empty interrupt is enabled exactly while the ring holds bytes.
 
 use crate::lock::IrqMutex;
@@ -17,6 +20,7 @@ pub const IRQ: u8 = 4;
 const PORT: u16 = 0x3f8;
 const SEND_CAPACITY: usize = 16 * 1024;
 const RECEIVE_CAPACITY: usize = 4 * 1024;
+const LOG_CAPACITY: usize = 8 * 1024;
 
 static LINE: IrqMutex<Option<Line>> = IrqMutex::new(None);
 static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
@@ -26,6 +30,7 @@ struct Line {
     uart: Uart16550<PioBackend>,
     send: Ring<SEND_CAPACITY>,
     receive: Ring<RECEIVE_CAPACITY>,
+    log: Ring<LOG_CAPACITY>,
     mode: Mode,
 }
 
@@ -42,7 +47,8 @@ pub fn install() {
     let Ok(mut uart) = uart else { return };
     let config = Config { baud_rate: BaudRate::Baud115200, ..Config::DEFAULT };
     if uart.init(config).is_ok() {
-        *LINE.lock() = Some(Line { uart, send: Ring::new(), receive: Ring::new(), mode: Mode::Polled });
+        let (send, receive, log) = (Ring::new(), Ring::new(), Ring::new());
+        *LINE.lock() = Some(Line { uart, send, receive, log, mode: Mode::Polled });
     }
 }
 
@@ -75,7 +81,11 @@ pub fn send(bytes: &[u8]) -> usize {
 }
 
 /// Queues the bytes, making room by polling should the ring be full: for the kernel's own log, of which nothing may be lost.
+/// What was kept of the log goes first.
 pub fn send_all(bytes: &[u8]) {
+    if let Some(line) = LINE.lock().as_mut().filter(|line| line.log.len > 0) {
+        line.flush();
+    }
     let mut rest = bytes;
     loop {
         let taken = send(rest);
@@ -104,6 +114,31 @@ pub fn send_polled(bytes: &[u8]) {
     if let Ok(mut uart) = unsafe { Uart16550::new_port(PORT) } {
         uart.send_bytes_exact(bytes);
     }
+}
+
+/// Keeps a piece of the kernel's log for [`take_log`]. Where there is no room for it, everything that was kept is sent, and
+/// the piece behind it: nothing is lost, but it may then stand in somebody's row.
+pub fn keep_log(text: &[u8]) {
+    let is_kept = match LINE.lock().as_mut() {
+        Some(line) if line.log.room() >= text.len() => text.iter().all(|byte| line.log.push(*byte)),
+        Some(_) => false,
+        None => true,
+    };
+    if !is_kept {
+        send_all(text);
+    }
+}
+
+/// Takes what was kept of the kernel's log, oldest first; returns how many bytes.
+pub fn take_log(buffer: &mut [u8]) -> usize {
+    let mut line = LINE.lock();
+    let Some(line) = line.as_mut() else { return 0 };
+    let mut count = 0;
+    for (slot, byte) in buffer.iter_mut().zip(core::iter::from_fn(|| line.log.pop())) {
+        *slot = byte;
+        count += 1;
+    }
+    count
 }
 
 /// Takes received bytes, oldest first; returns how many.
@@ -202,9 +237,9 @@ impl Line {
         }
     }
 
-    /// Sends all that the ring holds by polling.
+    /// Sends all that waits by polling, the log that was kept last.
     fn flush(&mut self) {
-        while let Some(byte) = self.send.pop() {
+        while let Some(byte) = self.send.pop().or_else(|| self.log.pop()) {
             self.uart.send_bytes_exact(&[byte]);
         }
     }
@@ -233,6 +268,11 @@ impl<const N: usize> Ring<N> {
         }
         self.len += 1;
         true
+    }
+
+    /// How many more bytes it takes.
+    fn room(&self) -> usize {
+        N - self.len
     }
 
     /// Takes the oldest byte.

@@ -8,16 +8,19 @@ use std::time::Duration;
 use crate::failure::{Context, Result};
 use crate::iso::{Boot, Firmware};
 use crate::project::Project;
+use crate::run::Exit;
 use crate::toolchain::{self, TARGET};
-use crate::{bench, cells, fail, iso, kernel, run, test};
+use crate::{bench, cells, fail, iso, kernel, run, state_file, test};
 
 const HELP: &str = "\
 telos COMMAND
 
   build        build kernel, cells and boot archive, and the ISO
   run          build and boot; a script on standard input is typed line by line
-  fresh        as run, with a new state file; the old one is kept as STATE.old
+  fresh        delete the state file; `run` then makes a new one
   test         host tests, in-kernel tests, a boot under UEFI, scenario tests
+  test host    host tests alone
+  test NAME    the tests in the machine and the scenarios whose names contain that
   test-reboot  the scenario that spans a reboot; with STATE= only its second half
   bench        count instructions in the emulator
   iso          build build/telos.iso
@@ -25,7 +28,11 @@ telos COMMAND
   cell NAME    what a built cell says about itself
   fmt, lint, doc
 
-Environment: STATE (state file, default telos_state.fs), TIMEOUT (seconds), TELOS_ROOT (source tree).";
+Environment: STATE (state file, default telos_state.fs), TIMEOUT (seconds), TELOS_ROOT (source tree).
+
+Exit status of run: 0 after `shutdown` or the end of input, 2 after `halt` (at once, unclean), 3 after a kernel panic, 4 where the
+system could not be built, 5 where TIMEOUT passed, 1 for anything else. The reason goes to standard error. make itself exits with
+2 for all of them and prints the status behind `Error`.";
 
 /// What the environment says.
 #[derive(Clone, Debug)]
@@ -54,12 +61,24 @@ impl Settings {
 /// Carries out a command line.
 ///
 /// # Errors
-/// What went wrong, for the person at the terminal.
-pub fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
+/// What went wrong, for the person at the terminal, with the exit status.
+pub fn run(arguments: impl Iterator<Item = String>) -> std::result::Result<(), Exit> {
     let arguments: Vec<String> = arguments.collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let settings = Settings::read()?;
-    match words.as_slice() {
+    if words == ["run"] {
+        let project = Project::find()?;
+        // Before the build, which may take long.
+        state_file::check(&settings.state_file(&project))?;
+        let boot = build(&project, "")?;
+        return run::run(&project, &boot, &settings);
+    }
+    Ok(others(&words, &settings)?)
+}
+
+/// The commands whose failures have one exit status.
+fn others(words: &[&str], settings: &Settings) -> Result<()> {
+    match words {
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())
@@ -68,28 +87,20 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
         ["cells"] => cells::build(&Project::find()?),
         ["kernel"] => kernel::build(&Project::find()?),
         ["cell", name] => cells::show(&Project::find()?, name),
-        ["run"] => {
-            let project = Project::find()?;
-            let boot = build(&project, "")?;
-            run::run(&project, boot, &settings)
-        }
         ["fresh"] => {
-            let project = Project::find()?;
-            let boot = build(&project, "")?;
-            run::set_aside(&settings.state_file(&project))?;
-            run::run(&project, boot, &settings)
+            println!("{}", state_file::delete(&settings.state_file(&Project::find()?))?);
+            Ok(())
         }
         ["gdb"] => {
             let project = Project::find()?;
             let boot = build(&project, "")?;
-            run::gdb(&project, &boot, &settings)
+            run::gdb(&project, &boot, settings)
         }
         ["bench"] => bench::run(&Project::find()?),
-        ["test"] => test::all(&Project::find()?, &settings),
+        ["test"] => test::all(&Project::find()?, settings),
         ["test", "host"] => test::host_only(&Project::find()?),
-        ["test", "machine"] => test::machine_only(&Project::find()?, None),
-        ["test", "machine", name] => test::machine_only(&Project::find()?, Some(name)),
-        ["test-reboot"] => test::reboot(&Project::find()?, &settings),
+        ["test", name] => test::scenarios_named(&Project::find()?, name),
+        ["test-reboot"] => test::reboot(&Project::find()?, settings),
         ["fmt"] => cargo(&Project::find()?, &["fmt", "--all"]),
         ["lint"] => lint(&Project::find()?),
         ["doc"] => cargo(&Project::find()?, &["doc", "--workspace", "--no-deps", "--document-private-items"]),
@@ -127,4 +138,22 @@ fn lint(project: &Project) -> Result<()> {
     command.args(["-Zbuild-std=core,alloc,compiler_builtins", "--target-dir"]).arg(project.target.join("kernel"));
     command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     toolchain::run(command.args(["--", "-D", "warnings"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HELP;
+    use crate::run::Status;
+
+    #[test]
+    fn the_help_tells_every_exit_status_of_run() {
+        let told: String = HELP.split("Exit status of run:").nth(1).unwrap_or_default().into();
+        let statuses = [Status::Other, Status::Halted, Status::Panicked, Status::NotBooted, Status::TimedOut];
+        for status in statuses {
+            assert!(
+                told.contains(&format!(" {} ", status as u8)) || told.contains(&format!("\n{} ", status as u8)),
+                "{status:?}"
+            );
+        }
+    }
 }

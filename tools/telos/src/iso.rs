@@ -67,13 +67,21 @@ pub fn make(project: &Project, command_line: &str) -> Result<PathBuf> {
 /// # Errors
 /// As [`make`].
 pub fn make_named(project: &Project, name: &str, command_line: &str) -> Result<PathBuf> {
+    make_of(project, name, command_line, read(&project.build.join("cells.archive"))?)
+}
+
+/// The same with another boot archive.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_of(project: &Project, name: &str, command_line: &str, archive: Vec<u8>) -> Result<PathBuf> {
     let suffix = if name.is_empty() { String::new() } else { format!("-{name}") };
     let iso = project.build.join(format!("telos{suffix}.iso"));
     let tree = project.target.join(format!("iso{suffix}"));
     let grub = read_text(&project.root.join("grub/grub.cfg"))?.replace("@COMMAND_LINE@", command_line);
     let parts = [
         ("boot/kernel.elf", read(&project.build.join("kernel.elf"))?),
-        ("boot/cells.archive", read(&project.build.join("cells.archive"))?),
+        ("boot/cells.archive", archive),
         ("boot/grub/grub.cfg", grub.into_bytes()),
     ];
     let mut same = iso.is_file();

@@ -2,15 +2,17 @@
 
 use std::process::ExitCode;
 
+use telos::run::Exit;
+
 fn main() -> ExitCode {
     if let Some(code) = telos::policy::as_compiler() {
         return code;
     }
     match telos::cli::run(std::env::args().skip(1)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
+        Err(Exit { status, failure }) => {
             eprintln!("error: {failure}");
-            ExitCode::FAILURE
+            ExitCode::from(status as u8)
         }
     }
 }

@@ -3,7 +3,8 @@
 //! [`Machine::expect`] waits for output, never for time alone: each wait ends at the text, at the end of the machine,
 //! at a kernel panic or at the deadline. Dropping a [`Machine`] ends it.
 
-use std::io::{Read, Write};
+use std::collections::VecDeque;
+use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use crate::accelerator::{Accelerator, choose};
 use crate::fail;
-use crate::failure::{Context, Failure, Result};
+use crate::failure::{Context, Result};
 use crate::iso::{Boot, Clock, Firmware};
+use crate::transcript::Rows;
 
-/// The shell's prompt at the start of a line.
+/// The shell's prompt where a new line begins. One that is shown again, below a message, has a sequence before it.
 pub const PROMPT: &str = "\ntelos> ";
 /// What the kernel prints first when it stops for a bug.
 const PANIC: &str = "kernel panic: ";
@@ -31,6 +33,8 @@ pub enum Outcome {
     Clean,
     /// It shut down and said that something failed.
     Failed,
+    /// It was stopped at once, from inside: what was not committed is lost.
+    Halted,
     /// It was reset, closed or killed; QEMU's exit status, if there is one.
     Ended(Option<i32>),
 }
@@ -41,6 +45,7 @@ impl Outcome {
         match status.code() {
             Some(33) => Outcome::Clean,
             Some(35) => Outcome::Failed,
+            Some(5) => Outcome::Halted,
             other => Outcome::Ended(other),
         }
     }
@@ -52,9 +57,10 @@ impl Outcome {
     pub fn clean(self) -> Result<()> {
         match self {
             Outcome::Clean => Ok(()),
-            Outcome::Failed => fail!("the machine shut down with a failure (exit status 35)"),
+            Outcome::Failed => fail!("the machine stopped itself for a failure, which its last lines tell"),
+            Outcome::Halted => fail!("the machine was halted: what was not committed is lost"),
             Outcome::Ended(Some(0)) => fail!("the machine was reset or closed without a shutdown"),
-            Outcome::Ended(Some(code)) => fail!("QEMU ended with exit status {code}"),
+            Outcome::Ended(Some(code)) => fail!("QEMU ended with exit status {code}, for a reason of its own"),
             Outcome::Ended(None) => fail!("QEMU was killed"),
         }
     }
@@ -72,16 +78,31 @@ pub struct End {
 /// Where the console's output goes besides the transcript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Echo {
-    /// To standard output, as it comes.
+    /// To standard output: as it comes if that is a terminal, otherwise as rows of text.
     Stdout,
     /// Nowhere.
     Silent,
 }
 
+/// Why a wait ended without what was waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// The kernel panicked, with this text.
+    Panicked(String),
+    /// The machine ended.
+    Ended,
+    /// The deadline passed.
+    TimedOut,
+}
+
 #[derive(Default)]
 struct Console {
     text: String,
+    /// The same as it came.
+    raw: Vec<u8>,
     closed: bool,
+    typed: VecDeque<std::io::Result<String>>,
+    typed_all: bool,
 }
 
 /// What the reading thread and the machine share.
@@ -89,27 +110,6 @@ type Shared = Arc<(Mutex<Console>, Condvar)>;
 
 fn lock(shared: &Shared) -> MutexGuard<'_, Console> {
     shared.0.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// When a wait is over: at its deadline, or as soon after a panic as the report is out.
-struct Wait {
-    until: Instant,
-    panicked: bool,
-}
-
-impl Wait {
-    fn new(deadline: Duration) -> Wait {
-        Wait { until: Instant::now() + deadline, panicked: false }
-    }
-
-    /// How long is left after this output.
-    fn left(&mut self, text: &str) -> Duration {
-        if !self.panicked && panic_line(text).is_some() {
-            self.panicked = true;
-            self.until = self.until.min(Instant::now() + REPORT);
-        }
-        self.until.saturating_duration_since(Instant::now())
-    }
 }
 
 /// A running machine.
@@ -174,40 +174,99 @@ impl Machine {
             fail!("QEMU has no console");
         };
         // The first line has a start too.
-        let console: Shared = Arc::new((Mutex::new(Console { text: "\n".into(), closed: false }), Condvar::new()));
+        let console = Console { text: "\n".into(), ..Console::default() };
+        let console: Shared = Arc::new((Mutex::new(console), Condvar::new()));
         let shared = Arc::clone(&console);
         thread::spawn(move || listen(output, &shared, echo));
         Ok(Machine { child, input, console, seen: 0 })
     }
 
+    /// Waits until `found` finds something, and takes what it says of how much was consumed. A panic ends the wait once its
+    /// report is out.
+    fn watch<T>(
+        &mut self,
+        mut until: Instant,
+        mut found: impl FnMut(&mut Console, &mut usize) -> Option<T>,
+    ) -> std::result::Result<T, Stopped> {
+        let shared = Arc::clone(&self.console);
+        let mut console = lock(&shared);
+        let mut panicked = false;
+        loop {
+            if let Some(found) = found(&mut console, &mut self.seen) {
+                return Ok(found);
+            }
+            let fresh = console.text.get(self.seen..).unwrap_or_default();
+            if !panicked && fresh.contains(PANIC) {
+                panicked = true;
+                until = until.min(Instant::now() + REPORT);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if console.closed || left.is_zero() {
+                return Err(match panic_text(fresh) {
+                    Some(text) => Stopped::Panicked(text),
+                    None if console.closed => Stopped::Ended,
+                    None => Stopped::TimedOut,
+                });
+            }
+            console = shared.1.wait_timeout(console, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Waits for text that was not waited for before; returns what came up to its end.
+    ///
+    /// # Errors
+    /// What ended the wait.
+    pub fn wait_for(&mut self, pattern: &str, until: Instant) -> std::result::Result<String, Stopped> {
+        self.watch(until, |console, seen| {
+            let fresh = console.text.get(*seen..).unwrap_or_default();
+            let end = fresh.find(pattern)? + pattern.len();
+            let text = fresh.get(..end).unwrap_or_default().to_owned();
+            *seen += end;
+            Some(text)
+        })
+    }
+
+    /// The same, with a deadline and with words for a failure.
     ///
     /// # Errors
     /// The deadline passed, the machine ended or the kernel panicked; says so with the last lines of output.
     pub fn expect(&mut self, pattern: &str, deadline: Duration) -> Result<String> {
-        let mut wait = Wait::new(deadline);
+        let reason = match self.wait_for(pattern, Instant::now() + deadline) {
+            Ok(text) => return Ok(text),
+            Err(Stopped::Panicked(text)) => format!("the kernel panicked ({text})"),
+            Err(Stopped::Ended) => "the machine ended".into(),
+            Err(Stopped::TimedOut) => "the deadline passed".into(),
+        };
+        let (pattern, seconds) = (pattern.trim(), deadline.as_secs());
+        fail!("{reason} while waiting for {pattern:?} ({seconds} s)\n{}", tail(&lock(&self.console).text))
+    }
+
+    /// Reads lines that are to be typed, in a thread of its own, for [`Machine::next_typed`].
+    pub fn read_typed(&self, lines: impl BufRead + Send + 'static) {
         let shared = Arc::clone(&self.console);
-        let mut console = lock(&shared);
-        loop {
-            let fresh = console.text.get(self.seen..).unwrap_or_default();
-            if let Some(at) = fresh.find(pattern) {
-                let end = at + pattern.len();
-                let text = fresh.get(..end).unwrap_or_default().to_owned();
-                self.seen += end;
-                return Ok(text);
+        thread::spawn(move || {
+            for line in lines.lines() {
+                let failed = line.is_err();
+                lock(&shared).typed.push_back(line);
+                shared.1.notify_all();
+                if failed {
+                    break;
+                }
             }
-            let left = wait.left(fresh);
-            if console.closed || left.is_zero() {
-                let reason = match panic_line(fresh) {
-                    Some(line) => format!("the kernel panicked: {line},"),
-                    None if console.closed => "the machine ended".into(),
-                    None => "the deadline passed".into(),
-                };
-                let (wanted, seconds) = (pattern.trim(), deadline.as_secs());
-                fail!("{reason} while waiting for {wanted:?} ({seconds} s)\n{}", tail(&console.text));
-            }
-            console = shared.1.wait_timeout(console, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+            lock(&shared).typed_all = true;
+            shared.1.notify_all();
+        });
+    }
+
+    /// Waits for the next line to be typed; `None` behind the last.
+    ///
+    /// # Errors
+    /// What ended the wait; within, that the lines cannot be read.
+    pub fn next_typed(&mut self, until: Instant) -> std::result::Result<std::io::Result<Option<String>>, Stopped> {
+        self.watch(until, |console, _| match console.typed.pop_front() {
+            Some(line) => Some(line.map(Some)),
+            None => console.typed_all.then_some(Ok(None)),
+        })
     }
 
     /// Waits for the shell's prompt.
@@ -223,10 +282,7 @@ impl Machine {
     /// # Errors
     /// The machine has ended.
     pub fn send_line(&mut self, line: &str) -> Result<()> {
-        self.input
-            .write_all(format!("{line}\n").as_bytes())
-            .and_then(|()| self.input.flush())
-            .context(format_args!("cannot type {line:?}: the machine ended"))
+        self.send(&format!("{line}\n"))
     }
 
     /// Types a command at the prompt and returns what it printed, up to the next prompt.
@@ -238,40 +294,61 @@ impl Machine {
         self.expect_prompt(deadline)
     }
 
+    /// Types keys as they are.
+    ///
+    /// # Errors
+    /// The machine has ended.
+    pub fn send(&mut self, keys: &str) -> Result<()> {
+        self.input
+            .write_all(keys.as_bytes())
+            .and_then(|()| self.input.flush())
+            .context(format_args!("cannot type {keys:?}: the machine ended"))
+    }
+
     /// Waits for the machine to end by itself.
     ///
     /// # Errors
     /// The deadline passed: the machine is ended. Or the kernel panicked.
     pub fn wait(self, deadline: Duration) -> Result<Outcome> {
-        let end = self.end(deadline)?;
-        match panic_line(&end.transcript) {
-            Some(line) => Err(Failure(format!("the kernel panicked: {line}"))),
-            None => Ok(end.outcome),
+        let console = Arc::clone(&self.console);
+        match self.end(Instant::now() + deadline) {
+            Ok(status) => Ok(Outcome::of(status)),
+            Err(Stopped::Panicked(text)) => fail!("the kernel panicked: {text}"),
+            Err(Stopped::TimedOut | Stopped::Ended) => {
+                fail!("the machine did not end within {} s\n{}", deadline.as_secs(), tail(&lock(&console).text))
+            }
+        }
+    }
+
+    /// The same without words.
+    ///
+    /// # Errors
+    /// `TimedOut`, `Panicked`: the machine is ended.
+    pub fn end(mut self, until: Instant) -> std::result::Result<ExitStatus, Stopped> {
+        // A panic is told at once, in whatever was printed before.
+        self.seen = 0;
+        self.watch(until, |console, _| console.closed.then_some(()))?;
+        let panicked = panic_text(&lock(&self.console).text);
+        // The console closes when QEMU ends, so this does not wait long.
+        let status = self.child.wait();
+        match (panicked, status) {
+            (Some(text), _) => Err(Stopped::Panicked(text)),
+            (None, Ok(status)) => Ok(status),
+            (None, Err(_)) => Err(Stopped::Ended),
         }
     }
 
     /// Waits for the machine to end by itself, a panic of the kernel being one of the ways.
     ///
     /// # Errors
-    /// The deadline passed: the machine is ended.
-    pub fn end(mut self, deadline: Duration) -> Result<End> {
-        let mut wait = Wait::new(deadline);
-        let shared = Arc::clone(&self.console);
-        let mut console = lock(&shared);
-        while !console.closed {
-            let left = wait.left(&console.text);
-            if left.is_zero() {
-                if let Some(line) = panic_line(&console.text) {
-                    fail!("the kernel panicked and did not stop the machine: {line}\n{}", tail(&console.text));
-                }
-                fail!("the machine did not end within {} s\n{}", deadline.as_secs(), tail(&console.text));
-            }
-            console = shared.1.wait_timeout(console, left).unwrap_or_else(PoisonError::into_inner).0;
+    /// It did not.
+    pub fn stop(mut self, deadline: Duration) -> Result<End> {
+        let closed = self.watch(Instant::now() + deadline, |console, _| console.closed.then_some(()));
+        let transcript = self.transcript();
+        if let Err(why) = closed {
+            fail!("the machine did not stop ({why:?})\n{}", tail(&transcript));
         }
-        drop(console);
-        // The console closes when QEMU ends, so this does not wait long.
-        let status = self.child.wait().context("QEMU")?;
-        Ok(End { outcome: Outcome::of(status), transcript: self.transcript() })
+        Ok(End { outcome: Outcome::of(self.child.wait().context("QEMU")?), transcript })
     }
 
     /// Ends the machine at once, as a power cut would.
@@ -287,6 +364,14 @@ impl Machine {
     pub fn transcript(&self) -> String {
         lock(&self.console).text.get(1..).unwrap_or_default().to_owned()
     }
+
+    /// What a terminal shows of it: the rows as they ended, and the one that has not.
+    pub fn rows(&self) -> Vec<String> {
+        let mut rows = Rows::default();
+        let mut shown = rows.feed(&lock(&self.console).raw);
+        shown.extend(rows.finish());
+        String::from_utf8_lossy(&shown).lines().map(str::to_owned).collect()
+    }
 }
 
 impl Drop for Machine {
@@ -300,27 +385,39 @@ impl Drop for Machine {
 /// Copies the console into the transcript until it closes.
 fn listen(mut output: impl Read, shared: &Shared, echo: Echo) {
     let mut buffer = [0; 4096];
+    let mut rows = (!std::io::stdout().is_terminal()).then(Rows::default);
+    let print = |bytes: &[u8]| {
+        let mut stdout = std::io::stdout();
+        // A closed standard output must not end the machine.
+        let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    };
     loop {
         let length = match output.read(&mut buffer) {
             Ok(0) | Err(_) => break,
             Ok(length) => length,
         };
         let bytes = buffer.get(..length).unwrap_or_default();
-        if echo == Echo::Stdout {
-            let mut stdout = std::io::stdout();
-            // A closed standard output must not end the machine.
-            let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        match (echo, &mut rows) {
+            (Echo::Silent, _) => {}
+            (Echo::Stdout, None) => print(bytes),
+            (Echo::Stdout, Some(rows)) => print(&rows.feed(bytes)),
         }
-        lock(shared).text.extend(String::from_utf8_lossy(bytes).chars().filter(|c| *c != '\r'));
+        let mut console = lock(shared);
+        console.raw.extend_from_slice(bytes);
+        console.text.extend(String::from_utf8_lossy(bytes).chars().filter(|c| *c != '\r'));
+        drop(console);
         shared.1.notify_all();
+    }
+    if let (Echo::Stdout, Some(rows)) = (echo, &mut rows) {
+        print(&rows.finish());
     }
     lock(shared).closed = true;
     shared.1.notify_all();
 }
 
-/// The line with which the kernel stopped for a bug, if it did.
-pub fn panic_line(text: &str) -> Option<&str> {
-    text.lines().find(|line| line.contains(PANIC))
+/// What the kernel said when it stopped for a bug, if it did.
+pub fn panic_text(text: &str) -> Option<String> {
+    text.lines().find(|line| line.contains(PANIC)).map(|line| line.trim().to_owned())
 }
 
 /// The last lines of output, for a failure, with all of a panic's report.
@@ -353,13 +450,15 @@ mod tests {
 
     #[test]
     fn a_panics_report_is_waited_for_and_shown() {
-        let script = "printf 'kernel pan'; sleep 0.3; echo 'ic: no memory'; sleep 0.3; \
+        let script = "printf 'kernel pan'; sleep 0.3; printf 'ic: no '; sleep 0.3; echo memory; sleep 0.3; \
                       n=0; while [ $n -lt 40 ]; do n=$((n + 1)); echo \"at $n\"; done; exit 35";
         let failure = machine(script).expect_prompt(SOON).expect_err("no prompt comes").0;
-        assert!(failure.starts_with("the kernel panicked: kernel panic: no memory,"), "{failure}");
+        assert!(failure.starts_with("the kernel panicked (kernel panic: no memory) "), "{failure}");
         assert!(failure.contains("\nat 1\n") && failure.ends_with("\nat 40"), "{failure}");
-        let end = machine(script).end(SOON).expect("it ends");
+        let end = machine(script).stop(SOON).expect("it ends");
         assert!(end.outcome == Outcome::Failed && end.transcript.ends_with("\nat 40\n"), "{end:?}");
+        let failure = machine("echo 'kernel panic: no memory'; read x").stop(SOON).expect_err("it does not stop").0;
+        assert!(failure.contains("did not stop") && failure.contains("no memory"), "{failure}");
     }
 
     #[test]
@@ -367,10 +466,11 @@ mod tests {
         let mut first = machine("echo 'kernel panic: no memory'; read x");
         let failure = first.expect_prompt(SOON).expect_err("no prompt comes").0;
         assert!(failure.contains("the kernel panicked"), "{failure}");
+        // A machine that hangs in its panic is not waited for.
+        let failure = machine("echo 'kernel panic: no memory'; read x").wait(SOON).expect_err("not clean").0;
+        assert!(failure.contains("no memory"), "{failure}");
         let failure = machine("echo 'kernel panic: no memory'; exit 33").wait(SOON).expect_err("not clean").0;
         assert!(failure.contains("no memory"), "{failure}");
-        let failure = machine("echo 'kernel panic: no memory'; read x").wait(SOON).expect_err("not clean").0;
-        assert!(failure.contains("did not stop the machine") && failure.contains("no memory"), "{failure}");
     }
 
     #[test]
@@ -384,8 +484,26 @@ mod tests {
     }
 
     #[test]
+    fn lines_to_type_are_waited_for_no_longer_than_the_machine_lives() {
+        let later = Instant::now() + SOON;
+        let mut machine = machine("read x; exit 33");
+        machine.read_typed(&b"one\ntwo"[..]);
+        for expected in [Some("one"), Some("two"), None, None] {
+            let line = machine.next_typed(later).expect("it lives").expect("readable");
+            assert_eq!(line.as_deref(), expected);
+        }
+        let mut machine = super::tests::machine("read x; exit 33");
+        let (silent, _typist) = std::io::pipe().expect("a pipe");
+        machine.read_typed(std::io::BufReader::new(silent));
+        assert_eq!(machine.next_typed(Instant::now()).map(drop), Err(Stopped::TimedOut));
+        machine.send_line("").expect("typed");
+        assert_eq!(machine.next_typed(later).map(drop), Err(Stopped::Ended));
+    }
+
+    #[test]
     fn exit_statuses_are_told_apart() {
         assert_eq!(machine("exit 35").wait(SOON).expect("ends"), Outcome::Failed);
+        assert_eq!(machine("exit 5").wait(SOON).expect("ends"), Outcome::Halted);
         assert_eq!(machine("exit 0").wait(SOON).expect("ends"), Outcome::Ended(Some(0)));
         assert!(Outcome::Ended(Some(0)).clean().is_err());
         assert!(Outcome::Clean.clean().is_ok());

@@ -3,9 +3,10 @@
 //! At a terminal, QEMU has the terminal itself, in raw mode, and gives it back at its end. Otherwise each line of
 //! standard input is typed when the prompt shows, and at the end `shutdown`.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, ErrorKind, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, ErrorKind, IsTerminal};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use crate::fail;
 use crate::failure::{Context, Failure, Result};
 use crate::iso::Boot;
 use crate::project::Project;
-use crate::qemu::{self, Echo, Machine, Outcome};
+use crate::qemu::{self, Echo, Machine, Outcome, Stopped};
 
 /// The size of a new state file; it takes up only what is written.
 const STATE_SIZE: u64 = 256 << 20;
@@ -33,42 +34,67 @@ pub fn make_state(path: &Path) -> Result<()> {
     }
 }
 
-/// Renames a state file to `NAME.old`, unless there is one of that name.
-///
-/// # Errors
-/// It cannot be renamed, or an older one is in the way.
-pub fn set_aside(path: &Path) -> Result<()> {
-    if !path.exists() {
-        return Ok(());
-    }
-    let mut old = path.as_os_str().to_owned();
-    old.push(".old");
-    let old = PathBuf::from(old);
-    if old.exists() {
-        fail!("{} is in the way: remove it if nothing in it matters", old.display());
-    }
-    fs::rename(path, &old).context(format_args!("cannot rename {}", path.display()))
+/// The exit status of `run`, where it does not end well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// Anything else, before the boot or outside the machine.
+    Other = 1,
+    /// `halt` was typed.
+    Halted = 2,
+    /// The kernel panicked.
+    Panicked = 3,
+    /// The machine stopped itself: the system could not be built.
+    NotBooted = 4,
+    /// TIMEOUT has passed.
+    TimedOut = 5,
 }
 
-/// Boots and stays until the machine ends.
+/// A failure with its exit status.
+#[derive(Debug)]
+pub struct Exit {
+    /// The status.
+    pub status: Status,
+    /// The reason.
+    pub failure: Failure,
+}
+
+impl From<Failure> for Exit {
+    fn from(failure: Failure) -> Self {
+        Exit { status: Status::Other, failure }
+    }
+}
+
+fn exit(status: Status, reason: impl fmt::Display) -> Exit {
+    Exit { status, failure: Failure(reason.to_string()) }
+}
+
+/// Boots on a state file that was checked, and stays until the machine ends.
 ///
 /// # Errors
 /// The machine did not end cleanly, and why.
-pub fn run(project: &Project, boot: Boot, settings: &Settings) -> Result<()> {
+pub fn run(project: &Project, boot: &Boot, settings: &Settings) -> std::result::Result<(), Exit> {
     let state = settings.state_file(project);
     make_state(&state)?;
     let done = if std::io::stdin().is_terminal() {
-        at_terminal(project, &boot, &state, settings.timeout)
+        at_terminal(project, boot, &state, settings.timeout)
     } else {
-        let machine = Machine::spawn(&boot, Some(&state), Echo::Stdout)?;
-        script(machine, std::io::stdin().lock(), settings.timeout.unwrap_or(SCRIPT_TIMEOUT)).and_then(Outcome::clean)
+        let machine = Machine::spawn(boot, Some(&state), Echo::Stdout)?;
+        script(machine, BufReader::new(std::io::stdin()), settings.timeout.unwrap_or(SCRIPT_TIMEOUT))
     };
     // What the machine has against a state file it says on its console; which file that is, only this side knows.
-    done.map_err(|failure| Failure(format!("{failure}\nthe state file was {}", state.display())))
+    done.map_err(|Exit { status, failure }| {
+        exit(status, format_args!("{failure}\nthe state file was {}", state.display()))
+    })
 }
 
 /// Gives QEMU the terminal. A copy of the output shows afterwards whether the kernel panicked.
-fn at_terminal(project: &Project, boot: &Boot, state: &Path, timeout: Option<Duration>) -> Result<()> {
+fn at_terminal(
+    project: &Project,
+    boot: &Boot,
+    state: &Path,
+    timeout: Option<Duration>,
+) -> std::result::Result<(), Exit> {
     let log = project.target.join("console.log");
     fs::create_dir_all(&project.target).context(project.target.display())?;
     File::create(&log).context(log.display())?;
@@ -87,30 +113,61 @@ fn at_terminal(project: &Project, boot: &Boot, state: &Path, timeout: Option<Dur
     command.args(["-serial", "chardev:console"]);
     let status = command.status().context("cannot start qemu-system-x86_64; try `make setup`")?;
     let text = String::from_utf8_lossy(&crate::project::read(&log)?).into_owned();
-    if let Some(line) = qemu::panic_line(&text) {
-        fail!("the kernel panicked: {line}");
+    match (qemu::panic_text(&text), timeout, status.code()) {
+        (Some(text), ..) => Err(stopped(Stopped::Panicked(text), Duration::ZERO)),
+        (None, Some(limit), Some(124)) => Err(stopped(Stopped::TimedOut, limit)),
+        _ => ended(Outcome::of(status)),
     }
-    if let (Some(limit), Some(124)) = (timeout, status.code()) {
-        fail!("the machine did not end within {} s", limit.as_secs());
-    }
-    Outcome::of(status).clean()
 }
 
-/// Types each line at the prompt, then `shutdown`, and waits for the end.
-fn script(mut machine: Machine, lines: impl BufRead, timeout: Duration) -> Result<Outcome> {
+/// Types each line at the prompt, then `shutdown`, and waits for the end, which comes before a line may be typed where
+/// the machine ends first.
+fn script(
+    mut machine: Machine,
+    lines: impl BufRead + Send + 'static,
+    timeout: Duration,
+) -> std::result::Result<(), Exit> {
     let until = Instant::now() + timeout;
-    let left = || until.saturating_duration_since(Instant::now());
-    for line in lines.lines() {
-        let line = line.context("standard input")?;
-        machine.expect_prompt(left())?;
-        machine.send_line(&line)?;
-        if line.trim() == "shutdown" {
-            return machine.wait(left());
+    machine.read_typed(lines);
+    let typed = loop {
+        let line = match machine.wait_for(qemu::PROMPT, until).and_then(|_| machine.next_typed(until)) {
+            Ok(line) => line.context("standard input")?,
+            Err(why) => break Err(why),
+        };
+        // A machine that has just ended says so in the next wait.
+        let _ = machine.send_line(line.as_deref().unwrap_or("shutdown"));
+        if line.is_none() {
+            break Ok(());
         }
+    };
+    match typed {
+        Ok(()) | Err(Stopped::Ended) => match machine.end(until) {
+            Ok(status) => ended(Outcome::of(status)),
+            Err(why) => Err(stopped(why, timeout)),
+        },
+        Err(why) => Err(stopped(why, timeout)),
     }
-    machine.expect_prompt(left())?;
-    machine.send_line("shutdown")?;
-    machine.wait(left())
+}
+
+/// What a machine that ended by itself means.
+fn ended(outcome: Outcome) -> std::result::Result<(), Exit> {
+    let status = match outcome {
+        Outcome::Halted => Status::Halted,
+        Outcome::Failed => Status::NotBooted,
+        Outcome::Clean | Outcome::Ended(_) => Status::Other,
+    };
+    outcome.clean().map_err(|failure| Exit { status, failure })
+}
+
+fn stopped(why: Stopped, timeout: Duration) -> Exit {
+    match why {
+        Stopped::Panicked(text) => exit(Status::Panicked, format_args!("the kernel panicked: {text}")),
+        Stopped::TimedOut => {
+            let seconds = timeout.as_secs();
+            exit(Status::TimedOut, format_args!("the machine did not end within {seconds} s, and was ended"))
+        }
+        Stopped::Ended => exit(Status::Other, "QEMU ended, and its exit status cannot be told"),
+    }
 }
 
 /// Boots halted at the first instruction and attaches gdb.
@@ -144,7 +201,7 @@ pub fn gdb(project: &Project, boot: &Boot, settings: &Settings) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn scratch(name: &str) -> PathBuf {
+    fn scratch(name: &str) -> std::path::PathBuf {
         let folder = std::env::temp_dir().join(format!("telos-run-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder");
@@ -160,10 +217,6 @@ mod tests {
         fs::write(&path, "precious").expect("written");
         make_state(&path).expect("left alone");
         assert_eq!(fs::read(&path).expect("there"), b"precious");
-        set_aside(&path).expect("set aside");
-        assert_eq!(fs::read(folder.join("s.fs.old")).expect("there"), b"precious");
-        make_state(&path).expect("made again");
-        assert!(set_aside(&path).is_err(), "the older one is not overwritten");
         fs::remove_dir_all(folder).expect("clean up");
     }
 }

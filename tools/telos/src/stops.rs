@@ -1,16 +1,12 @@
 //! Tests of failures that must stop the machine: it says what happened and where, and ends with the status of a failure.
 
-use std::fs;
-use std::io::Write;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-
 use crate::config::Stop;
 use crate::fail;
-use crate::failure::{Context, Result};
+use crate::failure::Result;
 use crate::iso::{self, Boot, Firmware};
+use crate::monitor::Monitor;
 use crate::project::Project;
-use crate::qemu::{Echo, End, Machine, Outcome, panic_line, tail};
+use crate::qemu::{Echo, End, Machine, Outcome, panic_text, tail};
 use crate::scenarios::PATIENCE;
 
 /// Boots, brings the failure about, and judges the end.
@@ -20,43 +16,29 @@ use crate::scenarios::PATIENCE;
 pub fn run(project: &Project, stop: &Stop) -> Result<()> {
     let mut boot = Boot::new(iso::make(project, &stop.word)?, Firmware::Bios);
     let end = match &stop.inject {
-        None => Machine::spawn(&boot, None, Echo::Silent)?.end(PATIENCE)?,
+        None => Machine::spawn(&boot, None, Echo::Silent)?.stop(PATIENCE)?,
         Some(inject) => {
-            // A socket's name must be short, which the project's folder may not be.
-            let monitor = std::env::temp_dir().join(format!("telos-monitor-{}", std::process::id()));
-            let _ = fs::remove_file(&monitor);
-            let device = format!("socket,id=monitor,path={},server=on,wait=off", monitor.display());
-            boot.extra.extend(["-chardev", &device, "-mon", "chardev=monitor"].map(String::from));
+            let monitor = Monitor::attach(&mut boot);
             let mut machine = Machine::spawn(&boot, None, Echo::Silent)?;
             machine.expect(&inject.after, PATIENCE)?;
-            let asked = ask(&monitor, &inject.command);
-            let _ = fs::remove_file(&monitor);
-            // Open until the end: what hangs up may not be heard.
-            let _monitor = asked?;
-            machine.end(PATIENCE)?
+            let _open = monitor.command(&inject.command)?;
+            machine.stop(PATIENCE)?
         }
     };
     judge(&end, &stop.says)
 }
 
-/// Gives QEMU's monitor a command.
-fn ask(monitor: &Path, command: &str) -> Result<UnixStream> {
-    let mut stream = UnixStream::connect(monitor).context("QEMU's monitor")?;
-    writeln!(stream, "{command}").context("QEMU's monitor")?;
-    Ok(stream)
-}
-
 /// Whether the machine stopped with the report that it must give.
 fn judge(end: &End, says: &[String]) -> Result<()> {
-    let Some(first) = panic_line(&end.transcript) else {
+    let Some(first) = panic_text(&end.transcript) else {
         fail!("no report of a failure ({:?})\n{}", end.outcome, tail(&end.transcript));
     };
     if end.outcome != Outcome::Failed {
         fail!("the machine reported {first:?} and did not end with a failure's status: {:?}", end.outcome);
     }
-    let (_, mut rest) = end.transcript.split_once(first).unwrap_or_default();
+    let (_, mut rest) = end.transcript.split_once(&first).unwrap_or_default();
     for (number, words) in says.iter().enumerate() {
-        let searched = if number == 0 { first } else { rest };
+        let searched = if number == 0 { &first } else { rest };
         match searched.split_once(words.as_str()) {
             None => fail!("the report does not say {words:?}\n{}", tail(&end.transcript)),
             Some((_, after)) if number > 0 => rest = after,

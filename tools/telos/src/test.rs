@@ -17,7 +17,7 @@ use crate::project::Project;
 use crate::qemu::{Echo, Machine, Outcome};
 use crate::run::make_state;
 use crate::scenarios::{self, PATIENCE, Scenario, Stage};
-use crate::{bench, config, fail, reboot, stops, toolchain};
+use crate::{bench, config, fail, kernel, reboot, stops, toolchain};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,8 @@ pub fn all(project: &Project, _settings: &Settings) -> Result<()> {
         Ok(())
     });
     if let Some(boot) = built {
-        machine_tests(project, None, &mut totals)?;
+        totals.count("kernel_has_no_symbol_of_a_cell", || kernel::check_symbols(project));
+        machine_tests(project, "", &mut totals)?;
         let set = config::boot_set(project)?;
         let has = |name: &str| set.iter().any(|cell| cell.name == name);
         if has("bench") {
@@ -92,23 +93,23 @@ pub fn host_only(project: &Project) -> Result<()> {
     host(project)?.report()
 }
 
-/// Builds, and runs the tests inside the machine only: all kinds, or the one of this name.
+/// Runs the tests in the machine and the scenarios whose names contain a word.
 ///
 /// # Errors
-/// A test failed, or there is no such kind.
-pub fn machine_only(project: &Project, wanted: Option<&str>) -> Result<()> {
-    build(project, "")?;
+/// One failed, or there is none.
+pub fn scenarios_named(project: &Project, name: &str) -> Result<()> {
+    let boot = build(project, "")?;
     let mut totals = Totals::default();
-    machine_tests(project, wanted, &mut totals)?;
-    match wanted {
-        Some(name) if totals == Totals::default() => fail!("cfg/machine-tests.toml names no tests `{name}`"),
-        _ => totals.report(),
+    machine_tests(project, name, &mut totals)?;
+    for each in scenarios::ALL.iter().filter(|each| each.name.contains(name)) {
+        scenario(project, boot.clone(), each, &mut totals);
     }
+    totals.report()
 }
 
-fn machine_tests(project: &Project, wanted: Option<&str>, totals: &mut Totals) -> Result<()> {
-    let tests = config::machine_tests(project)?.into_iter();
-    for (name, test) in tests.filter(|(name, _)| wanted.is_none_or(|wanted| name == wanted)) {
+/// The tests in the machine whose names contain a word.
+fn machine_tests(project: &Project, word: &str, totals: &mut Totals) -> Result<()> {
+    for (name, test) in config::machine_tests(project)?.into_iter().filter(|(name, _)| name.contains(word)) {
         match test {
             MachineTest::Totals(word) => totals.add(in_machine(project, &name, &word)?),
             MachineTest::Stop(stop) => totals.count(&name, || stops::run(project, &stop)),
@@ -135,7 +136,7 @@ fn scenario(project: &Project, boot: Boot, scenario: &Scenario, totals: &mut Tot
         let folder = project.target.join("scenarios").join(scenario.name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).context(folder.display())?;
-        (scenario.run)(&Stage { boot, folder })
+        (scenario.run)(&Stage { project: project.clone(), boot, folder })
     });
 }
 

@@ -17,6 +17,9 @@ pub const NO_SUCH_PROCESS: u32 = 6;
 /// A planted failure of a test.
 pub const PLANTED: u32 = 7;
 
+/// Only the root task may ask this.
+pub const NOT_ALLOWED: u32 = 8;
+
 /// A state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
@@ -60,6 +63,23 @@ pub struct Usage {
     pub heap: u64,
 }
 
+/// One line of `cells`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellSummary<'a> {
+    /// Its image's name.
+    pub name: &'a str,
+    /// Version of the image.
+    pub version: &'a str,
+    /// First bytes of the image's hash.
+    pub hash: u64,
+    /// First address of its text.
+    pub text: u64,
+    /// End of its text; the same where it is not loaded any more.
+    pub text_end: u64,
+    /// What it is doing.
+    pub state: State,
+}
+
 crate::interface! {
     /// What a client of the process server asks.
     Process {
@@ -76,6 +96,12 @@ crate::interface! {
         5 Wait(process: u64) -> u64;
         /// Makes the next CreateProcess fail at a point of its registry: for tests. Answers how many points there are.
         6 PlantFailure(point: u64) -> u64;
+        /// Tells of a cell that the root task started: first bytes of its image's hash, `name version` in the body, and its
+        /// VSpace, which travels with the request.
+        7 Introduce(hash: u64);
+        /// The cells of this boot from an index on, as many as fit the reply: what the root task started, then the
+        /// processes. Answers how many there are.
+        8 Cells(from: u64) -> u64;
         /// What the server itself has in use.
         9 GetUsage() -> u64, Usage;
     }

@@ -23,7 +23,17 @@ pub fn serial_read(serial: &Cap<Serial, All>, into: &mut [u8]) -> Result<u64> {
     invoke_with(Operation::SerialRead, serial.raw(), &given)
 }
 
-/// Signals `bits` when bytes arrive at the console, or room for output.
+/// Takes what the kernel has logged, whole lines of it if there is room for all; answers the number of bytes, 0 for none. From
+/// the first use on the log comes this way alone.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn serial_log(serial: &Cap<Serial, All>, into: &mut [u8]) -> Result<u64> {
+    let given = [into.as_mut_ptr().expose_provenance() as u64, into.len() as u64];
+    invoke_with(Operation::SerialLog, serial.raw(), &given)
+}
+
+/// Signals `bits` when bytes arrive at the console, room for output, or a line of the kernel's log.
 ///
 /// # Errors
 /// `InvalidCapability`.

@@ -30,6 +30,14 @@ pub(super) fn serial_watch(raw: RawCap, words: &Words) -> Result<u64> {
     devices::watch_serial(notification, words[2]).map(|()| 0)
 }
 
+/// # Safety
+/// As [`super::invoke`].
+pub(super) unsafe fn serial_log(raw: RawCap, words: &Words) -> Result<u64> {
+    object(raw, ObjectKind::Serial, Rights::READ)?;
+    // SAFETY: the caller's word.
+    Ok(devices::take_log(unsafe { room(words[0], words[1]) }) as u64)
+}
+
 pub(super) fn irq_bind(raw: RawCap, words: &Words) -> Result<u64> {
     let slot = object(raw, ObjectKind::Irq, Rights::empty())?;
     let notification = object(token(words, 0), ObjectKind::Notification, Rights::SEND)?;

@@ -165,6 +165,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const SERIAL_WRITE: u32 = Operation::SerialWrite as u32;
     const SERIAL_READ: u32 = Operation::SerialRead as u32;
     const SERIAL_WATCH: u32 = Operation::SerialWatch as u32;
+    const SERIAL_LOG: u32 = Operation::SerialLog as u32;
     const IRQ_BIND: u32 = Operation::IrqBind as u32;
     const IRQ_ACKNOWLEDGE: u32 = Operation::IrqAcknowledge as u32;
     const PCI_READ: u32 = Operation::PciRead as u32;
@@ -220,6 +221,8 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         // SAFETY: as above.
         SERIAL_READ => unsafe { devices::serial_read(raw, words) },
         SERIAL_WATCH => devices::serial_watch(raw, words),
+        // SAFETY: as above.
+        SERIAL_LOG => unsafe { devices::serial_log(raw, words) },
         IRQ_BIND => devices::irq_bind(raw, words),
         IRQ_ACKNOWLEDGE => devices::irq_acknowledge(raw),
         PCI_READ => devices::pci_read(raw, words),

@@ -3,7 +3,10 @@
 //! A scenario gets a machine's boot image and a folder of its own, and waits for output, never for time alone.
 
 mod boot;
+mod images;
 mod processes;
+mod runner;
+mod session;
 mod state;
 
 use std::path::PathBuf;
@@ -11,12 +14,15 @@ use std::time::Duration;
 
 use crate::failure::Result;
 use crate::iso::Boot;
+use crate::project::Project;
 
 /// How long one answer may take under software emulation.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a scenario works with.
 pub struct Stage {
+    /// The source tree, built.
+    pub project: Project,
     /// The image without a command line.
     pub boot: Boot,
     /// An empty folder.
@@ -36,6 +42,14 @@ pub struct Scenario {
 /// The scenarios of `test`, in order.
 pub const ALL: &[Scenario] = &[
     Scenario { name: "boot_to_prompt", needs: None, run: boot::to_prompt },
+    Scenario { name: "a_shell_session", needs: Some("persistence"), run: session::commands },
+    Scenario { name: "a_shutdown_waits_for_what_is_noted", needs: Some("persistence"), run: session::shutdown },
+    Scenario { name: "messages_never_mix_with_the_line", needs: Some("persistence"), run: session::rows },
+    Scenario { name: "a_kernel_panic_is_told_at_once", needs: Some("persistence"), run: session::panic },
+    Scenario { name: "images_outlive_the_boot_archive", needs: Some("persistence"), run: images::outlive_the_archive },
+    Scenario { name: "lines_of_standard_input_are_typed", needs: Some("persistence"), run: runner::typed_lines },
+    Scenario { name: "run_has_statuses_and_reasons", needs: Some("persistence"), run: runner::statuses },
+    Scenario { name: "blank_and_half_formatted_disks_resume", needs: Some("persistence"), run: state::resumed },
     Scenario { name: "second_boot_finds_the_first", needs: Some("persistence"), run: state::second_boot },
     Scenario { name: "foreign_bytes_are_refused_and_kept", needs: Some("persistence"), run: state::foreign_bytes },
     Scenario { name: "processes_after_a_power_cut", needs: Some("persistence"), run: processes::after_a_cut },

@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::Path;
 
+use object_store::{BlockDevice, DeviceError, DeviceState, FileStorage, FormatOptions};
+
 use crate::fail;
 use crate::failure::{Context, Result};
 use crate::qemu::{Echo, Machine, Outcome};
 use crate::run::make_state;
 use crate::scenarios::{PATIENCE, Stage};
+use crate::state_file::FileDevice;
 
 /// What the persistence server prints for a commit, before the TID.
 const COMMITTED: &str = "persistence: committed at TID ";
@@ -54,6 +57,69 @@ pub fn foreign_bytes(stage: &Stage) -> Result<()> {
         fail!("the foreign disk was written to");
     }
     Ok(())
+}
+
+/// A disk of zeros is formatted, and one on which formatting was interrupted is formatted again; both then serve.
+pub fn resumed(stage: &Stage) -> Result<()> {
+    let zeros = stage.folder.join("zeros.fs");
+    fs::write(&zeros, vec![0; SMALL]).context(zeros.display())?;
+    good_boot_that_says(stage, &zeros, "persistence: formatted ")?;
+    let half = stage.folder.join("half.fs");
+    half_format(&half)?;
+    good_boot_that_says(stage, &half, "persistence: formatting was interrupted: formatting again")
+}
+
+/// Bytes of a small state file.
+const SMALL: usize = 64 << 20;
+
+fn good_boot_that_says(stage: &Stage, state: &Path, line: &str) -> Result<()> {
+    let mut machine = Machine::spawn(&stage.boot, Some(state), Echo::Silent)?;
+    machine.expect(line, PATIENCE)?;
+    machine.expect("root_task: genesis committed at TID ", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    machine.send_line("shutdown")?;
+    machine.wait(PATIENCE)?.clean()?;
+    let length = fs::metadata(state).context(state.display())?.len();
+    if length != SMALL as u64 {
+        fail!("{} has {length} bytes now", state.display());
+    }
+    good_boot(stage, state, &[]).map(drop)
+}
+
+/// A disk whose power is cut in the middle of its formatting.
+struct Cut {
+    disk: FileDevice,
+    flushes: u32,
+}
+
+impl BlockDevice for Cut {
+    fn sectors(&self) -> u64 {
+        self.disk.sectors()
+    }
+
+    fn read(&mut self, sector: u64, buffer: &mut [u8]) -> std::result::Result<(), DeviceError> {
+        self.disk.read(sector, buffer)
+    }
+
+    fn write(&mut self, sector: u64, data: &[u8]) -> std::result::Result<(), DeviceError> {
+        self.disk.write(sector, data)
+    }
+
+    fn flush(&mut self) -> std::result::Result<(), DeviceError> {
+        self.flushes = self.flushes.checked_sub(1).ok_or(DeviceError::Failed)?;
+        self.disk.flush()
+    }
+}
+
+fn half_format(path: &Path) -> Result<()> {
+    let file = fs::File::options().read(true).write(true).create_new(true).open(path).context(path.display())?;
+    file.set_len(SMALL as u64).context(path.display())?;
+    let mut device = Cut { disk: FileDevice::new(file).context(path.display())?, flushes: 1 };
+    let done = FileStorage::format(&mut device, [7; 16], FormatOptions::default());
+    match (done, FileStorage::probe(&mut device)) {
+        (Err(_), Ok(DeviceState::HalfFormatted)) => Ok(()),
+        other => fail!("the formatting was to be interrupted: {other:?}"),
+    }
 }
 
 /// The emulator is killed at seeded moments, first format and genesis among them; each time the next boot is good and knows

@@ -1,0 +1,118 @@
+//! The arguments of a line: what they stand for, and what is wrong with them.
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::text::Plain;
+
+/// What is wrong with the arguments of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// This one is missing.
+    Missing(&'static str),
+    /// There is one too many.
+    Unexpected(String),
+    /// There is no such option.
+    Option(String),
+    /// It is no OID.
+    Oid(String),
+    /// It is no count.
+    Count(String),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wrong::Missing(what) => write!(f, "{what} is missing"),
+            Wrong::Unexpected(word) => write!(f, "`{}` is one argument too many", Plain(word)),
+            Wrong::Option(word) => write!(f, "there is no option `{}`", Plain(word)),
+            Wrong::Oid(word) => {
+                write!(f, "`{}` is no OID, which is written #26, 26 or 0x1a and has 64 bits", Plain(word))
+            }
+            Wrong::Count(word) => write!(f, "`{}` is no count, which is a number from 1 on", Plain(word)),
+        }
+    }
+}
+
+/// Nothing may follow.
+pub fn none(words: &[&str]) -> Result<(), Wrong> {
+    match words {
+        [] => Ok(()),
+        [word, ..] => Err(Wrong::Unexpected((*word).into())),
+    }
+}
+
+/// One argument at most.
+pub fn at_most_one<'a>(words: &[&'a str]) -> Result<Option<&'a str>, Wrong> {
+    match words {
+        [] => Ok(None),
+        [word] => Ok(Some(word)),
+        [_, word, ..] => Err(Wrong::Unexpected((*word).into())),
+    }
+}
+
+/// One argument, no less and no more.
+pub fn one<'a>(words: &[&'a str], what: &'static str) -> Result<&'a str, Wrong> {
+    at_most_one(words)?.filter(|word| !word.is_empty()).ok_or(Wrong::Missing(what))
+}
+
+/// Takes an option off the front; another one there is wrong.
+pub fn option<'w, 'a>(words: &'w [&'a str], name: &str) -> Result<(bool, &'w [&'a str]), Wrong> {
+    match words {
+        [first, rest @ ..] if *first == name => Ok((true, rest)),
+        [first, ..] if first.len() > 1 && first.starts_with('-') => Err(Wrong::Option((*first).into())),
+        _ => Ok((false, words)),
+    }
+}
+
+/// An object's number: decimal, with or without `#`, or hexadecimal behind `0x`.
+pub fn oid(word: &str) -> Result<u64, Wrong> {
+    let number = match word.strip_prefix("0x") {
+        Some(digits) => number(digits, 16),
+        None => number(word.strip_prefix('#').unwrap_or(word), 10),
+    };
+    number.ok_or_else(|| Wrong::Oid(word.into()))
+}
+
+/// A count, from 1 on.
+pub fn count(word: &str) -> Result<u64, Wrong> {
+    number(word, 10).filter(|count| *count > 0).ok_or_else(|| Wrong::Count(word.into()))
+}
+
+fn number(digits: &str, radix: u32) -> Option<u64> {
+    // The parser of the library would take a sign.
+    let is_digits = digits.chars().all(|digit| digit.is_digit(radix));
+    is_digits.then(|| u64::from_str_radix(digits, radix).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_oid_has_three_spellings() {
+        for word in ["26", "#26", "0x1a", "0x1A"] {
+            assert_eq!(oid(word), Ok(26), "{word}");
+        }
+        assert_eq!(oid("#18446744073709551615"), Ok(u64::MAX));
+        for word in ["", "#", "0x", "x", "+1", "-1", "##1", "#0x1", "18446744073709551616", "1 2"] {
+            assert_eq!(oid(word), Err(Wrong::Oid(word.into())), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_count_is_not_nothing() {
+        assert_eq!(count("12"), Ok(12));
+        for word in ["0", "-1", "ten", "0x1", ""] {
+            assert_eq!(count(word), Err(Wrong::Count(word.into())), "{word}");
+        }
+    }
+
+    #[test]
+    fn options_stand_first() {
+        assert_eq!(option(&["-x", "1"], "-x"), Ok((true, &["1"][..])));
+        assert_eq!(option(&["1", "-x"], "-x"), Ok((false, &["1", "-x"][..])));
+        assert_eq!(option(&["-y"], "-x"), Err(Wrong::Option("-y".into())));
+        assert_eq!(option(&["-"], "-x"), Ok((false, &["-"][..])));
+    }
+}

@@ -1,0 +1,112 @@
+//! What a tab may put before the cursor.
+
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::command::COMMANDS;
+use crate::text::Oid;
+
+/// What is expected at the cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// The name of a command.
+    Command,
+    /// The name of an image.
+    Image,
+    /// An object's number.
+    Object,
+    /// Nothing that is known here.
+    Nothing,
+}
+
+/// The word that stands before the cursor, which may be empty.
+pub fn last_word(before: &str) -> &str {
+    before.rsplit(char::is_whitespace).next().unwrap_or_default()
+}
+
+/// What the text before the cursor asks for.
+pub fn expected(before: &str) -> Expected {
+    let preceding = before.strip_suffix(last_word(before)).unwrap_or_default();
+    let words: Vec<&str> = preceding.split_whitespace().collect();
+    match words.as_slice() {
+        [] | ["help"] => Expected::Command,
+        ["spawn"] | ["spawn", "-w"] => Expected::Image,
+        ["inspect"] | ["inspect", "-x"] => Expected::Object,
+        _ => Expected::Nothing,
+    }
+}
+
+/// The names of all commands.
+pub fn commands() -> Vec<String> {
+    COMMANDS.iter().map(|entry| entry.name.to_string()).collect()
+}
+
+/// Numbers, in the spelling that the word before the cursor has begun.
+pub fn objects(known: &BTreeSet<u64>, before: &str) -> Vec<String> {
+    let is_bare = last_word(before).starts_with(|first: char| first.is_ascii_digit());
+    known.iter().map(|oid| if is_bare { oid.to_string() } else { Oid(*oid).to_string() }).collect()
+}
+
+/// The object numbers that a text mentions as `#26`.
+pub fn mentioned(text: &str) -> BTreeSet<u64> {
+    let digits = |rest: &str| rest.find(|next: char| !next.is_ascii_digit()).unwrap_or(rest.len());
+    text.split('#').skip(1).filter_map(|rest| rest.get(..digits(rest))?.parse().ok()).collect()
+}
+
+/// The words that continue the last one before the cursor, a line each, as many as fit so many bytes. The first and the last in
+/// their order are among them, so that what those two share all share.
+pub fn fitting(before: &str, words: Vec<String>, bytes: usize) -> String {
+    let word = last_word(before);
+    let words: BTreeSet<String> = words.into_iter().filter(|candidate| candidate.starts_with(word)).collect();
+    let mut text = String::new();
+    let last = words.last().cloned().unwrap_or_default();
+    for word in &words {
+        if text.len() + word.len() + 1 + last.len() > bytes {
+            text.push_str(&last);
+            break;
+        }
+        text.push_str(word);
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_before_the_cursor_say_what_is_expected() {
+        for (before, what) in [
+            ("", Expected::Command),
+            ("sp", Expected::Command),
+            ("  help s", Expected::Command),
+            ("spawn te", Expected::Image),
+            ("spawn -w ", Expected::Image),
+            ("inspect ", Expected::Object),
+            ("inspect -x #1", Expected::Object),
+            ("spawn a b", Expected::Nothing),
+            ("ps ", Expected::Nothing),
+        ] {
+            assert_eq!(expected(before), what, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_found_in_what_was_listed() {
+        let text = "12 OIDs\n#26  running\nlist = [#7, #8](#9x #) # #99999999999999999999 #26";
+        let known = mentioned(text);
+        assert_eq!(known, BTreeSet::from([7, 8, 9, 26]));
+        assert_eq!(objects(&known, "inspect "), ["#7", "#8", "#9", "#26"]);
+        assert_eq!(objects(&known, "inspect 2"), ["7", "8", "9", "26"]);
+    }
+
+    #[test]
+    fn what_does_not_fit_keeps_the_ends() {
+        let words = || ["ab", "aa", "ac", "ad", "b"].map(String::from).to_vec();
+        assert_eq!(fitting("x a", words(), 100), "aa\nab\nac\nad\n");
+        assert_eq!(fitting("x a", words(), 9), "aa\nab\nad");
+        assert_eq!(fitting("x c", words(), 9), "");
+    }
+}

@@ -1,0 +1,74 @@
+//! Where images and processes stand in the graph.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use genesis::State;
+use object_model::{Object, Value};
+
+use crate::failure::Failure;
+use crate::records::{self, Records};
+use crate::servers::Servers;
+
+/// A process, as the graph has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its object.
+    pub oid: u64,
+    /// Its name.
+    pub name: String,
+    /// What its object says; `None` where that is no Process.
+    pub state: Option<State>,
+}
+
+/// The names of the images, in the order in which they came.
+///
+/// # Errors
+/// Those of reading the objects.
+pub fn images(servers: &Servers, records: &mut Records) -> Result<Vec<String>, Failure> {
+    let images = named(servers, records, "images")?;
+    let names = images.slots().iter().filter(|slot| images.target(&slot.value).is_some());
+    Ok(names.map(|slot| slot.name.clone()).collect())
+}
+
+/// The processes, the oldest first.
+///
+/// # Errors
+/// Those of reading the objects.
+pub fn processes(servers: &Servers, records: &mut Records) -> Result<Vec<Process>, Failure> {
+    let list = named(servers, records, "processes")?;
+    genesis::processes(&list)
+        .into_iter()
+        .map(|oid| records.object(servers, oid.number()).map(|object| process(oid.number(), &object)))
+        .collect()
+}
+
+/// The object in a slot of the root.
+fn named(servers: &Servers, records: &mut Records, name: &'static str) -> Result<Object, Failure> {
+    let root = records::root(servers)?;
+    let oid = records.object(servers, root)?.reference(name).ok_or(Failure::NoSlot(root, name))?;
+    records.object(servers, oid.number())
+}
+
+fn process(oid: u64, object: &Object) -> Process {
+    let name = match object.get("name") {
+        Some(Value::Text(name)) => name.clone(),
+        _ => "?".to_string(),
+    };
+    Process { oid, name, state: genesis::state(object) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_model::Oid;
+
+    #[test]
+    fn a_process_object_is_read() {
+        let [prototype, oid, image, list] = [1, 2, 3, 4].map(Oid::new);
+        let object = genesis::with_state(genesis::process(prototype, oid, "shell", image, list), State::Exited(3));
+        let expected = Process { oid: 2, name: "shell".into(), state: Some(State::Exited(3)) };
+        assert_eq!(process(2, &object), expected);
+        assert_eq!(process(2, &Object::new()), Process { oid: 2, name: "?".into(), state: None });
+    }
+}
