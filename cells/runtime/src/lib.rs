@@ -4,7 +4,7 @@
 //! Every `unsafe` of a cell is here, in `abi` or in the generated wrapper; the cell itself is compiled with
 //! `unsafe_code` forbidden. What keeps this sound in one sentence each:
 //!
-//! * tokens are adopted from slots that the kernel reported, once each ([`Environment`], [`objects::adopt`]);
+//! * tokens are adopted from slots that the kernel reported, once each ([`Environment`], `adopt` in [`objects`]);
 //! * every pointer given to the kernel comes from a reference that outlives the call, and calls block;
 //! * a Buf is lent by `&mut` for the length of a call, and its lease ends with the reply.
 #![cfg_attr(not(test), no_std)]

@@ -1,16 +1,17 @@
 //! From the trampoline to a running kernel.
 
 use crate::boot_info::{BootInfo, Module};
-use crate::{log_line, memory, surface, tests, traps};
+use crate::{log_line, memory, panic, surface, tests, traps};
 use log::info;
 use paging::RangeSet;
 use x86::segments::Stack;
-use x86::{acpi, clock, cpu, interrupts, io_apic, local_apic, per_cpu, segments, serial};
+use x86::{acpi, clock, cpu, interrupts, io_apic, local_apic, machine_check, per_cpu, segments, serial};
 use x86_64::VirtAddr;
 
 /// The timer's ticks a second.
 const TICKS: u64 = 1000;
-const INTERRUPT_STACK: u64 = 16 * 1024;
+/// The size of each interrupt stack.
+pub const INTERRUPT_STACK: u64 = 16 * 1024;
 
 /// What the machine has and the kernel does not keep.
 pub struct BootResources {
@@ -26,9 +27,7 @@ pub struct BootResources {
 #[unsafe(no_mangle)]
 extern "C" fn kernel_start(boot_information: u32) -> ! {
     let resources = start(boot_information);
-    if resources.command_line.split_whitespace().any(|word| word == "test") {
-        tests::run()
-    }
+    resources.command_line.split_whitespace().for_each(tests::run_if_named);
     run(resources)
 }
 
@@ -41,8 +40,12 @@ fn start(boot_information: u32) -> BootResources {
     // SAFETY: the address is the trampoline's, from the loader, and nothing was written to memory but the kernel's image.
     let info = unsafe { BootInfo::read(boot_information) };
     let free_ranges = memory::install(info);
+    if let Some(symbols) = info.symbols() {
+        panic::install(symbols);
+    }
     install_interrupt_stacks();
     traps::install();
+    machine_check::install();
     let platform = find_interrupt_controllers(info);
     install_interrupt_controllers(&platform);
     clock::calibrate();

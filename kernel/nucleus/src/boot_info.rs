@@ -1,10 +1,16 @@
 //! What the boot loader left, in the kernel's words.
 
 use crate::memory::PHYSMAP;
-use multiboot2::{BootInformation, BootInformationHeader, MemoryAreaType, ModuleTag};
+use multiboot2::{BootInformation, BootInformationHeader, ElfSectionExt, ElfSectionType, MemoryAreaType, ModuleTag};
 use paging::{Area, AreaKind, PhysRange};
 use spin::Once;
+use trace::Symbols;
 use x86::acpi::Root;
+
+/// Bytes a section header of an ELF file for 64 bits.
+const SECTION_HEADER: u32 = 64;
+/// The loader uses memory below 4 GiB alone.
+const LOADER_REACH: u64 = 4 << 30;
 
 static INFO: Once<BootInfo> = Once::new();
 
@@ -57,17 +63,37 @@ impl BootInfo {
     pub fn taken(&self) -> impl Iterator<Item = PhysRange> + '_ {
         let start = self.information.start_address() as u64 - PHYSMAP;
         let own = PhysRange::new(start, start + self.information.total_size() as u64);
-        self.information.module_tags().map(range).chain([own])
+        let symbols = self.symbol_sections().map(|(table, names)| [table, names]);
+        self.information.module_tags().map(range).chain([own]).chain(symbols.into_iter().flatten())
+    }
+
+    /// The kernel's own symbols, if the loader put them into memory.
+    pub fn symbols(&'static self) -> Option<Symbols<'static>> {
+        let (table, names) = self.symbol_sections()?;
+        // SAFETY: the loader put the section there.
+        let table = unsafe { loaded(table) };
+        // SAFETY: as above.
+        let names = unsafe { loaded(names) };
+        Some(Symbols { table, names })
+    }
+
+    /// Where the loader put the sections of the kernel's file that nothing but a report needs: symbols, and their names.
+    fn symbol_sections(&self) -> Option<(PhysRange, PhysRange)> {
+        let tag = self.information.elf_sections_tag().filter(|tag| tag.entry_size() == SECTION_HEADER)?;
+        let place = |start: u64, size: u64| {
+            let end = start.checked_add(size)?;
+            (start != 0 && end <= LOADER_REACH).then_some(PhysRange::new(start, end))
+        };
+        let table = tag.sections().find(|each| each.section_type() == ElfSectionType::LinkerSymbolTable)?;
+        let names = tag.sections().nth(table.sh_link as usize)?;
+        Some((place(table.sh_addr, table.sh_size)?, place(names.sh_addr, names.sh_size)?))
     }
 
     /// The first module, if there is one.
     pub fn module(&'static self) -> Option<Module> {
         let tag = self.information.module_tags().next()?;
-        let range = range(tag);
-        let start = (PHYSMAP + range.start()) as *const u8;
-        // SAFETY: the loader put the module there; its frames are memory, so that the physmap shows them, and are not among the
-        // free ones, so that nobody ever writes to them.
-        let bytes = unsafe { core::slice::from_raw_parts(start, range.size() as usize) };
+        // SAFETY: the loader put the module there.
+        let bytes = unsafe { loaded(range(tag)) };
         Some(Module { bytes })
     }
 
@@ -80,6 +106,17 @@ impl BootInfo {
         let old = self.information.rsdp_v1_tag().map(|tag| Root { revision: 0, address: tag.rsdt_address() as u64 });
         new.filter(|root| root.revision > 0 && root.address != 0).or(old)
     }
+}
+
+/// What the loader put into memory.
+///
+/// # Safety
+/// The range is one that [`BootInfo::taken`] names.
+unsafe fn loaded(range: PhysRange) -> &'static [u8] {
+    let start = (PHYSMAP + range.start()) as *const u8;
+    // SAFETY: its frames are memory, so that the physmap shows them, and as taken ones are not among the free, so that nobody ever
+    // writes to them.
+    unsafe { core::slice::from_raw_parts(start, range.size() as usize) }
 }
 
 fn range(tag: &ModuleTag) -> PhysRange {

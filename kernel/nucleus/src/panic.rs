@@ -1,42 +1,51 @@
-//! The end of the kernel: message, place and backtrace by polling, then out.
+//! The end of the kernel: what went wrong, where, and how it came there, by polling; then out.
 
 use crate::log_line::Polled;
 use crate::probe;
-use core::fmt::Write;
+use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 use paging::layout::{KERNEL, KERNEL_END};
+use spin::Once;
+use trace::Symbols;
+use x86::interrupts::TrapFrame;
 use x86::{cpu, ports};
 
-static PANICKED: AtomicBool = AtomicBool::new(false);
-const DEEPEST: usize = 32;
+static STOPPED: AtomicBool = AtomicBool::new(false);
+static SYMBOLS: Once<Symbols<'static>> = Once::new();
+
+/// Lets reports name functions.
+pub fn install(symbols: Symbols<'static>) {
+    SYMBOLS.call_once(|| symbols);
+}
 
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
+    let (message, frame) = (info.message(), cpu::frame_pointer());
+    match info.location() {
+        Some(place) => report(format_args!("{message} ({place})"), None, frame),
+        None => report(format_args!("{message}"), None, frame),
+    }
+}
+
+/// Ends the kernel for an exception, whose trace begins with the code that raised it.
+pub fn stop(frame: &TrapFrame, reason: fmt::Arguments<'_>) -> ! {
+    report(format_args!("{reason}\r\nkernel: {frame:x?}"), Some(frame.rip), frame.rbp)
+}
+
+fn report(reason: fmt::Arguments<'_>, code: Option<u64>, frame: u64) -> ! {
     cpu::disable_interrupts();
-    if PANICKED.swap(true, Ordering::Relaxed) {
+    if STOPPED.swap(true, Ordering::Relaxed) {
         // The report itself failed. Say nothing more.
         ports::exit(ports::FAILURE);
     }
-    let _ = write!(Polled, "\r\nkernel: {info}\r\n");
-    backtrace(cpu::frame_pointer());
-    ports::exit(ports::FAILURE)
-}
-
-/// Prints return addresses along the chain of frame pointers, as far as it can be read.
-fn backtrace(mut frame: u64) {
-    for _ in 0..DEEPEST {
-        let (Ok(caller), Ok(address)) = (probe::read(frame), probe::read(frame.wrapping_add(8))) else {
-            return;
+    let _ = write!(Polled, "\r\nkernel panic: {reason}\r\n");
+    let callers = trace::frames(frame, KERNEL..KERNEL_END, |address| probe::read(address).ok());
+    for address in code.into_iter().chain(callers) {
+        let _ = match SYMBOLS.get().and_then(|symbols| symbols.find(address)) {
+            Some(place) => write!(Polled, "kernel:   at {address:#x} {place}\r\n"),
+            None => write!(Polled, "kernel:   at {address:#x}\r\n"),
         };
-        if !(KERNEL..KERNEL_END).contains(&address) {
-            return;
-        }
-        let _ = write!(Polled, "kernel:   at {address:#x}\r\n");
-        // Stacks grow down, so callers stand higher; anything else would loop.
-        if caller <= frame {
-            return;
-        }
-        frame = caller;
     }
+    ports::exit(ports::FAILURE)
 }

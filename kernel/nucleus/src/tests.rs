@@ -1,5 +1,11 @@
-//! Tests that need the machine. The command line word `test` runs them.
+//! Tests that need the machine, chosen by words of the command line.
+//!
+//! `test` runs those of this module and stops the machine with what became of them. The words of [`stops`] each bring about a failure
+//! of the kernel: what the machine then says and how it ends is the runner's to judge.
 
+mod stops;
+
+use crate::boot::INTERRUPT_STACK;
 use crate::log_line::Queued;
 use crate::{memory, probe, traps};
 use core::fmt::Write;
@@ -8,8 +14,9 @@ use paging::layout::{PAGE, REGIONS};
 use paging::{Cache, Protection};
 use x86::interrupts::{self, TrapFrame};
 use x86::lock::IrqMutex;
+use x86::segments::{Stack, stack_top};
 use x86::switch::{prepare_stack, switch};
-use x86::{clock, cpu, ports, serial};
+use x86::{clock, cpu, local_apic, ports, serial};
 use x86_64::VirtAddr;
 
 /// A name and what must hold.
@@ -29,6 +36,7 @@ static TESTS: &[Test] = &[
     ("executing_data_faults", data_is_not_executable),
     ("touching_a_guard_page_faults", guard_pages_fault),
     ("an_image_is_written_then_executed_then_gone", image),
+    ("a_non_maskable_interrupt_has_its_own_stack_and_returns", non_maskable),
     ("a_new_context_runs_and_comes_back", context_switch),
     ("a_frame_resumes_from_anywhere", resume),
     ("an_interrupt_keeps_all_registers", registers),
@@ -40,8 +48,19 @@ static TESTS: &[Test] = &[
     ("the_log_is_kept_for_its_reader_and_lost_for_nobody", kept_log),
 ];
 
+/// Runs what a word of the command line names, if it names tests: then this does not return.
+pub fn run_if_named(word: &str) {
+    match word {
+        "test" => run(),
+        "stack-overflow" => stops::stack_overflow(),
+        "double-fault" => stops::double_fault(),
+        "machine-check" => stops::machine_check(),
+        _ => {}
+    }
+}
+
 /// Runs them all and stops the machine with what became of them.
-pub fn run() -> ! {
+fn run() -> ! {
     let mut passed = 0;
     for (name, test) in TESTS {
         let result = test();
@@ -300,6 +319,21 @@ fn breakpoint() -> Result<(), &'static str> {
     let before = traps::breakpoints();
     cpu::breakpoint();
     ensure(traps::breakpoints() == before + 1, "the handler was not called once")
+}
+
+fn non_maskable() -> Result<(), &'static str> {
+    let (before, _) = traps::non_maskables();
+    let off = cpu::InterruptsOff::enter();
+    local_apic::send_non_maskable();
+    let came = wait_until(|| traps::non_maskables().0 != before);
+    drop(off);
+    let (count, frame) = traps::non_maskables();
+    ensure(came && count == before + 1, "the handler was not called once, whatever the interrupt flag says")?;
+    let top = stack_top(Stack::NonMaskable).as_u64();
+    ensure((top - INTERRUPT_STACK..top).contains(&frame), "the frame stands on another stack")?;
+    // The timer has a line to say about it, which is not to come into the middle of another.
+    let now = traps::ticks();
+    ensure(wait_until(|| traps::ticks() > now), "the timer stands still")
 }
 
 fn timer() -> Result<(), &'static str> {

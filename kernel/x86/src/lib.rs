@@ -5,8 +5,8 @@
 //! policy lives here: `interrupts::set_handlers` hands every event to the kernel above.
 //!
 //! Order of use, which `nucleus` keeps: `serial`, `interrupts::install`, `cpu::enable_protections`, `segments::install`,
-//! `acpi::read`, `io_apic::install`, `local_apic::install`, `clock::calibrate`, `local_apic::start_timer`, and only then
-//! `cpu::enable_interrupts`.
+//! `machine_check::install`, `acpi::read`, `io_apic::install`, `local_apic::install`, `clock::calibrate`,
+//! `local_apic::start_timer`, and only then `cpu::enable_interrupts`.
 //!
 //! Nothing here exists on the host: the crate is empty there, so that the workspace still builds and tests.
 #![no_std]
@@ -33,6 +33,8 @@ pub mod io_apic;
 pub mod local_apic;
 #[cfg(target_os = "none")]
 pub mod lock;
+#[cfg(target_os = "none")]
+pub mod machine_check;
 #[cfg(target_os = "none")]
 pub mod per_cpu;
 #[cfg(target_os = "none")]

@@ -82,6 +82,17 @@ pub fn end_of_interrupt() {
     });
 }
 
+/// Sends this CPU a non-maskable interrupt.
+pub fn send_non_maskable() {
+    PerCpu::with_local_apic(|slot| {
+        let Some(apic) = slot else { return };
+        // SAFETY: the registers are mapped since `install`; reading the number has no effect.
+        let id = unsafe { apic.id() };
+        // SAFETY: as above; the interrupt has a gate and a stack of its own, and its handler does not use the local APIC.
+        unsafe { apic.send_nmi(id) };
+    });
+}
+
 /// Starts the timer from its highest count.
 pub(crate) fn start_count() {
     PerCpu::with_local_apic(|slot| {

@@ -37,6 +37,12 @@ impl Stack {
         [Self::DoubleFault, Self::NonMaskable, Self::MachineCheck, Self::Exception, Self::Interrupt];
 }
 
+/// The highest address of one of this CPU's interrupt stacks; zero before [`install`].
+pub fn stack_top(stack: Stack) -> VirtAddr {
+    let tops = PerCpu::current().task_state.get().map(|state| state.interrupt_stack_table);
+    tops.and_then(|tops| tops.get(stack as usize).copied()).unwrap_or(VirtAddr::zero())
+}
+
 /// Loads this CPU's own descriptor tables, with the given interrupt stacks, and makes every interrupt use them.
 ///
 /// # Safety

@@ -75,11 +75,43 @@ pub fn allowed(project: &Project) -> Result<Allowed> {
     Ok(allowed)
 }
 
-/// The tests that run inside the machine: a name, and the word of the kernel's command line that chooses them.
+/// A test that runs inside the machine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum MachineTest {
+    /// The word of the kernel's command line that chooses tests which print a line each, and totals.
+    Totals(String),
+    /// A failure that must stop the machine.
+    Stop(Stop),
+}
+
+/// A failure of the kernel that a word of its command line brings about.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    /// The word.
+    pub word: String,
+    /// What the report must say, in this order; the first on its first line.
+    pub says: Vec<String>,
+    /// What the runner adds to bring it about.
+    pub inject: Option<Inject>,
+}
+
+/// A command for the emulator's monitor.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inject {
+    /// What the machine prints when the time has come.
+    pub after: String,
+    /// The command.
+    pub command: String,
+}
+
+/// The tests that run inside the machine, by their names.
 ///
 /// # Errors
 /// `cfg/machine-tests.toml` cannot be read.
-pub fn machine_tests(project: &Project) -> Result<BTreeMap<String, String>> {
+pub fn machine_tests(project: &Project) -> Result<BTreeMap<String, MachineTest>> {
     let path = project.cfg("machine-tests.toml");
     toml::from_str(&read_text(&path)?).context(path.display())
 }

@@ -20,7 +20,9 @@ use crate::transcript::Rows;
 /// The shell's prompt where a new line begins. One that is shown again, below a message, has a sequence before it.
 pub const PROMPT: &str = "\ntelos> ";
 /// What the kernel prints first when it stops for a bug.
-const PANICS: [&str; 2] = ["kernel panic", "kernel: panicked"];
+const PANIC: &str = "kernel panic: ";
+/// How long a kernel that panicked may take over its report. It ends the machine itself after that, if it can.
+const REPORT: Duration = Duration::from_secs(2);
 /// UEFI for virtual machines, from Debian's `ovmf`.
 const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 
@@ -62,6 +64,15 @@ impl Outcome {
             Outcome::Ended(None) => fail!("QEMU was killed"),
         }
     }
+}
+
+/// How a machine ended, and all that it said.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the console has shown.
+    pub transcript: String,
 }
 
 /// Where the console's output goes besides the transcript.
@@ -170,26 +181,32 @@ impl Machine {
         Ok(Machine { child, input, console, seen: 0 })
     }
 
-    /// Waits until `found` finds something, and takes what it says of how much was consumed.
+    /// Waits until `found` finds something, and takes what it says of how much was consumed. A panic ends the wait once its
+    /// report is out.
     fn watch<T>(
         &mut self,
-        until: Instant,
+        mut until: Instant,
         mut found: impl FnMut(&mut Console, &mut usize) -> Option<T>,
     ) -> std::result::Result<T, Stopped> {
         let shared = Arc::clone(&self.console);
         let mut console = lock(&shared);
+        let mut panicked = false;
         loop {
             if let Some(found) = found(&mut console, &mut self.seen) {
                 return Ok(found);
             }
             let fresh = console.text.get(self.seen..).unwrap_or_default();
+            if !panicked && fresh.contains(PANIC) {
+                panicked = true;
+                until = until.min(Instant::now() + REPORT);
+            }
             let left = until.saturating_duration_since(Instant::now());
-            if let Some(text) = panic_text(fresh) {
-                return Err(Stopped::Panicked(text));
-            } else if console.closed {
-                return Err(Stopped::Ended);
-            } else if left.is_zero() {
-                return Err(Stopped::TimedOut);
+            if console.closed || left.is_zero() {
+                return Err(match panic_text(fresh) {
+                    Some(text) => Stopped::Panicked(text),
+                    None if console.closed => Stopped::Ended,
+                    None => Stopped::TimedOut,
+                });
             }
             console = shared.1.wait_timeout(console, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -321,6 +338,19 @@ impl Machine {
         }
     }
 
+    /// Waits for the machine to end by itself, a panic of the kernel being one of the ways.
+    ///
+    /// # Errors
+    /// It did not.
+    pub fn stop(mut self, deadline: Duration) -> Result<End> {
+        let closed = self.watch(Instant::now() + deadline, |console, _| console.closed.then_some(()));
+        let transcript = self.transcript();
+        if let Err(why) = closed {
+            fail!("the machine did not stop ({why:?})\n{}", tail(&transcript));
+        }
+        Ok(End { outcome: Outcome::of(self.child.wait().context("QEMU")?), transcript })
+    }
+
     /// Ends the machine at once, as a power cut would.
     ///
     /// # Errors
@@ -385,21 +415,16 @@ fn listen(mut output: impl Read, shared: &Shared, echo: Echo) {
     shared.1.notify_all();
 }
 
-/// What the kernel said when it stopped for a bug, if it did: the place, and the message that stands below it. Lines count
-/// when they have ended.
+/// What the kernel said when it stopped for a bug, if it did.
 pub fn panic_text(text: &str) -> Option<String> {
-    let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-    let first = lines.find(|line| PANICS.iter().any(|panic| line.contains(panic)))?.trim();
-    match first.strip_suffix(':') {
-        Some(_) => lines.next().map(|message| format!("{first} {}", message.trim())),
-        None => Some(first.to_owned()),
-    }
+    text.lines().find(|line| line.contains(PANIC)).map(|line| line.trim().to_owned())
 }
 
-/// The last lines of output, for a failure.
+/// The last lines of output, for a failure, with all of a panic's report.
 pub fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let start = lines.len().saturating_sub(25);
+    let report = lines.iter().position(|line| line.contains(PANIC));
+    let start = lines.len().saturating_sub(25).min(report.unwrap_or(usize::MAX));
     lines.get(start..).unwrap_or_default().join("\n")
 }
 
@@ -424,13 +449,23 @@ mod tests {
     }
 
     #[test]
+    fn a_panics_report_is_waited_for_and_shown() {
+        let script = "printf 'kernel pan'; sleep 0.3; printf 'ic: no '; sleep 0.3; echo memory; sleep 0.3; \
+                      n=0; while [ $n -lt 40 ]; do n=$((n + 1)); echo \"at $n\"; done; exit 35";
+        let failure = machine(script).expect_prompt(SOON).expect_err("no prompt comes").0;
+        assert!(failure.starts_with("the kernel panicked (kernel panic: no memory) "), "{failure}");
+        assert!(failure.contains("\nat 1\n") && failure.ends_with("\nat 40"), "{failure}");
+        let end = machine(script).stop(SOON).expect("it ends");
+        assert!(end.outcome == Outcome::Failed && end.transcript.ends_with("\nat 40\n"), "{end:?}");
+        let failure = machine("echo 'kernel panic: no memory'; read x").stop(SOON).expect_err("it does not stop").0;
+        assert!(failure.contains("did not stop") && failure.contains("no memory"), "{failure}");
+    }
+
+    #[test]
     fn a_panic_ends_every_wait() {
         let mut first = machine("echo 'kernel panic: no memory'; read x");
         let failure = first.expect_prompt(SOON).expect_err("no prompt comes").0;
         assert!(failure.contains("the kernel panicked"), "{failure}");
-        let mut other = machine("printf 'kernel: panicked at boot.rs:1:1:\\r\\nno memory\\r\\n'; read x");
-        let failure = other.expect_prompt(SOON).expect_err("no prompt comes").0;
-        assert!(failure.contains("the kernel panicked (kernel: panicked at boot.rs:1:1: no memory)"), "{failure}");
         // A machine that hangs in its panic is not waited for.
         let failure = machine("echo 'kernel panic: no memory'; read x").wait(SOON).expect_err("not clean").0;
         assert!(failure.contains("no memory"), "{failure}");

@@ -10,13 +10,14 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::cli::{Settings, build};
+use crate::config::MachineTest;
 use crate::failure::{Context, Result};
 use crate::iso::{self, Boot, Firmware};
 use crate::project::Project;
 use crate::qemu::{Echo, Machine, Outcome};
 use crate::run::make_state;
 use crate::scenarios::{self, PATIENCE, Scenario, Stage};
-use crate::{bench, config, fail, kernel, reboot, toolchain};
+use crate::{bench, config, fail, kernel, reboot, stops, toolchain};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,9 +68,7 @@ pub fn all(project: &Project, _settings: &Settings) -> Result<()> {
     });
     if let Some(boot) = built {
         totals.count("kernel_has_no_symbol_of_a_cell", || kernel::check_symbols(project));
-        for (name, word) in config::machine_tests(project)? {
-            totals.add(in_machine(project, &name, &word)?);
-        }
+        machine_tests(project, "", &mut totals)?;
         let set = config::boot_set(project)?;
         let has = |name: &str| set.iter().any(|cell| cell.name == name);
         if has("bench") {
@@ -101,13 +100,22 @@ pub fn host_only(project: &Project) -> Result<()> {
 pub fn scenarios_named(project: &Project, name: &str) -> Result<()> {
     let boot = build(project, "")?;
     let mut totals = Totals::default();
-    for (each, word) in config::machine_tests(project)?.into_iter().filter(|(each, _)| each.contains(name)) {
-        totals.add(in_machine(project, &each, &word)?);
-    }
+    machine_tests(project, name, &mut totals)?;
     for each in scenarios::ALL.iter().filter(|each| each.name.contains(name)) {
         scenario(project, boot.clone(), each, &mut totals);
     }
     totals.report()
+}
+
+/// The tests in the machine whose names contain a word.
+fn machine_tests(project: &Project, word: &str, totals: &mut Totals) -> Result<()> {
+    for (name, test) in config::machine_tests(project)?.into_iter().filter(|(name, _)| name.contains(word)) {
+        match test {
+            MachineTest::Totals(word) => totals.add(in_machine(project, &name, &word)?),
+            MachineTest::Stop(stop) => totals.count(&name, || stops::run(project, &stop)),
+        }
+    }
+    Ok(())
 }
 
 /// Runs the scenario that spans a reboot.

@@ -94,13 +94,12 @@ fn every_kind_of_test_runs_and_is_counted() {
     let done = tree.telos(&["test"]).output().expect("telos starts");
     assert!(done.status.success(), "{}", text(&done));
     let said = String::from_utf8_lossy(&done.stdout);
-    for line in
-        ["test build ... ok", "test two ... ok", "test uefi_boot_to_prompt ... ok", "test boot_to_prompt ... ok"]
-    {
-        assert!(said.contains(line), "{said}");
+    for name in ["build", "two", "a_stop_is_reported", "uefi_boot_to_prompt", "boot_to_prompt"] {
+        assert!(said.contains(&format!("test {name} ... ok")), "{said}");
     }
-    assert!(said.trim_end().ends_with("6 passed, 0 failed"), "{said}");
+    assert!(said.trim_end().ends_with("7 passed, 0 failed"), "{said}");
     tree.edit("kernel/nucleus/src/main.rs", "two ... ok\\r\\n2 passed, 0", "two ... FAILED\\r\\n1 passed, 1");
+    tree.edit("cfg/machine-tests.toml", "asked to", "its own idea");
     let said = tree.fails(&["test"]);
-    assert!(said.contains("\n5 passed, 1 failed\n"), "{said}");
+    assert!(said.contains("\n5 passed, 2 failed\n"), "{said}");
 }

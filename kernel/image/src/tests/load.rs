@@ -124,6 +124,28 @@ fn an_unsigned_32_bit_address_must_be_below_4_gib() {
 }
 
 #[test]
+fn a_64_bit_address_must_not_wrap() {
+    let mut maker = Maker::good();
+    maker.relocations.truncate(1);
+    maker.relocations[0].2 = vec![Relocation { offset: 40, kind: 1, symbol: SYM_ENTRY, addend: 0 }];
+    // The entry stands 16 bytes behind the base.
+    for (base, addend, value) in [
+        (0, -16, Some(0)),
+        (0, -17, None),
+        (BASE, 0x5fff_ffef, Some(u64::MAX)),
+        (BASE, 0x5fff_fff0, None),
+        (BASE, i64::MAX, None),
+        (0, i64::MIN, None),
+    ] {
+        maker.relocations[0].2[0].addend = addend;
+        let file = maker.seal();
+        let found = place(&verify(&file, &trust()).unwrap(), base).map(|out| u64_at(&out, 40));
+        let overflow = Refusal::RelocationOverflow { section: Name::new(".text"), offset: 40 };
+        assert_eq!(found, value.ok_or(overflow), "{base:#x} {addend:#x}");
+    }
+}
+
+#[test]
 fn a_relative_address_must_be_within_2_gib() {
     let file = Maker::good().seal();
     let image = verify(&file, &trust()).unwrap();

@@ -272,6 +272,10 @@ fn relocation_out_of_bounds() {
         let found = refusal(|maker| maker.relocations[0].2[0].offset = offset);
         assert_eq!(found, Refusal::RelocationBounds { section: name(".text"), offset });
     }
+    // The last four bytes and the last eight are within bounds.
+    let mut maker = Maker::good();
+    (maker.relocations[0].2[0].offset, maker.relocations[1].2[0].offset) = (60, 24);
+    verify(&maker.seal(), &trust()).expect("verifies");
     let found = refusal(|maker| maker.relocations[1].2[0].offset = 25);
     assert_eq!(found, Refusal::RelocationBounds { section: name(".rodata"), offset: 25 });
     let found = refusal(|maker| {

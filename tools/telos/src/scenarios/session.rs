@@ -1,12 +1,10 @@
 //! The shell as a person uses it.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Instant;
 
 use crate::fail;
-use crate::failure::{Context, Result};
+use crate::failure::Result;
+use crate::monitor::{MACHINE_CHECK, Monitor};
 use crate::qemu::{Echo, Machine, Stopped};
 use crate::run::make_state;
 use crate::scenarios::{PATIENCE, Stage};
@@ -282,37 +280,21 @@ pub fn rows(stage: &Stage) -> Result<()> {
 pub fn panic(stage: &Stage) -> Result<()> {
     let state = stage.folder.join("state.fs");
     make_state(&state)?;
-    let socket = stage.folder.join("monitor");
     let mut boot = stage.boot.clone();
-    boot.extra.extend(["-qmp".into(), format!("unix:{},server=on,wait=off", socket.display())]);
+    let monitor = Monitor::attach(&mut boot);
     let mut machine = Machine::spawn(&boot, Some(&state), Echo::Silent)?;
     settle(&mut machine)?;
     machine.send("half a li")?;
     machine.expect("half a li", PATIENCE)?;
-    // A non-maskable interrupt, which nothing here expects.
-    monitor(&socket, &["qmp_capabilities", "inject-nmi"])?;
+    let _open = monitor.command(MACHINE_CHECK)?;
     match machine.wait_for("never printed", Instant::now() + PATIENCE) {
-        Err(Stopped::Panicked(text)) if text.starts_with("kernel: panicked at ") && text.contains("exception 2") => {}
-        other => fail!("the kernel was to panic of exception 2, and there was {other:?}\n{}", machine.transcript()),
+        Err(Stopped::Panicked(text)) if text.starts_with("kernel panic: machine check: bank 1 ") => {}
+        other => fail!("the kernel was to panic of a machine check, and there was {other:?}\n{}", machine.transcript()),
     }
     let rows = machine.rows();
-    let stands_below = |pair: &[String]| pair[0] == "telos> half a li" && pair[1].starts_with("kernel: panicked at ");
+    let stands_below = |pair: &[String]| pair[0] == "telos> half a li" && pair[1].starts_with("kernel panic: ");
     match rows.windows(2).any(stands_below) {
         true => Ok(()),
         false => fail!("the panic was to stand below the line:\n{}", rows.join("\n")),
     }
-}
-
-/// Gives commands to QEMU.
-fn monitor(socket: &Path, commands: &[&str]) -> Result<()> {
-    let stream = UnixStream::connect(socket).context(socket.display())?;
-    let mut answers = BufReader::new(stream.try_clone().context(socket.display())?).lines();
-    // It greets first; then each command has an answer.
-    for command in [None].into_iter().chain(commands.iter().map(Some)) {
-        if let Some(command) = command {
-            (&stream).write_all(format!("{{\"execute\":\"{command}\"}}\n").as_bytes()).context(socket.display())?;
-        }
-        answers.next().transpose().context(socket.display())?;
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::audit::Violation;
-use crate::layout::{IMAGES, REGIONS};
+use crate::layout::{IMAGES, LARGE_PAGE, REGIONS};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -1,0 +1,62 @@
+//! Endpoints and notifications, but for the messages themselves.
+
+use abi::kernel::Operation;
+use abi::token::{All, CallOnly, Cap, Endpoint, Notification, ReceiveOnly, Rights, Tcb, bits};
+
+use super::{Result, invoke_with};
+use crate::kernel::wait as kernel_wait;
+
+/// The rights that a server's own endpoint needs, to serve and to hand out.
+pub const ENDPOINT_RIGHTS: u8 = bits::CALL | bits::RECEIVE | bits::GRANT;
+
+/// The right to receive, out of all rights: for a server that made its endpoint itself.
+pub fn receiving(endpoint: Cap<Endpoint, All>) -> Cap<Endpoint, ReceiveOnly> {
+    endpoint.narrow()
+}
+
+/// Declares which labels an endpoint serves.
+///
+/// # Errors
+/// `OutOfRange` for a label above 63.
+pub fn serve_labels<R: Rights>(endpoint: &Cap<Endpoint, R>, labels: &'static [(u32, u64)]) -> Result<()> {
+    for (label, signature) in labels {
+        invoke_with(Operation::EndpointAbi, endpoint.raw(), &[u64::from(*label), *signature])?;
+    }
+    Ok(())
+}
+
+/// Checks that an endpoint serves labels with just these signatures.
+///
+/// # Errors
+/// `UnknownLabel`, `WrongSignature`.
+pub fn check_labels(endpoint: &Cap<Endpoint, CallOnly>, labels: &'static [(u32, u64)]) -> Result<()> {
+    for (label, signature) in labels {
+        invoke_with(Operation::EndpointCheck, endpoint.raw(), &[u64::from(*label), *signature])?;
+    }
+    Ok(())
+}
+
+/// Signals a notification.
+///
+/// # Errors
+/// `MissingRight`.
+pub fn signal<R: Rights>(notification: &Cap<Notification, R>, bits: u64) -> Result<()> {
+    invoke_with(Operation::Signal, notification.raw(), &[bits]).map(drop)
+}
+
+/// Waits for a notification, for so many nanoseconds at most, and takes its bits.
+///
+/// # Errors
+/// `TimedOut`.
+pub fn wait<R: Rights>(notification: &Cap<Notification, R>, timeout: u64) -> core::result::Result<u64, abi::CallError> {
+    kernel_wait(notification.raw(), timeout)
+}
+
+/// Binds a notification to a thread: its signals end that thread's wait for requests.
+///
+/// # Errors
+/// `IllegalOperation` where one of the two is bound already.
+pub fn bind(tcb: &Cap<Tcb, All>, notification: &Cap<Notification, All>) -> Result<()> {
+    let notification = notification.raw();
+    invoke_with(Operation::TcbBind, tcb.raw(), &[notification.slot, notification.generation]).map(drop)
+}

@@ -1,0 +1,48 @@
+//! Kernel objects, as safe code uses them: one function an operation, each in terms of tokens.
+
+mod capabilities;
+mod devices;
+mod images;
+mod machine;
+mod messages;
+mod scopes;
+mod threads;
+mod untyped;
+
+use abi::KernelError;
+use abi::kernel::{Operation, WORDS};
+use abi::token::RawCap;
+
+use crate::kernel::invoke;
+
+pub use capabilities::{Granted, copy, count, delete, duplicate, give, give_granted, inspect, revoke};
+pub(crate) use capabilities::{copy_own_cnode, has_rights, inspect_raw};
+pub use devices::{
+    dma_map, irq_acknowledge, irq_bind, pci_map, pci_read, pci_write, port_read, port_write, serial_log, serial_read,
+    serial_watch, serial_write,
+};
+pub use images::{
+    ArchiveEntry, ImageNeeds, archive_read, fill_image, image_name, image_needs, image_read, instantiate, map_frame,
+};
+pub use machine::{MachineInfo, command_line, halt, machine_info};
+pub use messages::{ENDPOINT_RIGHTS, bind, check_labels, receiving, serve_labels, signal, wait};
+pub use scopes::{abort_scope, attach_scope, scope_state, settle_scope, watch_aborts};
+pub use threads::{
+    Instance, ThreadInfo, ThreadParts, configure, instance_info, keep, restart, set_priority, start_thread,
+    stop_thread, thread_info, watch_instances,
+};
+pub use untyped::{UntypedInfo, note_untyped, reply_objects, retype, retype_any, untyped_info};
+
+type Result<T> = core::result::Result<T, KernelError>;
+
+fn words(given: &[u64]) -> [u64; WORDS] {
+    let mut words = [0; WORDS];
+    for (word, given) in words.iter_mut().zip(given) {
+        *word = *given;
+    }
+    words
+}
+
+fn invoke_with(operation: Operation, cap: RawCap, given: &[u64]) -> Result<u64> {
+    invoke(operation, cap, &mut words(given))
+}

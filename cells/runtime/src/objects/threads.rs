@@ -1,0 +1,150 @@
+//! Threads and the instances that they are: parts, start and stop, priority, restart.
+
+use abi::kernel::{Operation, Scratch};
+use abi::token::{All, CNode, Cap, Frame, Image, Loader, Notification, Scheduler, Tcb, VSpace};
+
+use super::{Result, invoke_with, words};
+use crate::kernel::invoke;
+
+/// What a new thread is made of.
+#[derive(Debug)]
+pub struct ThreadParts<'a> {
+    /// Its CNode.
+    pub cnode: &'a Cap<CNode, All>,
+    /// Its cell's VSpace, with an image instantiated in it.
+    pub vspace: &'a Cap<VSpace, All>,
+    /// Its stack.
+    pub stack: &'a Cap<Frame, All>,
+    /// Its cell's heap.
+    pub heap: &'a Cap<Frame, All>,
+    /// What its environment's `argument` answers.
+    pub argument: u64,
+}
+
+/// Gives a thread its parts; it does not run yet.
+///
+/// # Errors
+/// `IllegalOperation` for one that has them already; `WrongKind`.
+pub fn configure(tcb: &Cap<Tcb, All>, parts: &ThreadParts<'_>) -> Result<()> {
+    let (cnode, vspace, stack, heap) = (parts.cnode.raw(), parts.vspace.raw(), parts.stack.raw(), parts.heap.raw());
+    let given = [
+        cnode.slot,
+        cnode.generation,
+        vspace.slot,
+        vspace.generation,
+        stack.slot,
+        stack.generation,
+        heap.slot,
+        heap.generation,
+        parts.argument,
+    ];
+    invoke_with(Operation::TcbConfigure, tcb.raw(), &given).map(drop)
+}
+
+/// Makes a thread runnable.
+///
+/// # Errors
+/// `IllegalOperation` where it has no parts yet, or has ended.
+pub fn start_thread(tcb: &Cap<Tcb, All>) -> Result<()> {
+    invoke_with(Operation::TcbStart, tcb.raw(), &[]).map(drop)
+}
+
+/// Stops a thread for ever; a call that it was in is cancelled.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn stop_thread(tcb: &Cap<Tcb, All>) -> Result<()> {
+    invoke_with(Operation::TcbStop, tcb.raw(), &[]).map(drop)
+}
+
+/// Makes an instance that has ended ready to start again, from the image that it was made of: its variables and its stack as
+/// at the beginning. Its memory stays, and of its capabilities what its creator gave it, or all.
+///
+/// # Errors
+/// `IllegalOperation` while it runs, or where its memory was taken away; `ImageRefused` for another image.
+pub fn restart(
+    tcb: &Cap<Tcb, All>,
+    loader: &Cap<Loader, All>,
+    image: &Cap<Image, All>,
+    scratch: Scratch,
+) -> Result<()> {
+    let (loader, image) = (loader.raw(), image.raw());
+    let words = [loader.slot, loader.generation, image.slot, image.generation, scratch as u64];
+    invoke_with(Operation::TcbRestart, tcb.raw(), &words).map(drop)
+}
+
+/// Has the kernel itself let an instance begin again, as [`restart`] does, whenever it ends.
+///
+/// # Errors
+/// The kernel's.
+pub fn keep(loader: &Cap<Loader, All>, tcb: &Cap<Tcb, All>, image: &Cap<Image, All>, scratch: Scratch) -> Result<()> {
+    let (tcb, image) = (tcb.raw(), image.raw());
+    let words = [tcb.slot, tcb.generation, image.slot, image.generation, scratch as u64];
+    invoke_with(Operation::Keep, loader.raw(), &words).map(drop)
+}
+
+/// Sets a thread's priority, 0 to 63.
+///
+/// # Errors
+/// `OutOfRange` above what the authority allows.
+pub fn set_priority(tcb: &Cap<Tcb, All>, authority: &Cap<Scheduler, All>, priority: u8) -> Result<()> {
+    let authority = authority.raw();
+    invoke_with(Operation::TcbPriority, tcb.raw(), &[authority.slot, authority.generation, priority.into()]).map(drop)
+}
+
+/// What a thread has been doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadInfo {
+    /// As the kernel attests it to servers; 0 before it has its parts.
+    pub identity: u64,
+    /// Ticks of the timer during which it ran.
+    pub ticks: u64,
+    /// Its present priority, with what callers lend.
+    pub priority: u8,
+}
+
+/// Reads a thread's account.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn thread_info(tcb: &Cap<Tcb, All>) -> Result<ThreadInfo> {
+    let mut words = words(&[]);
+    invoke(Operation::TcbInfo, tcb.raw(), &mut words)?;
+    let [identity, ticks, priority, ..] = words;
+    Ok(ThreadInfo { identity, ticks, priority: priority as u8 })
+}
+
+/// State of a cell instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instance {
+    /// It has not started, or runs.
+    Running,
+    /// It ended by itself.
+    Exited(u64),
+    /// It failed.
+    Failed,
+}
+
+/// State and text range of the instance in a VSpace.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn instance_info(vspace: &Cap<VSpace, All>) -> Result<(Instance, u64, u64)> {
+    let mut words = words(&[]);
+    let state = invoke(Operation::VSpaceInfo, vspace.raw(), &mut words)?;
+    let instance = match state {
+        0 => Instance::Running,
+        1 => Instance::Exited(words[0]),
+        _ => Instance::Failed,
+    };
+    Ok((instance, words[1], words[2]))
+}
+
+/// Signals `bits` whenever the instance in some VSpace has ended.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn watch_instances(loader: &Cap<Loader, All>, notification: &Cap<Notification, All>, bits: u64) -> Result<()> {
+    let notification = notification.raw();
+    invoke_with(Operation::WatchInstances, loader.raw(), &[notification.slot, notification.generation, bits]).map(drop)
+}
