@@ -44,8 +44,7 @@ pub unsafe fn install(registers: VirtAddr) -> Result<(), NoLocalApic> {
 }
 
 /// Sets the two local pins, which the crate leaves open with vector 0. The legacy controllers behind the first are not used;
-/// the second is the line of non-maskable interrupts on every PC, by which hardware tells of errors, and an operator asks for
-/// the end.
+/// the second is the line of non-maskable interrupts on every PC, by which hardware tells of errors: they are logged.
 ///
 /// # Safety
 /// As for [`install`].

@@ -45,6 +45,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "a_shell_session", needs: Some("persistence"), run: session::commands },
     Scenario { name: "a_shutdown_waits_for_what_is_noted", needs: Some("persistence"), run: session::shutdown },
     Scenario { name: "messages_never_mix_with_the_line", needs: Some("persistence"), run: session::rows },
+    Scenario { name: "a_non_maskable_interrupt_ends_nothing", needs: Some("persistence"), run: session::non_maskable },
     Scenario { name: "a_kernel_panic_is_told_at_once", needs: Some("persistence"), run: session::panic },
     Scenario { name: "images_outlive_the_boot_archive", needs: Some("persistence"), run: images::outlive_the_archive },
     Scenario { name: "lines_of_standard_input_are_typed", needs: Some("persistence"), run: runner::typed_lines },

@@ -276,6 +276,28 @@ pub fn rows(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// A non-maskable interrupt ends neither the kernel nor a cell: the log tells of it, and the shell goes on.
+pub fn non_maskable(stage: &Stage) -> Result<()> {
+    let state = stage.folder.join("state.fs");
+    make_state(&state)?;
+    let mut boot = stage.boot.clone();
+    let monitor = Monitor::attach(&mut boot);
+    let mut machine = Machine::spawn(&boot, Some(&state), Echo::Silent)?;
+    settle(&mut machine)?;
+    for count in 1..=3 {
+        let _open = monitor.command("nmi")?;
+        machine.expect(
+            &format!("a non-maskable interrupt came, which nothing in this machine should send: {count} "),
+            PATIENCE,
+        )?;
+        machine.send_line("uptime")?;
+        machine.expect("\nup 0", PATIENCE)?;
+        machine.expect_prompt(PATIENCE)?;
+    }
+    machine.send_line("shutdown")?;
+    machine.wait(PATIENCE)?.clean()
+}
+
 /// A kernel panic is on the console at once, below the open line, with its place and reason.
 pub fn panic(stage: &Stage) -> Result<()> {
     let state = stage.folder.join("state.fs");
