@@ -22,7 +22,7 @@ const STEP: u64 = 150_000;
 const STACK_BITS: u8 = 16;
 /// Bytes of the frame that a thread has to have as a heap, and that a further thread of a cell has no use for.
 const HEAP_BITS: u8 = 12;
-/// Nanoseconds in which a drone has to signal.
+/// Nanoseconds in which a drone has to signal, and a process to end.
 pub const PATIENCE: u64 = 60_000_000_000;
 
 /// What drones are made of: each has a thread object of its own and, since there is one at a time, the rest in common.

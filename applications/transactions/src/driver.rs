@@ -22,7 +22,7 @@ const FAILED: u64 = 0x11;
 /// Nanoseconds in which a thread that could run does so many times over.
 const A_WHILE: u64 = 20_000_000;
 /// How many such whiles a test waits at most for what it watches.
-const WHILES: u32 = 500;
+const WHILES: u32 = 3000;
 
 /// Why a test failed.
 #[derive(Clone, Copy, Debug)]

@@ -4,12 +4,13 @@ use core::sync::atomic::Ordering;
 
 use abi::CallError;
 use abi::interfaces::persistence::{CONFLICT, MUST_ABORT};
-use abi::interfaces::process::{CreateProcess, NO_SUCH_PROCESS, PLANTED, PlantFailure};
+use abi::interfaces::process::{CreateProcess, NO_SUCH_PROCESS, PLANTED, PlantFailure, Wait};
 use clients::{GraphError, processes};
 use object_model::{Oid, SlotKind, Value};
 use runtime::Call;
 
 use crate::child::STAY;
+use crate::deaths::PATIENCE;
 use crate::driver::{Failure, Test, check};
 use crate::drone::{Errand, GIVEN};
 
@@ -30,11 +31,11 @@ impl Test {
         check(open.last == before.last, "something was committed before the commit")?;
         check(open.process.prepared == before.process.prepared + 1, "no process was prepared")?;
         check(open.process.processes == before.process.processes, "it is listed before the commit")?;
-        let early = processes::wait(&self.servers.process, process);
+        let early = self.wait(process);
         let unknown = early == Err(CallError::Server(NO_SUCH_PROCESS, process.number()));
         check(unknown, "its end can be waited for before the commit")?;
         let tid = self.graph.commit()?;
-        let status = processes::wait(&self.servers.process, process)?;
+        let status = self.wait(process)?;
         check(status == 0, "it did not find its own object")?;
         let trace = self.trace()?;
         check(trace.last >= tid.number().cast_signed(), "it ran before the commit")?;
@@ -49,7 +50,7 @@ impl Test {
         let made = [self.create()?, self.create()?];
         self.graph.commit()?;
         for process in made {
-            let status = processes::wait(&self.servers.process, process)?;
+            let status = self.wait(process)?;
             check(status == 0, "it ended with another status")?;
         }
         let (after, trace) = (self.servers.figures()?, self.trace()?);
@@ -182,16 +183,22 @@ impl Test {
         self.write(process, STAY, Value::Bool(false))?;
         self.write(process, "state", Value::text("failed"))?;
         self.graph.commit()?;
-        let status = processes::wait(&self.servers.process, process)?;
+        let status = self.wait(process)?;
         check(status == u64::MAX, "it was not stopped")?;
         let stopped = self.servers.figures()?;
         check(stopped.memory == before.memory, "memory is left")?;
         self.graph.begin()?;
         self.write(process, "state", Value::text("running"))?;
         self.graph.commit()?;
-        let status = processes::wait(&self.servers.process, process)?;
+        let status = self.wait(process)?;
         let trace = self.trace()?;
         check(status == 0 && trace.runs == runs + 2, "it was not run again")
+    }
+
+    /// Waits until a process has ended.
+    fn wait(&self, process: Oid) -> Result<u64, CallError> {
+        let method = Wait { process: process.number() };
+        Call::new(&self.servers.process, method).timeout(PATIENCE).send().map(|answered| answered.value)
     }
 
     /// Makes a process in the open transaction.

@@ -113,7 +113,7 @@ pub fn main(mut environment: Environment) -> u64 {
     if let Err(error) = objects::serve_labels(&endpoint, Persistence::LABELS) {
         panic!("the endpoint refuses the labels of this server: {error:?}");
     }
-    let store = Store::new(opened.storage, CACHE_BYTES);
+    let store = Store::new(opened.storage, CACHE_BYTES).numbered_from(first_transaction());
     let scopes = ScopePool::new(memory, cnode, settle);
     let sessions = Sessions::new(store, scopes, LIMITS, opened.report.objects);
     let service = Service::new(sessions, opened.facts, console, environment.heap());
@@ -155,4 +155,10 @@ fn permutation_key() -> [u8; 16] {
         *place = byte;
     }
     key
+}
+
+/// The number of this life's first transaction: the microseconds since boot. An earlier life began fewer transactions than
+/// it lasted microseconds, and a later one begins later.
+fn first_transaction() -> u64 {
+    runtime::clock(runtime::Clock::Monotonic) / 1000
 }

@@ -65,6 +65,13 @@ impl<S: Storage> Store<S> {
         Self { storage, cache: RecordCache::new(cache_bytes), open: BTreeMap::new(), next: 1 }
     }
 
+    /// The same, whose next transaction has this number. A server that may be started anew gives each life numbers of its own,
+    /// so that none of an earlier life is taken for another's.
+    #[must_use]
+    pub fn numbered_from(self, next: u64) -> Self {
+        Self { next, ..self }
+    }
+
     /// The storage beneath.
     pub fn storage(&self) -> &S {
         &self.storage

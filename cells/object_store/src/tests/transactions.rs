@@ -177,3 +177,10 @@ fn the_past_can_be_read() {
     assert_eq!(store.get_before(Oid::ROOT, tid).unwrap().payload, b"root");
     assert_eq!(store.get_before(Oid::ROOT, tid.after()).unwrap().payload, b"new");
 }
+
+#[test]
+fn each_life_of_a_server_numbers_its_transactions_anew() {
+    let mut store = store().numbered_from(500);
+    let (first, second) = (begin(&mut store), begin(&mut store));
+    assert_eq!((first.number(), second.number()), (500, 501));
+}
