@@ -21,6 +21,8 @@ tests! {
     a_thousand_images_leave_the_kernel_s_heap_as_it_was,
     a_thousand_scopes_leave_the_kernel_s_heap_as_it_was,
     a_thousand_dma_frames_leave_the_kernel_s_heap_as_it_was,
+    mapped_bufs_give_their_page_tables_back,
+    what_is_made_needs_a_free_slot,
     memory_is_not_given_again_before_all_of_it_is_free,
 }
 

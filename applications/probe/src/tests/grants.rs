@@ -13,6 +13,9 @@ use crate::task::{Reported, Role, Task};
 tests! {
     a_capability_goes_over_with_a_call,
     a_capability_goes_over_with_a_reply,
+    a_caller_with_one_free_slot_takes_what_comes_with_a_reply,
+    a_caller_without_a_free_slot_is_told_and_the_server_keeps_its_capability,
+    a_server_without_a_free_slot_gets_nothing_and_serves_on,
     what_a_server_does_not_take_is_deleted,
     a_capability_that_is_gone_is_refused_before_the_call,
 }
