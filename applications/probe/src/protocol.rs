@@ -5,9 +5,9 @@ pub mod methods {
     abi::interface! {
         /// The interface of a peer.
         Peer {
-            /// Who asks: the badge, and the thread as the second word.
-            1 Who() -> u64;
-            /// The body, reversed; the value is its length.
+            /// Who asks, as the kernel says: the badge, and the thread as the second word. The arguments claim something else.
+            1 Who(badge: u64, thread: u64) -> u64;
+            /// Answers the body, reversed; the value is its length.
             2 Reverse() -> u64;
             /// Fills the lent memory with `seed`, `seed + 1`, ...; the value is its length.
             3 Fill(seed: u64) -> u64;
@@ -17,32 +17,50 @@ pub mod methods {
             5 Take(bits: u64) -> u64;
             /// Makes a notification and hands it over.
             6 Give() -> u64;
+            /// Whether what the last `Give` handed over is still where it was.
+            7 HasGiven() -> u64;
             /// Is answered by `Release` of the same key.
-            7 Hold(key: u64) -> u64;
+            8 Hold(key: u64) -> u64;
             /// Answers what is held under a key, with a value.
-            8 Release(key: u64, value: u64) -> u64;
-            /// Ends the peer in some way, unanswered.
-            9 Die(how: u64) -> u64;
-            /// Computes for so many steps.
-            10 Spin(steps: u64) -> u64;
+            9 Release(key: u64, value: u64) -> u64;
+            /// The same with a body of so many bytes.
+            27 ReleaseLong(key: u64, length: u64) -> u64;
+            /// The sum of the bytes that were lent with what is held under a key.
+            10 SumHeld(key: u64) -> u64;
+            /// What the kernel said to the last `Release` or `AnswerTwice`: a status.
+            11 Status() -> u64;
+            /// Answers, and tries to answer again.
+            12 AnswerTwice() -> u64;
+            /// Reads the first byte of what was lent last, although the lease is over.
+            13 Touch() -> u64;
+            /// Ends the peer in some way, unanswered (see [`super::ending`]).
+            14 End(how: u64) -> u64;
+            /// Signals the witness, and computes for so many steps.
+            15 Spin(steps: u64) -> u64;
+            /// Asks the peer's own target to spin.
+            16 Forward(steps: u64) -> u64;
             /// Is answered after so many nanoseconds.
-            11 Late(nanoseconds: u64, value: u64) -> u64;
+            28 Late(nanoseconds: u64) -> u64;
             /// How many requests the peer has seen.
-            12 Count() -> u64;
-            /// Asks the peer's own target to compute.
-            13 Forward(steps: u64) -> u64;
+            17 Count() -> u64;
+            /// Adds a digit to the peer's journal.
+            18 Write(digit: u64) -> u64;
+            /// The journal: the digits in their order, the last one lowest.
+            19 Read() -> u64;
             /// Answers with a body of so many bytes.
-            14 Long(length: u64) -> u64;
-            /// Makes a notification and keeps it, then ends the peer, or answers for 0.
-            15 Make(how: u64) -> u64;
+            20 Long(length: u64) -> u64;
+            /// Makes a notification and keeps it, then ends the peer if told how, or answers.
+            21 Make(how: u64) -> u64;
+            /// Maps a Buf of its own and keeps it.
+            25 Map() -> u64;
+            /// Answers with the bytes of that Buf.
+            26 Kept() -> u64;
             /// The scope that comes with the request.
-            16 Scope() -> u64;
-            /// Begins a transaction.
-            17 Begin() -> u64;
+            22 Scope() -> u64;
+            /// Begins a transaction; answers its scope.
+            23 Begin() -> u64;
             /// Ends it: kept for 1, aborted for 0.
-            18 Finish(keep: u64) -> u64;
-            /// The badges of those who were held, one hexadecimal digit each, the first on the left.
-            19 Order() -> u64;
+            24 Finish(keep: u64) -> u64;
         }
     }
 }
@@ -52,18 +70,22 @@ pub mod strange {
     abi::interface! {
         /// Labels that are free, out of range, or served with another signature.
         Strange {
-            /// Served as [`super::methods::Who`], which takes nothing.
-            1 Who(whom: u64) -> u64;
+            /// Served as [`super::methods::Who`], which takes two.
+            1 Who(badge: u64) -> u64;
             /// A label that nobody serves.
             40 Absent() -> u64;
-            /// A label that nobody can serve.
+            /// The first label that nobody can serve.
             64 OutOfRange() -> u64;
+            /// What the kernel calls a receive that failed.
+            0xffff_fffe Failure() -> u64;
+            /// What the kernel calls a signal.
+            0xffff_ffff Signal() -> u64;
         }
     }
 }
 
-/// How a peer ends itself; the argument of [`methods::Die`] and [`methods::Make`].
-pub mod how {
+/// How a peer ends itself; the argument of [`methods::End`] and [`methods::Make`].
+pub mod ending {
     /// It panics.
     pub const PANIC: u64 = 1;
     /// It overflows its stack in its own code.
@@ -72,12 +94,39 @@ pub mod how {
     pub const OVERFLOW_IN_KERNEL: u64 = 3;
     /// It ends with a status.
     pub const EXIT: u64 = 4;
-    /// It never does: it runs until it is stopped.
+    /// It signals the witness and runs until it is stopped.
     pub const LOOP: u64 = 5;
+    /// It reads through a null pointer.
+    pub const READ_NULL: u64 = 6;
+    /// It writes through a wild pointer.
+    pub const WRITE_WILD: u64 = 7;
+    /// It writes to its own code.
+    pub const WRITE_CODE: u64 = 8;
+    /// It executes an instruction that does not exist.
+    pub const UNDEFINED: u64 = 9;
+    /// It breaks a rule of protection.
+    pub const PROTECTION: u64 = 10;
+    /// It calls through a null pointer.
+    pub const CALL_NULL: u64 = 11;
+    /// It calls its own data.
+    pub const CALL_DATA: u64 = 12;
+}
+
+/// What a peer does with memory that was taken away from it; the value of its role.
+pub mod using {
+    /// It sends a part of it as a body.
+    pub const AS_BODY: u64 = 1;
+    /// It calls with it as room for the reply.
+    pub const AS_ROOM: u64 = 2;
+    /// The same, and it is taken away while the call waits; the reply brings a body.
+    pub const AS_ROOM_LATER: u64 = 3;
+    /// It fills an image with it.
+    pub const AS_IMAGE: u64 = 4;
 }
 
 /// Slots of a peer, beyond the fixed ones.
 pub mod slots {
+    /// An endpoint to call.
     pub use abi::slots::FIRST_GRANTED as TARGET;
     /// Memory for objects.
     pub const SCRATCH: u32 = TARGET + 1;
@@ -87,129 +136,20 @@ pub mod slots {
     pub const SECOND: u32 = TARGET + 3;
 }
 
-/// What a peer does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Serves its endpoint; `value` requests can be held besides the one at hand.
-    Serve = 1,
-    /// Calls the method of `label` with `value`, and ends with the outcome.
-    Call = 2,
-    /// Lends 4 KiB with a call of `Hold(value)`, and ends with the outcome.
-    Lend = 3,
-    /// Signals the witness, and computes for ever.
-    Busy = 4,
-    /// Signals the witness with `value`, and ends.
-    Signal = 5,
-    /// Receives for `value` microseconds, and ends with what came of it.
-    Receive = 6,
-    /// Waits for its notification for ever.
-    Wait = 7,
-    /// Begins a transaction at the target, has an object made by the second endpoint, finishes with `value`, and ends
-    /// with whether the object is still there.
-    Transact = 8,
-    /// Begins a transaction at the target, and ends.
-    BeginAndEnd = 9,
-    /// Calls `Who` of its target for ever.
-    CallForEver = 10,
-    /// Serves as [`Role::Serve`], and passes signals of its notification on to the witness.
-    ServeSignals = 11,
-}
+/// Slots of the cell that runs the tests, beyond the fixed ones; the root task's module for tests has the same.
+pub mod own_slots {
+    use abi::slots::FIRST_GRANTED;
 
-/// A role with its numbers, as the argument of a cell carries it.
-#[derive(Clone, Copy, Debug)]
-pub struct Task {
-    /// What to do.
-    pub role: Role,
-    /// Of the method to call.
-    pub label: u32,
-    /// What the role makes of it.
-    pub value: u64,
-}
-
-const ROLES: [Role; 11] = [
-    Role::Serve,
-    Role::Call,
-    Role::Lend,
-    Role::Busy,
-    Role::Signal,
-    Role::Receive,
-    Role::Wait,
-    Role::Transact,
-    Role::BeginAndEnd,
-    Role::CallForEver,
-    Role::ServeSignals,
-];
-
-impl Task {
-    /// A role without a label.
-    pub const fn new(role: Role, value: u64) -> Task {
-        Task { role, label: 0, value }
-    }
-
-    /// A call of a method with one argument.
-    pub const fn call<M: abi::interface::Method>(value: u64) -> Task {
-        Task { role: Role::Call, label: M::LABEL, value }
-    }
-
-    /// As the argument of a cell.
-    pub const fn to_argument(self) -> u64 {
-        self.role as u64 | (self.label as u64) << 8 | self.value << 16
-    }
-
-    /// Of an argument; `None` for 0, which is the tests' own.
-    pub fn from_argument(argument: u64) -> Option<Task> {
-        let role = ROLES.into_iter().find(|role| *role as u64 == argument & 0xff)?;
-        Some(Task { role, label: (argument >> 8 & 0xff) as u32, value: argument >> 16 })
-    }
-}
-
-/// The outcome of a call, as the exit status of a peer carries it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reported {
-    /// A value of up to 32 bits.
-    Value(u64),
-    /// The kernel's error, with its detail.
-    Kernel(u8, u64),
-    /// Any other failure.
-    Other,
-}
-
-const VALUE: u64 = 1 << 60;
-const KERNEL: u64 = 2 << 60;
-const OTHER: u64 = 3 << 60;
-
-impl Reported {
-    /// Of the outcome of a call.
-    pub fn of(outcome: Result<u64, abi::CallError>) -> Reported {
-        match outcome {
-            Ok(value) => Reported::Value(value & u64::from(u32::MAX)),
-            Err(abi::CallError::Kernel(error, detail)) => Reported::Kernel(error as u8, detail & u64::from(u32::MAX)),
-            Err(_) => Reported::Other,
-        }
-    }
-
-    /// A kernel error with its detail.
-    pub const fn kernel(error: abi::KernelError, detail: u64) -> Reported {
-        Reported::Kernel(error as u8, detail)
-    }
-
-    /// As an exit status.
-    pub fn to_status(self) -> u64 {
-        match self {
-            Reported::Value(value) => VALUE | value,
-            Reported::Kernel(error, detail) => KERNEL | u64::from(error) << 32 | detail,
-            Reported::Other => OTHER,
-        }
-    }
-
-    /// Of an exit status; `None` where it is none of these.
-    pub fn from_status(status: u64) -> Option<Reported> {
-        let low = status & u64::from(u32::MAX);
-        match status & OTHER {
-            VALUE => Some(Reported::Value(low)),
-            KERNEL => Some(Reported::Kernel((status >> 32) as u8, low)),
-            OTHER => Some(Reported::Other),
-            _ => None,
-        }
-    }
+    /// The machine, to be halted at the end.
+    pub const MACHINE: u32 = FIRST_GRANTED;
+    /// Authority over priorities.
+    pub const SCHEDULER: u32 = FIRST_GRANTED + 1;
+    /// Memory for the objects of the tests.
+    pub const MEMORY: u32 = FIRST_GRANTED + 2;
+    /// Authority to make cells.
+    pub const LOADER: u32 = FIRST_GRANTED + 3;
+    /// Authority over scopes.
+    pub const SETTLE: u32 = FIRST_GRANTED + 4;
+    /// The image of this cell.
+    pub const IMAGE: u32 = FIRST_GRANTED + 5;
 }

@@ -16,6 +16,7 @@ mod buf;
 mod client;
 mod console;
 mod environment;
+pub mod forbidden;
 mod heap;
 mod kernel;
 pub mod objects;

@@ -8,7 +8,7 @@ use abi::CallError;
 use abi::kernel::{Answer, BODY_MAX, Letter, Message, Reception, ReplyBody, TIMEOUT_NONE};
 use abi::token::{All, Cap, Endpoint, Object, RawCap, ReceiveOnly, Reply, Rights};
 
-use crate::kernel::{fetch, receive, reply, reply_receive};
+use crate::kernel::{fetch, outcome, receive, reply, reply_receive};
 use crate::objects::Granted;
 
 /// A server's main loop: `loop { match server.next_event() { ... } }`.
@@ -141,10 +141,19 @@ impl Server {
 
     /// Answers a deferred request.
     pub fn answer(&mut self, pending: Pending, status: u32, value: u64, body: &[u8]) {
-        let body = ReplyBody { send: body.as_ptr(), send_length: body.len(), grant: RawCap::EMPTY };
         // A caller that gave up meanwhile is no error: a late reply is harmless.
-        let _ = reply(status.into(), value, 0, pending.reply.raw(), &body);
+        let _ = self.try_answer(pending, status, value, body);
+    }
+
+    /// As [`Self::answer`], for a server that wants to know whether there was a caller left.
+    ///
+    /// # Errors
+    /// `Cancelled`: the caller gave up or died.
+    pub fn try_answer(&mut self, pending: Pending, status: u32, value: u64, body: &[u8]) -> Result<(), CallError> {
+        let body = ReplyBody { send: body.as_ptr(), send_length: body.len(), grant: RawCap::EMPTY };
+        let answered = outcome(reply(status.into(), value, 0, pending.reply.raw(), &body));
         self.spare.push(pending.reply);
+        answered.map(drop)
     }
 }
 

@@ -74,7 +74,20 @@ impl Instance {
         loader: &Cap<Loader, All>,
         image: &Cap<Image, All>,
     ) -> Result<Instance, M::Error> {
-        let needs: ImageNeeds = objects::image_needs(loader, image)?;
+        let needs = objects::image_needs(loader, image)?;
+        Self::with_needs(memory, loader, image, &needs)
+    }
+
+    /// As [`Self::new`], for a caller that knows what the image asks for: to read that is to verify the image.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_needs<M: Memory>(
+        memory: &mut M,
+        loader: &Cap<Loader, All>,
+        image: &Cap<Image, All>,
+        needs: &ImageNeeds,
+    ) -> Result<Instance, M::Error> {
         let slots = needs.slots.max(32).next_power_of_two().trailing_zeros() as u8;
         let instance = Instance {
             tcb: memory.make(0)?,

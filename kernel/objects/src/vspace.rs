@@ -10,6 +10,7 @@ use core::ptr::with_exposed_provenance;
 use abi::KernelError;
 use capability::ObjectHeader;
 use lists::List;
+use paging::layout::{REGIONS, REGIONS_END};
 
 use crate::tcb::Tcb;
 use crate::{Failure, memory};
@@ -51,6 +52,8 @@ pub(crate) struct VSpace {
     pub(crate) heap: Cell<Region>,
     /// Whether it was started, so that its CNode has its endowment.
     pub(crate) is_endowed: Cell<bool>,
+    /// Whether something that was unmapped is not in its table any more.
+    has_forgotten: Cell<bool>,
     /// What its first thread is told.
     pub(crate) argument: Cell<u64>,
     threads: UnsafeCell<List>,
@@ -58,6 +61,7 @@ pub(crate) struct VSpace {
     regions: Cell<u64>,
 }
 
+const _: () = assert!(size_of::<VSpace>() <= 256, "the smallest VSpace that can be made");
 const EMPTY: Region = Region { start: 0, bytes: 0 };
 
 impl VSpace {
@@ -84,6 +88,9 @@ impl VSpace {
     /// # Errors
     /// `TableFull`.
     pub(crate) fn add(&self, region: Region) -> Result<(), Failure> {
+        if self.regions.get() as usize >= self.table().len() {
+            self.forget_unmapped();
+        }
         let entry = self.table().get(self.regions.get() as usize).ok_or(KernelError::TableFull)?;
         entry.set(region);
         self.regions.set(self.regions.get() + 1);
@@ -94,7 +101,8 @@ impl VSpace {
     pub(crate) fn covers(&self, address: u64) -> bool {
         let regions = self.table().iter().take(self.regions.get() as usize).map(Cell::get);
         let within = |region: Region| address.wrapping_sub(region.start) < region.bytes;
-        regions.chain([self.image.get()]).any(within)
+        let may_have_been = self.has_forgotten.get() && (REGIONS..REGIONS_END).contains(&address);
+        may_have_been || regions.chain([self.image.get()]).any(within)
     }
 
     /// A range that shows the registers of a device from this physical address on, if one was mapped.
@@ -115,6 +123,7 @@ impl VSpace {
                 kept += 1;
             }
         }
+        self.has_forgotten.set(true);
         self.regions.set(kept as u64);
     }
 

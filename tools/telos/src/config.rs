@@ -23,6 +23,10 @@ pub struct Cell {
     pub schema: u32,
     #[serde(default)]
     pub readable: Vec<u32>,
+    #[serde(default)]
+    pub test: bool,
+    #[serde(default)]
+    pub faults: bool,
 }
 
 #[derive(Deserialize)]
@@ -48,13 +52,16 @@ pub struct Allowed {
 /// The cells of the boot archive, in boot order.
 ///
 /// # Errors
-/// The file cannot be read or names a cell twice.
+/// The file cannot be read, names a cell twice, or gives fault stubs to a cell that is not for tests.
 pub fn boot_set(project: &Project) -> Result<Vec<Cell>> {
     let path = project.cfg("boot.toml");
     let set: BootSet = toml::from_str(&read_text(&path)?).context(path.display())?;
     for (index, cell) in set.cell.iter().enumerate() {
         if set.cell.iter().take(index).any(|other| other.name == cell.name) {
             crate::fail!("{}: the cell {} is there twice", path.display(), cell.name);
+        }
+        if cell.faults && !cell.test {
+            crate::fail!("{}: the cell {} has `faults` without `test`: it is not for tests", path.display(), cell.name);
         }
     }
     Ok(set.cell)

@@ -1,7 +1,7 @@
 //! The generated workspace: a wrapper crate for each cell, from `cfg/cell_wrapper.rs.in`.
 //!
-//! A wrapper holds what a cell cannot say without `unsafe`: entry, allocator, panic handler. It lives under `target/`,
-//! never in the source tree. All wrappers are built in one cargo run, with the root's profile and versions.
+//! A wrapper holds what a cell cannot say without `unsafe`: entry, allocator, panic handler, and for a cell of the tests with
+//! `faults = true` what is in `cfg/cell_faults.rs.in`. It lives under `target/`, never in the source tree. All wrappers are built in one cargo run, with the root's profile and versions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,13 @@ fn wrapper_name(cell: &str) -> String {
     format!("cell_{cell}")
 }
 
+/// The source of a wrapper; what of a cell for tests goes behind it, and is opened at the entry.
+fn wrapper(template: &str, faults: &str, cell: &str, package: &str) -> String {
+    let open = if faults.is_empty() { "" } else { "runtime::forbidden::open(telos_forbidden);" };
+    let source = template.replace("@NAME@", cell).replace("@CRATE@", &package.replace('-', "_"));
+    source.replace("@FAULTS@", open) + faults
+}
+
 impl Workspace {
     /// Writes the workspace for these cells.
     ///
@@ -63,11 +70,12 @@ impl Workspace {
     pub fn generate(project: &Project, cells: &[Cell]) -> Result<Workspace> {
         let folder = project.target.join("cells-workspace");
         let template = read_text(&project.cfg("cell_wrapper.rs.in"))?;
+        let faults = read_text(&project.cfg("cell_faults.rs.in"))?;
         let mut members = Vec::new();
         for cell in cells {
             let name = wrapper_name(&cell.name);
             let package = package(project, &cell.path)?;
-            let source = template.replace("@NAME@", &cell.name).replace("@CRATE@", &package.name.replace('-', "_"));
+            let source = wrapper(&template, if cell.faults { &faults } else { "" }, &cell.name, &package.name);
             write(&folder.join(&name).join("src/lib.rs"), source.as_bytes())?;
             let path = |inner: &str| toml_string(&project.root.join(inner));
             let manifest = format!(

@@ -136,3 +136,41 @@ fn a_cell_that_needs_another_import_is_refused_before_it_is_written() {
     let said = tree.fails(&["cells"]);
     assert!(said.contains("would be refused: telos_x_log is not a kernel function"), "{said}");
 }
+
+/// What the fault stubs refer to, in the stand-ins for ABI and runtime.
+fn with_stand_ins_for_faults() -> Tree {
+    let tree = Tree::new();
+    let answer = "pub struct Answer { pub status: u64 }\npub struct RawCap { pub slot: u64, pub generation: u64 }\n";
+    tree.edit("cells/abi/src/kernel.rs", "unsafe extern", &format!("{answer}unsafe extern"));
+    let reply = "pub fn telos_k_reply(a: u64, b: u64, c: u64, d: u64, e: u64, f: *const u8) -> Answer;\n    /// Ends";
+    tree.edit("cells/abi/src/kernel.rs", "/// Ends", reply);
+    let act =
+        "Read(usize), Write(usize), Call(usize), UndefinedInstruction, GeneralProtection, Reply(abi::kernel::RawCap)";
+    let door = format!(
+        "pub use abi;\npub mod forbidden {{\n    pub enum Act {{ {act} }}\n    pub fn open(door: fn(Act) -> u64) {{ core::hint::black_box(door); }}\n}}\n"
+    );
+    tree.edit("cells/runtime/src/lib.rs", "use core::alloc", &format!("{door}use core::alloc"));
+    tree
+}
+
+fn has_fault_stubs(tree: &Tree, cell: &str) -> bool {
+    let file = tree.built(&format!("cells/{cell}.cell"));
+    file.windows(15).any(|bytes| bytes == b"telos_forbidden")
+}
+
+#[test]
+fn fault_stubs_are_in_the_cells_that_ask_for_them_alone() {
+    let tree = with_stand_ins_for_faults();
+    tree.edit("cfg/boot.toml", "slots = 16", "slots = 16\ntest = true\nfaults = true");
+    tree.ok(&["cells"]);
+    assert!(has_fault_stubs(&tree, "echo"));
+    assert!(!has_fault_stubs(&tree, "sum"));
+}
+
+#[test]
+fn fault_stubs_are_refused_in_a_cell_that_is_not_for_tests() {
+    let tree = Tree::new();
+    tree.edit("cfg/boot.toml", "slots = 16", "slots = 16\nfaults = true");
+    let said = tree.fails(&["cells"]);
+    assert!(said.contains("the cell echo has `faults` without `test`"), "{said}");
+}

@@ -15,7 +15,7 @@ pub(super) fn retype(raw: RawCap, words: &mut Words) -> Result<u64> {
     let bits = u32::try_from(words[1]).map_err(|_| KernelError::OutOfRange)?;
     let destination = cnode_of(token(words, 2))?;
     let (first, count) = (words[4] as u32, words[5] as u32);
-    let first = if first == 0 && count == 1 { destination.vacant()?.index() } else { first };
+    let first = if first == 0 && count == 1 { vacant(destination)?.index() } else { first };
     // Splitting memory is the memory server's own affair, whoever asks for some: what hangs is what is made of it.
     let anchor = if kind == ObjectKind::Untyped { None } else { anchor(me)? };
     authority::with(|context| capability::retype(context, source, kind, bits, destination, first, count, anchor))?;
@@ -53,9 +53,14 @@ fn rights(word: u64) -> Rights {
     Rights::from_bits_truncate(word as u8)
 }
 
+/// A free slot: what it takes is room in a table, not memory.
+fn vacant(destination: CNode<'_>) -> Result<&Slot> {
+    Ok(destination.vacant().map_err(|_| KernelError::TableFull)?)
+}
+
 fn place<'a>(destination: CNode<'a>, slot: u64) -> Result<&'a Slot> {
     Ok(match slot {
-        0 => destination.vacant()?,
+        0 => vacant(destination)?,
         index => destination.slot(index as u32)?,
     })
 }

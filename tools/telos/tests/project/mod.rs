@@ -26,7 +26,7 @@ impl Tree {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy(&here.join("tests/fixtures/project"), &root, &mut kept);
         let cfg = here.join("../../cfg");
-        for name in ["cell.ld", "dependencies.toml"] {
+        for name in ["cell.ld", "cell_faults.rs.in", "dependencies.toml"] {
             put(&root.join("cfg").join(name), &fs::read(cfg.join(name)).expect("cfg"), &mut kept);
         }
         let mut wrapper = fs::read(cfg.join("cell_wrapper.rs.in")).expect("cfg");

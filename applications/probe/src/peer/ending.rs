@@ -1,0 +1,67 @@
+//! Ways in which a peer ends.
+
+use runtime::forbidden::{Act, commit};
+
+use crate::protocol::ending;
+use crate::task::Reported;
+
+/// What a cell that ends by itself reports.
+pub const LAST_WORDS: Reported = Reported::Value(99);
+/// An address that nobody has: in the arena of stacks and heaps, far above the last one.
+const WILD: usize = 0xffff_dfff_dead_b000;
+
+/// Ends this cell, in the way that is asked for. A way that does not work is told as another one.
+pub fn end(how: u64) -> ! {
+    let came_back = match how {
+        ending::OVERFLOW => Some(deeper(1)),
+        ending::OVERFLOW_IN_KERNEL => Some(deeper_in_kernel(1)),
+        ending::EXIT => runtime::exit(LAST_WORDS.to_status()),
+        ending::LOOP => run_for_ever(),
+        ending::READ_NULL => commit(Act::Read(0)),
+        ending::WRITE_WILD => commit(Act::Write(WILD)),
+        ending::WRITE_CODE => commit(Act::Write(end as *const () as usize)),
+        ending::UNDEFINED => commit(Act::UndefinedInstruction),
+        ending::PROTECTION => commit(Act::GeneralProtection),
+        ending::CALL_NULL => commit(Act::Call(0)),
+        ending::CALL_DATA => {
+            let data = alloc::boxed::Box::new(0xc3u8);
+            commit(Act::Call(core::ptr::from_ref(&*data).addr()))
+        }
+        _ => panic!("as it was asked to"),
+    };
+    // Not a failure: the tests expect one.
+    runtime::exit(Reported::Value(came_back.unwrap_or(0)).to_status())
+}
+
+/// Work that cannot be left out, and is not measured by a clock.
+pub fn compute(steps: u64) {
+    for step in 0..steps {
+        core::hint::black_box(step);
+    }
+}
+
+/// Computes until it is stopped.
+pub fn run_for_ever() -> ! {
+    loop {
+        compute(1 << 20);
+    }
+}
+
+/// Never ends but by the end of the stack.
+fn deeper(depth: u64) -> u64 {
+    let frame = core::hint::black_box([depth; 32]);
+    match depth {
+        0 => 0,
+        _ => deeper(depth + 1) + frame.iter().sum::<u64>(),
+    }
+}
+
+/// The same, with a function of the kernel on each level.
+fn deeper_in_kernel(depth: u64) -> u64 {
+    let frame = core::hint::black_box([depth; 32]);
+    runtime::yield_now();
+    match depth {
+        0 => 0,
+        _ => deeper_in_kernel(depth + 1) + frame.iter().sum::<u64>(),
+    }
+}

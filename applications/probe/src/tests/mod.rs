@@ -1,0 +1,42 @@
+//! The tests, a module a theme.
+
+use crate::rig::Test;
+
+/// Names the tests of a theme by their functions.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        /// The tests of this theme.
+        pub const TESTS: &[$crate::rig::Test] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+mod accounts;
+mod bodies;
+mod deaths;
+mod grants;
+mod images;
+mod labels;
+mod leases;
+mod parts;
+mod priorities;
+mod restarts;
+mod scopes;
+mod teardown;
+mod time;
+
+/// Every test.
+pub const ALL: &[&[Test]] = &[
+    accounts::TESTS,
+    labels::TESTS,
+    bodies::TESTS,
+    leases::TESTS,
+    grants::TESTS,
+    time::TESTS,
+    priorities::TESTS,
+    deaths::TESTS,
+    teardown::TESTS,
+    parts::TESTS,
+    restarts::TESTS,
+    scopes::TESTS,
+    images::TESTS,
+];
