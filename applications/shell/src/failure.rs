@@ -201,7 +201,6 @@ fn by_process(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result
             by_persistence(f, u32::try_from(detail).unwrap_or(u32::MAX), 0)
         }
         process::NO_SUCH_PROCESS => f.write_str("there is no such process; `ps` lists them"),
-        process::NOT_ALLOWED => f.write_str("only the root task may ask this; nothing is to be done"),
         process::PLANTED => f.write_str("a test planted this failure; nothing is to be done"),
         _ => unknown(f, Server::Process, code, detail),
     }

@@ -49,6 +49,8 @@ pub enum KernelError {
     OutOfKernelMemory = 20,
     /// The transaction that the thread works in has ended meanwhile: what is made now would belong to nobody.
     TransactionOver = 21,
+    /// The call was still parked when a signal came that the thread wants to hear of at once. It had no effect: send it again.
+    Interrupted = 22,
 }
 
 impl KernelError {
@@ -85,6 +87,7 @@ impl KernelError {
             19 => Self::Cancelled,
             20 => Self::OutOfKernelMemory,
             21 => Self::TransactionOver,
+            22 => Self::Interrupted,
             _ => Self::InvalidArgument,
         })
     }
@@ -130,7 +133,7 @@ mod tests {
 
     #[test]
     fn statuses_survive_the_round_trip() {
-        for code in 1..=21u64 {
+        for code in 1..=22u64 {
             let error = KernelError::from_status(KernelError::FLAG | code).expect("kernel error");
             assert_eq!(error.to_status(), KernelError::FLAG | code);
         }

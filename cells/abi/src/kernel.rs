@@ -172,6 +172,8 @@ pub struct SlotInfo {
     pub generation: u64,
     /// Its badge.
     pub badge: u64,
+    /// The holder's note; 0 where none was made.
+    pub note: [u64; 2],
 }
 
 /// Kinds of kernel objects, by the number that retype takes.
@@ -209,8 +211,6 @@ pub enum Operation {
     Retype = 0x0100,
     /// Untyped: answers bytes free; words out: size, whether anything is derived from it, address, note (2 words).
     UntypedInfo = 0x0101,
-    /// Untyped: note (2 words), kept with the capability for its holder.
-    UntypedNote = 0x0102,
     /// CNode: source token (2 words), destination slot (0: any free one), rights, badge (0: unbadged). Answers the slot.
     Copy = 0x0200,
     /// CNode: source token, destination slot.
@@ -221,6 +221,8 @@ pub enum Operation {
     Revoke = 0x0203,
     /// CNode: slot; words out: a [`SlotInfo`].
     Inspect = 0x0204,
+    /// Any capability of the caller but a device's: note (2 words), kept with it for its holder.
+    Note = 0x0205,
     /// Frame or Buf: VSpace token; answers the address.
     Map = 0x0300,
     /// Tcb: tokens of CNode, VSpace, stack Frame and heap Frame, argument.
@@ -231,13 +233,15 @@ pub enum Operation {
     TcbStop = 0x0402,
     /// Tcb: Scheduler token, priority.
     TcbPriority = 0x0403,
-    /// Tcb: Notification token; its signals arrive at receive.
+    /// Tcb: Notification token, bits; its signals arrive at receive. Those among the bits also end a call that is parked.
     TcbBind = 0x0404,
     /// Tcb: answers its state; words out: thread identity, ticks of the timer that it ran for, present priority.
     TcbInfo = 0x0405,
     /// Tcb: tokens of Loader and Image, a [`Scratch`]. The instance, which has ended, is made ready to start again, its variables
     /// as in the image, its stack empty.
     TcbRestart = 0x0406,
+    /// Tcb: address of a [`FaultReport`], written where the thread's instance failed.
+    TcbFault = 0x0407,
     /// Endpoint: address of (label, signature) pairs, their number.
     EndpointAbi = 0x0500,
     /// Endpoint: label, signature; refused unless served with just that signature.
@@ -263,6 +267,9 @@ pub enum Operation {
     /// Loader: Tcb token, Image token, a [`Scratch`]. From now on the kernel itself lets this instance begin again
     /// whenever it ends, and stops the machine where that happens too often.
     Keep = 0x0806,
+    /// Loader: Image token, offset into its text, address, capacity; answers the length of `function+offset`, as much of it as
+    /// fits.
+    ImageSymbol = 0x0807,
     /// VSpace: answers its state; words out: exit status, text base, text end, threads, image hash prefix.
     VSpaceInfo = 0x0900,
     /// Scope: Reply token, Settle token; the caller held in the reply becomes its beginner.
@@ -317,6 +324,88 @@ pub enum Scratch {
     Clear = 0,
     /// They stay, for the next instance to sort out: its state is in them.
     Keep = 1,
+}
+
+/// Why an instance failed.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultCause {
+    /// Its code panicked, and said why.
+    Panic = 1,
+    /// The processor raised an exception.
+    Exception = 2,
+    /// A kernel function found too little stack left.
+    StackOverflow = 3,
+    /// Somebody with the authority to do so stopped it.
+    Stopped = 4,
+}
+
+/// Return addresses of a trace, at most.
+pub const TRACE: usize = 16;
+/// Bytes that a failing cell can say.
+pub const LAST_WORDS: usize = 256;
+
+/// What was found when an instance failed. Addresses in text are offsets from where the cell's code begins; all ones stands for
+/// one outside of it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct FaultReport {
+    /// A [`FaultCause`] as its number; 0 where the thread did not fail.
+    pub cause: u32,
+    /// Number of the exception.
+    pub vector: u32,
+    /// What the processor said about it.
+    pub error_code: u64,
+    /// The address whose access faulted.
+    pub address: u64,
+    /// Nanoseconds since boot.
+    pub time: u64,
+    /// The instruction, in text.
+    pub instruction: u64,
+    /// RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8 to R15, RFLAGS; all 0 where the cell was inside a function of the kernel.
+    pub registers: [u64; 17],
+    /// The label of the request that it served, its badge and the thread that had sent it; all ones, 0, 0 for none.
+    pub request: [u64; 3],
+    /// Where functions were called from, in text, innermost first.
+    pub trace: [u64; TRACE],
+    /// How many.
+    pub trace_length: u32,
+    /// Bytes of the text.
+    pub text_length: u32,
+    /// What it said.
+    pub text: [u8; LAST_WORDS],
+}
+
+impl FaultReport {
+    /// No report.
+    pub const NONE: FaultReport = FaultReport {
+        cause: 0,
+        vector: 0,
+        error_code: 0,
+        address: 0,
+        time: 0,
+        instruction: u64::MAX,
+        registers: [0; 17],
+        request: [u64::MAX, 0, 0],
+        trace: [0; TRACE],
+        trace_length: 0,
+        text_length: 0,
+        text: [0; LAST_WORDS],
+    };
+}
+
+/// What a thread is doing.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadState {
+    /// It has no parts yet.
+    Raw = 0,
+    /// It has its parts and was never started.
+    Ready = 1,
+    /// It runs or waits.
+    Started = 2,
+    /// It has ended.
+    Ended = 3,
 }
 
 /// What became of the transaction of a scope.

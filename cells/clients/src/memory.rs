@@ -5,7 +5,7 @@ use abi::KernelError;
 use abi::interfaces::memory::{AllocateObject, AllocateUntyped, Free};
 use abi::token::{All, CNode, CallOnly, Cap, Endpoint, Object, Untyped};
 use alloc::vec::Vec;
-use runtime::Call;
+use runtime::{Call, objects};
 use spawner::Memory;
 
 /// What was allocated, by the number that gives it back.
@@ -18,6 +18,7 @@ pub struct MemoryServer {
     endpoint: Cap<Endpoint, CallOnly>,
     cnode: Cap<CNode, All>,
     allocations: Vec<Allocation>,
+    owner: u64,
 }
 
 /// Why there is no memory: the call's error, or a capability that was not of the kind asked for.
@@ -39,7 +40,7 @@ impl From<CallError> for NoMemory {
 impl MemoryServer {
     /// A client whose capabilities arrive in this CNode, the caller's own.
     pub fn new(endpoint: Cap<Endpoint, CallOnly>, cnode: Cap<CNode, All>) -> Self {
-        MemoryServer { endpoint, cnode, allocations: Vec::new() }
+        MemoryServer { endpoint, cnode, allocations: Vec::new(), owner: 0 }
     }
 
     /// The endpoint, for other calls.
@@ -62,6 +63,11 @@ impl MemoryServer {
         self.allocations.push(Allocation(answered.value));
         let granted = answered.granted.ok_or(KernelError::TableFull)?;
         Ok(granted.claim(&self.cnode)?)
+    }
+
+    /// Objects that are made from now on carry a note: this number, and that of the allocation. 0 for no notes.
+    pub fn note_owner(&mut self, owner: u64) {
+        self.owner = owner;
     }
 
     /// What was allocated since the last time this was asked.
@@ -92,6 +98,10 @@ impl Memory for MemoryServer {
         let answered = Call::new(&self.endpoint, method).send()?;
         self.allocations.push(Allocation(answered.value));
         let granted = answered.granted.ok_or(KernelError::TableFull)?;
-        Ok(granted.claim(&self.cnode)?)
+        let object = granted.claim(&self.cnode)?;
+        if self.owner != 0 {
+            objects::note(&object, [self.owner, answered.value])?;
+        }
+        Ok(object)
     }
 }

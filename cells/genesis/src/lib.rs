@@ -5,6 +5,7 @@
 //!          persistence, memory, process (the three servers), images, processes
 //! images   one slot an image name: the reference to its current Image object
 //! processes   list of references to Process objects
+//! faults   list of references to the last Fault objects; made with the first
 //! ```
 //!
 //! Everything here is a function from objects to objects; [`Graph`] is where they are kept, so that the whole of genesis is
@@ -15,6 +16,7 @@
 extern crate alloc;
 
 mod directory;
+mod faults;
 mod prototypes;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ mod tests;
 use object_model::{BadObject, Object, Oid};
 
 pub use directory::{Image, current_image, enter_image, enter_process, image, processes};
+pub use faults::{Fault, KEPT as KEPT_FAULTS, faults, with_fault};
 pub use prototypes::{Restart, State, create, process, restart, state, with_state};
 
 /// The version of genesis that is written, and the newest that is read.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use object_model::{BadObject, Object, Oid, Record, Value};
 
 use crate::{
-    Graph, Image, Present, Restart, State, create, current_image, enter_image, enter_process, present, processes,
-    restart, state,
+    Fault, Graph, Image, KEPT_FAULTS, Present, Restart, State, create, current_image, enter_image, enter_process, faults, present, processes,
+    restart, state, with_fault,
 };
 
 #[derive(Default)]
@@ -131,4 +131,39 @@ fn a_process_and_a_list_of_capabilities_say_whether_there_is_a_restart() {
     let (once, user) = (list("onceCapabilities"), list("userCapabilities"));
     assert_eq!((restart(&once), restart(&user)), (Restart::Never, Restart::Allowed));
     assert_eq!(once.get("names"), user.get("names"));
+}
+
+#[test]
+fn a_fault_comes_back_as_it_was() {
+    let service = Fault {
+        cell: "memory".into(),
+        version: "0.1.0".into(),
+        hash: u64::MAX - 5,
+        process: None,
+        time: 1_700_000_000_000_000_000,
+        cause: "page fault".into(),
+        trace: vec!["memory::main+0x10".into(), "telos_cell_entry+0x2".into()],
+        registers: (0..17).map(|number| number << 60).collect(),
+        request: Some([3, 9, 12]),
+        consequence: "it began again".into(),
+    };
+    let process = Fault { process: Some(Oid::new(77)), request: None, registers: vec![], trace: vec![], ..service.clone() };
+    for fault in [service, process] {
+        let record = fault.object(Oid::new(5)).to_record().expect("it encodes");
+        let object = Object::from_record(&record).expect("it decodes");
+        assert_eq!(Fault::of(&object), Some(fault));
+    }
+    assert_eq!(Fault::of(&Object::new()), None);
+}
+
+#[test]
+fn the_last_faults_are_kept() {
+    let mut list = Object::new();
+    for number in 1..=KEPT_FAULTS as u64 + 3 {
+        list = with_fault(Oid::new(9000), &list, Oid::new(number));
+        list = Object::from_record(&list.to_record().expect("it encodes")).expect("it decodes");
+    }
+    let kept: Vec<u64> = faults(&list).into_iter().map(Oid::number).collect();
+    assert_eq!(kept, (4..=KEPT_FAULTS as u64 + 3).collect::<Vec<_>>());
+    assert_eq!(list.to_record().expect("it encodes").references.len(), KEPT_FAULTS, "the others are not reachable");
 }

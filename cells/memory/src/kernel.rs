@@ -57,7 +57,7 @@ impl Kernel for Untypeds {
     }
 
     fn note(&mut self, untyped: &Self::Untyped, note: Note) -> Result<(), KernelError> {
-        objects::note_untyped(untyped, note.to_words())
+        objects::note(untyped, note.to_words())
     }
 }
 

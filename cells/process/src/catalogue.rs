@@ -186,3 +186,29 @@ fn try_note(graph: &mut Graph, oid: Oid, state: genesis::State) -> core::result:
     }
     noted
 }
+
+/// Keeps a failure, in a transaction of its own.
+pub fn keep_fault(graph: &mut Graph, fault: &genesis::Fault) -> core::result::Result<Tid, GraphError> {
+    graph.begin()?;
+    let kept = enter_fault(graph, fault).and_then(|()| graph.note("cell failed")).and_then(|()| graph.commit());
+    if kept.is_err() {
+        let _ = graph.abort();
+    }
+    kept
+}
+
+fn enter_fault(graph: &mut Graph, fault: &genesis::Fault) -> core::result::Result<(), GraphError> {
+    let oid = graph.new_object()?;
+    graph.put_object(oid, &fault.object(oid))?;
+    let root_oid = graph.root()?;
+    let root = graph.object(root_oid)?;
+    let (list, old) = match root.reference("faults") {
+        Some(list) => (list, graph.object(list)?),
+        None => {
+            let list = graph.new_object()?;
+            graph.put_object(root_oid, &root.referring("faults", list))?;
+            (list, Object::new())
+        }
+    };
+    graph.put_object(list, &genesis::with_fault(list, &old, oid))
+}

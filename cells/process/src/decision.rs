@@ -10,7 +10,7 @@ use abi::interfaces::process::State;
 use genesis::Restart;
 
 /// The most steps until nothing is left to be done, whatever fails.
-pub const MOST_STEPS: u32 = 2;
+pub const MOST_STEPS: u32 = 3;
 
 /// What the committed graph says of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,19 @@ pub enum Actual {
     Prepared,
     /// An instance that runs.
     Running,
+    /// An instance that failed, and is allowed to begin again: now, or later.
+    Failing(When),
     /// An instance that has ended, in this state.
     Ended(State),
+}
+
+/// When an instance that failed begins again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// It is time.
+    Now,
+    /// It rests: there will be another look.
+    Later,
 }
 
 /// One step.
@@ -47,6 +58,8 @@ pub enum Action {
     Make,
     /// Start the instance: [`Actual::Running`], or [`Actual::GivenUp`] without the instance.
     Start,
+    /// Let the instance begin again: [`Actual::Running`], or [`Actual::Ended`] where that is refused.
+    Restart,
     /// Stop the instance: [`Actual::Ended`].
     Stop,
     /// Give back what there is: [`Actual::Absent`].
@@ -61,14 +74,20 @@ pub enum Action {
 pub fn decide(desired: Desired, actual: Actual) -> Option<Action> {
     match (desired, actual) {
         // What a transaction promised is nobody's affair before its end.
-        (_, Actual::Promised) | (Desired::Unknown, _) => None,
+        (_, Actual::Promised) => None,
+        // To begin again nobody is asked: the graph said that it runs, and its servers may be the ones that failed.
+        (Desired::Running(_) | Desired::Unknown, Actual::Failing(When::Now)) => Some(Action::Restart),
+        (Desired::Running(_) | Desired::Unknown, Actual::Failing(When::Later)) => None,
+        (Desired::Unknown, _) => None,
         (Desired::Running(_), Actual::Prepared) => Some(Action::Start),
         (Desired::Running(_), Actual::Running | Actual::GivenUp) => None,
         (Desired::Running(_), Actual::Ended(state)) => Some(Action::Note(state)),
         (Desired::Running(Restart::Allowed), Actual::Absent) => Some(Action::Make),
         (Desired::Running(Restart::Never), Actual::Absent) => Some(Action::Note(State::Failed)),
         (Desired::Stopped, Actual::Running) => Some(Action::Stop),
-        (Desired::Stopped, Actual::Prepared | Actual::Ended(_) | Actual::GivenUp) => Some(Action::Discard),
+        (Desired::Stopped, Actual::Prepared | Actual::Failing(_) | Actual::Ended(_) | Actual::GivenUp) => {
+            Some(Action::Discard)
+        }
         (Desired::Stopped, Actual::Absent) => None,
     }
 }

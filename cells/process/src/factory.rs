@@ -6,18 +6,22 @@
 //! dooms the caller's: the kernel revokes everything that was made under it, so nothing needs to be taken apart here, and the
 //! graph never heard of it (an OID may be burnt).
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::CallError;
 use abi::interfaces::process as codes;
 use abi::token::{All, Cap, Image, Loader, Scheduler};
 use clients::{Allocation, Graph, GraphError, MemoryServer, Outcome};
+use genesis::Restart;
 use object_store::{Oid, Tid};
 use runtime::{Console, objects, say};
 use spawner::Instance;
 
-use crate::catalogue::{self, CatalogueError, ImageObject};
+use crate::backoff::Failures;
+use crate::catalogue::{self, CatalogueError, ImageObject, Terms};
+use crate::decision::Desired;
 use crate::failure_points::Point;
 use crate::grants::{GrantError, Grants};
 use crate::table::{Prepared, Process};
@@ -33,7 +37,7 @@ pub struct Factory {
     /// Memory.
     pub memory: MemoryServer,
     /// Authority over instances.
-    pub loader: Cap<Loader, All>,
+    pub loader: Arc<Cap<Loader, All>>,
     /// Authority over priorities.
     pub scheduler: Cap<Scheduler, All>,
     /// What processes may be given.
@@ -163,7 +167,7 @@ impl Factory {
         let terms = catalogue::terms(&mut self.graph, capabilities)?;
         self.pass(Point::ImageRead)?;
         let oid = self.graph.new_object()?;
-        let process = self.instance(&object, oid, &terms.names)?;
+        let process = self.instance(&object, oid, &terms)?;
         catalogue::store_process(&mut self.graph, oid, image, capabilities, &process.name, terms.restart)?;
         self.pass(Point::ObjectStored)?;
         catalogue::enter_process(&mut self.graph, oid)?;
@@ -179,7 +183,7 @@ impl Factory {
         let wanted = catalogue::process(&mut self.graph, oid)?;
         let object = catalogue::image(&mut self.graph, wanted.image)?;
         let terms = catalogue::terms(&mut self.graph, wanted.capabilities)?;
-        let made = self.instance(&object, oid, &terms.names);
+        let made = self.instance(&object, oid, &terms);
         let allocations = self.memory.take_allocations();
         match made {
             Ok(process) => Ok(Prepared { process: Process { allocations, ..process }, transaction: None }),
@@ -190,10 +194,24 @@ impl Factory {
         }
     }
 
+    /// Whether a process begins again when it fails, as its object says.
+    pub fn restart_of(&mut self, oid: Oid) -> Restart {
+        match catalogue::desired(&mut self.graph, oid) {
+            Desired::Running(restart) => restart,
+            Desired::Stopped | Desired::Unknown => Restart::Never,
+        }
+    }
+
     /// The kernel objects of a process.
-    fn instance(&mut self, object: &ImageObject, oid: Oid, names: &[String]) -> Result<Process, Refusal> {
+    fn instance(&mut self, object: &ImageObject, oid: Oid, terms: &Terms) -> Result<Process, Refusal> {
+        self.memory.note_owner(oid.number());
+        let made = self.noted_instance(object, oid, terms);
+        self.memory.note_owner(0);
+        made
+    }
+
+    fn noted_instance(&mut self, object: &ImageObject, oid: Oid, terms: &Terms) -> Result<Process, Refusal> {
         let image: Cap<Image, All> = spawner::image(&mut self.memory, &object.bytes)?;
-        let bytes = self.memory.take_newest();
         self.pass(Point::ImageFilled)?;
         let needs = objects::image_needs(&self.loader, &image)?;
         let mut text = [0; 64];
@@ -201,13 +219,8 @@ impl Factory {
         let (name, version) = named.split_once(' ').unwrap_or((named, ""));
         let (name, version) = (name.to_string(), version.to_string());
         let instance = Instance::new(&mut self.memory, &self.loader, &image)?;
-        // The instance keeps nothing of the image object; its bytes are in the graph.
-        objects::delete(image);
-        if let Some(bytes) = bytes {
-            self.memory.free(bytes)?;
-        }
         self.pass(Point::InstanceMade)?;
-        for name in names {
+        for name in &terms.names {
             self.grants.grant(&instance, name, oid.number() + 1)?;
         }
         self.pass(Point::Granted)?;
@@ -223,6 +236,10 @@ impl Factory {
             text: (start, end),
             state: codes::State::Running,
             noted: false,
+            restart: terms.restart,
+            failures: Failures::default(),
+            rests: None,
+            image: Some(image),
             instance: Some(instance),
             allocations: Vec::new(),
             waiting: Vec::new(),

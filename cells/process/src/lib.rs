@@ -6,7 +6,10 @@
 //! * [`reconciler`]: does it;
 //! * [`failure_points`]: the registry of the places where CreateProcess can fail, for the test that plants failures;
 //! * [`grants`]: what a process may be given, by name;
-//! * [`introduced`]: the cells that the root task started;
+//! * [`services`]: the cells that the root task started;
+//! * [`left`]: the processes that an earlier instance of this server left;
+//! * [`backoff`]: when what failed begins again;
+//! * [`faults`]: what is said and kept of a failure;
 //! * [`table`]: the processes that have an instance;
 //! * [`server`]: the messages.
 //!
@@ -22,21 +25,27 @@
 //! # Capabilities
 //! The fixed slots CNode, VSpace, TCB, endpoint, notification, console, persistence and memory. Then 16: Loader; 17: Scheduler;
 //! 18: an untyped of 64 KiB for reply objects; 19 to 22: console, persistence, memory and process endpoints without a badge, to
-//! mint those of processes from; 23: Machine, for the shell.
+//! mint those of processes from; 23: Machine, for the shell. From 24 on: the services (`abi::interfaces::process::services`), and
+//! behind them what this server holds by its own doing.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod backoff;
 mod catalogue;
 mod decision;
 mod factory;
 mod failure_points;
+mod faults;
 mod grants;
-mod introduced;
+mod left;
 mod reconciler;
 mod server;
+mod services;
 mod table;
+
+use alloc::sync::Arc;
 
 use abi::slots;
 use abi::token::{All, Buf as BufObject, CallOnly, Cap, Loader, Notification, Scheduler, Tcb, Untyped, VSpace};
@@ -62,10 +71,12 @@ pub(crate) const CHANGED: u64 = 2;
 /// Without a capability that it cannot do without, which ends the cell by name.
 pub fn main(mut environment: Environment) -> u64 {
     let console = Console::new(environment.take(slots::CONSOLE), "process");
+    // Before anything is put into the CNode.
+    let left = left::Left::find(&mut environment);
     let cnode = environment.cnode();
     let own = environment.cnode_again();
     let vspace: Cap<VSpace, All> = environment.need(slots::VSPACE, "its VSpace");
-    let loader: Cap<Loader, All> = environment.need(LOADER, "the loader");
+    let loader: Arc<Cap<Loader, All>> = Arc::new(environment.need(LOADER, "the loader"));
     let scheduler: Cap<Scheduler, All> = environment.need(SCHEDULER, "the scheduler");
     let scratch: Cap<Untyped, All> = environment.need(SCRATCH, "memory for reply objects");
     let notification: Cap<Notification, All> = environment.need(slots::NOTIFICATION, "its notification");
@@ -74,8 +85,13 @@ pub fn main(mut environment: Environment) -> u64 {
     let persistence = environment.need(slots::PERSISTENCE, "the persistence server");
     let memory = environment.need(slots::MEMORY, "the memory server");
     let grants = grants::Grants::new(&mut environment);
-    // It is bound already where an earlier instance of the service did it.
-    let _ = objects::bind(&thread, &notification);
+    let looked_after = objects::duplicate(&notification, &cnode, 0)
+        .and_then(|notification| services::take(&mut environment, loader.clone(), notification));
+    if let Err(error) = looked_after {
+        panic!("the services that run cannot be looked after: {error:?}");
+    }
+    // The end of an instance is heard of in the middle of a call too: it may be the called one's.
+    let _ = objects::bind_and_interrupt(&thread, &notification, ENDED);
     if let Err(error) = objects::watch_instances(&loader, &notification, ENDED) {
         panic!("the ends of instances cannot be watched: {error:?}");
     }
@@ -100,6 +116,6 @@ pub fn main(mut environment: Environment) -> u64 {
     };
     let factory = factory::Factory { graph, memory, loader, scheduler, grants, console, planted: None };
     let mut server = Server::new(endpoint, replies);
-    let reconciler = reconciler::Reconciler::start(factory, changed, &mut server);
+    let reconciler = reconciler::Reconciler::start(factory, left, changed, &mut server);
     server::run(server, reconciler, environment.heap())
 }

@@ -10,20 +10,25 @@
 //! the transaction was aborted the kernel has revoked what it was made of, and it is forgotten.
 
 use alloc::collections::BTreeSet;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::{State, Usage};
-use abi::token::{CallOnly, Cap, Notification};
+use abi::kernel::{Clock, Scratch};
+use abi::token::{All, CallOnly, Cap, Loader, Notification};
 use clients::{Changed, Outcome};
+use genesis::Restart;
 use object_store::{Oid, Tid};
 use runtime::objects::{self, Instance as Ended};
 use runtime::{Server, say};
 
-use crate::catalogue;
-use crate::decision::{Action, Actual, Desired, MOST_STEPS, decide};
+use crate::backoff::Verdict;
+use crate::decision::{Action, Actual, Desired, MOST_STEPS, When, decide};
 use crate::factory::{Factory, Refusal};
+use crate::faults::Fault;
+use crate::left::Left;
 use crate::table::{Prepared, Process};
-use crate::{CHANGED, ENDED};
+use crate::{CHANGED, ENDED, catalogue, services};
 
 /// Everything that there is of processes.
 #[derive(Debug)]
@@ -34,23 +39,33 @@ pub struct Reconciler {
     pub table: Vec<Process>,
     prepared: Vec<Prepared>,
     given_up: BTreeSet<Oid>,
+    /// Failures that the graph does not know of yet.
+    faults: Vec<genesis::Fault>,
     /// The last commit whose changes were looked at; `None` where the graph cannot be watched.
     seen: Option<Tid>,
 }
 
 impl Reconciler {
     /// Watches the graph from now on, by signals of `changed`, and makes the kernel's state follow it.
-    pub fn start(mut factory: Factory, changed: Cap<Notification, CallOnly>, server: &mut Server) -> Self {
+    pub fn start(
+        mut factory: Factory,
+        left: Left,
+        changed: Cap<Notification, CallOnly>,
+        server: &mut Server,
+    ) -> Self {
+        let (table, prepared) = left.sort(&mut factory);
         let watched = catalogue::prototype(&mut factory.graph)
             .and_then(|prototype| Ok(factory.graph.watch(prototype, changed)?))
             .inspect_err(|error| say!(factory.console, "the graph cannot be watched: {error:?}"));
         let mut reconciler = Reconciler {
             factory,
-            table: Vec::new(),
-            prepared: Vec::new(),
+            table,
+            prepared,
+            faults: Vec::new(),
             given_up: BTreeSet::new(),
             seen: watched.ok(),
         };
+        reconciler.find_ended();
         let everything = reconciler.everything();
         reconciler.converge_all(everything, server);
         reconciler
@@ -64,7 +79,7 @@ impl Reconciler {
     /// Something has happened, as the bits say.
     pub fn signalled(&mut self, bits: u64, server: &mut Server) {
         let mut due = BTreeSet::new();
-        if bits & ENDED != 0 {
+        if bits & (ENDED | services::ATTENDED) != 0 {
             self.find_ended();
         }
         if bits & CHANGED != 0 {
@@ -74,6 +89,16 @@ impl Reconciler {
         // Those that ended just now, and those whose end the graph refused to be told of.
         due.extend(self.table.iter().filter(|process| is_to_be_noted(process)).map(|process| process.oid));
         self.converge_all(due, server);
+        self.tell_faults();
+    }
+
+    /// When there will be something to do, in nanoseconds since boot.
+    pub fn next_due(&self) -> Option<u64> {
+        let rests = self.table.iter().filter_map(|process| match process.rests {
+            Some(Verdict::At(then)) => Some(then),
+            Some(Verdict::GiveUp) | None => None,
+        });
+        rests.min()
     }
 
     /// Makes what there is of one process follow the graph.
@@ -136,8 +161,31 @@ impl Reconciler {
 
     /// Asks the kernel what became of the instances that ran.
     fn find_ended(&mut self) {
+        let now = runtime::clock(Clock::Monotonic);
         for process in self.table.iter_mut().filter(|process| process.state == State::Running) {
             process.state = state_of(process);
+            if process.state == State::Failed {
+                self.faults.push(fault_of(process, now, &self.factory.loader));
+            }
+        }
+    }
+
+    /// Says what has failed, and has the graph keep it: where that refuses, another time.
+    fn tell_faults(&mut self) {
+        for fault in services::take_faults() {
+            let name = fault.name.clone();
+            let fault = fault.resolve(|offset| services::symbol(&name, offset));
+            let at = fault.trace.first().map_or("?", |place| place);
+            say!(self.factory.console, "cell {name} failed: {} at {at}; it {}", fault.cause, fault.consequence);
+            self.faults.push(fault);
+        }
+        // More than the graph keeps would be for nothing.
+        self.faults.drain(..self.faults.len().saturating_sub(genesis::KEPT_FAULTS));
+        while let Some(fault) = self.faults.first() {
+            if catalogue::keep_fault(&mut self.factory.graph, fault).is_err() {
+                return;
+            }
+            self.faults.remove(0);
         }
     }
 
@@ -168,6 +216,10 @@ impl Reconciler {
         let process = self.table.iter().find(|process| process.oid == oid);
         match process {
             Some(process) if process.state == State::Running => Actual::Running,
+            Some(Process { rests: Some(Verdict::At(then)), .. }) => {
+                let is_due = *then <= runtime::clock(Clock::Monotonic);
+                Actual::Failing(if is_due { When::Now } else { When::Later })
+            }
             Some(process) if is_to_be_noted(process) => Actual::Ended(process.state),
             _ if self.given_up.contains(&oid) => Actual::GivenUp,
             _ => Actual::Absent,
@@ -186,6 +238,7 @@ impl Reconciler {
                 }
             },
             Action::Start => self.launch(oid),
+            Action::Restart => self.begin_again(oid),
             Action::Stop => {
                 if let Some(process) = self.table.iter_mut().find(|process| process.oid == oid) {
                     if let Some(instance) = &process.instance {
@@ -209,8 +262,25 @@ impl Reconciler {
         true
     }
 
+    fn begin_again(&mut self, oid: Oid) {
+        let Some(process) = self.table.iter_mut().find(|process| process.oid == oid) else { return };
+        let (number, name) = (oid.number(), &process.name);
+        process.rests = None;
+        let (Some(instance), Some(image)) = (&process.instance, &process.image) else { return };
+        let begun = objects::restart(&instance.tcb, &self.factory.loader, image, Scratch::Clear)
+            .and_then(|()| objects::start_thread(&instance.tcb));
+        match begun {
+            Ok(()) => {
+                process.state = State::Running;
+                process.failures.started(runtime::clock(Clock::Monotonic));
+                say!(self.factory.console, "process #{number} of {name} begins again");
+            }
+            Err(error) => say!(self.factory.console, "process #{number} of {name} cannot begin again: {error:?}"),
+        }
+    }
+
     fn launch(&mut self, oid: Oid) {
-        let Some(Prepared { process, .. }) = self.take_prepared(oid) else { return };
+        let Some(Prepared { mut process, .. }) = self.take_prepared(oid) else { return };
         let started = match &process.instance {
             Some(instance) => instance.start(),
             None => Err(abi::KernelError::InvalidCapability),
@@ -219,6 +289,7 @@ impl Reconciler {
         match started {
             Ok(()) => {
                 say!(self.factory.console, "process #{number} of {name} started");
+                process.failures.started(runtime::clock(Clock::Monotonic));
                 self.table.retain(|process| process.oid != oid);
                 self.table.push(process);
             }
@@ -268,6 +339,7 @@ impl Reconciler {
             State::Failed => u64::MAX,
         };
         process.instance = None;
+        process.image = None;
         self.factory.give_back(core::mem::take(&mut process.allocations));
         for pending in process.waiting.drain(..) {
             server.answer(pending, 0, status, &[]);
@@ -278,6 +350,21 @@ impl Reconciler {
 /// Whether a process has ended and the graph does not tell so yet.
 fn is_to_be_noted(process: &Process) -> bool {
     process.state != State::Running && !process.noted
+}
+
+/// A process has failed: what there is to say of it, and when it begins again.
+fn fault_of(process: &mut Process, now: u64, loader: &Cap<Loader, All>) -> genesis::Fault {
+    let may_begin_again = process.restart == Restart::Allowed && process.image.is_some();
+    let verdict = if may_begin_again { process.failures.failed(now) } else { Verdict::GiveUp };
+    process.rests = matches!(verdict, Verdict::At(_)).then_some(verdict);
+    let report = process.instance.as_ref().and_then(|instance| objects::fault(&instance.tcb));
+    let Process { name, version, hash, oid, failures, image, .. } = process;
+    let fault = Fault::new(name, version, *hash, Some(*oid), failures.count(), verdict, report);
+    fault.resolve(|offset| {
+        let mut room = [0; 160];
+        let symbol = objects::image_symbol(loader, image.as_ref()?, offset, &mut room);
+        symbol.ok().map(ToString::to_string)
+    })
 }
 
 /// What the kernel says of a process's instance.

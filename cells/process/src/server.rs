@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use abi::kernel::{Clock, TIMEOUT_NONE};
+use abi::{CallError, KernelError};
 use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State};
 use object_store::Oid;
 use runtime::{Event, Heap, Request, Server, objects};
@@ -9,8 +11,8 @@ use runtime::{Event, Heap, Request, Server, objects};
 use crate::catalogue;
 use crate::factory::{Beginner, Refusal};
 use crate::failure_points::Point;
-use crate::introduced::Introductions;
 use crate::reconciler::Reconciler;
+use crate::services;
 use crate::table::{Prepared, Process};
 
 /// Summaries of one reply, at most: they fit a message with names and versions as long as manifests have them.
@@ -18,13 +20,21 @@ const PAGE: usize = 12;
 
 /// Serves for ever.
 pub fn run(mut server: Server, mut reconciler: Reconciler, heap: &'static Heap) -> u64 {
-    let mut introductions = Introductions::default();
+    let mut due = services::attend();
     loop {
         // A process of this server's own transaction is looked at before its creator goes on.
         let mut committed = None;
-        match server.next_event() {
-            Event::Signal(bits) => reconciler.signalled(bits, &mut server),
-            Event::Request(request) => committed = answer(request, &mut reconciler, &mut introductions, heap),
+        match server.next_event_within(patience(&[due, reconciler.next_due()])) {
+            Ok(Event::Signal(bits)) => {
+                due = services::attend();
+                reconciler.signalled(bits, &mut server);
+            }
+            Ok(Event::Request(request)) => committed = answer(request, &mut reconciler, heap),
+            Err(CallError::Kernel(KernelError::TimedOut, _)) => {
+                due = services::attend();
+                reconciler.signalled(services::ATTENDED, &mut server);
+            }
+            Err(error) => runtime::bug!("receive failed: {error}"),
         }
         if let Some(oid) = committed {
             reconciler.converge(oid, &mut server);
@@ -32,11 +42,16 @@ pub fn run(mut server: Server, mut reconciler: Reconciler, heap: &'static Heap) 
     }
 }
 
+/// Nanoseconds until the first of these moments, if there is one.
+fn patience(moments: &[Option<u64>]) -> u64 {
+    let first = moments.iter().flatten().min();
+    first.map_or(TIMEOUT_NONE, |moment| moment.saturating_sub(runtime::clock(Clock::Monotonic)))
+}
+
 /// Answers a request, at once or later. Answers which process was committed for it.
 fn answer(
     request: Request<'_>,
     reconciler: &mut Reconciler,
-    introductions: &mut Introductions,
     heap: &'static Heap,
 ) -> Option<Oid> {
     let factory = &mut reconciler.factory;
@@ -57,10 +72,7 @@ fn answer(
         Some(Method::List(method)) => list(request, method.from, &reconciler.table),
         Some(Method::Terminate(method)) => terminate(request, Oid::new(method.process), &mut reconciler.table),
         Some(Method::Wait(method)) => wait(request, Oid::new(method.process), &mut reconciler.table),
-        Some(Method::Introduce(method)) => {
-            introductions.introduce(request, method.hash, factory.memory.cnode());
-        }
-        Some(Method::Cells(method)) => cells(request, method.from, introductions, &reconciler.table),
+        Some(Method::Cells(method)) => cells(request, method.from, &reconciler.table),
         Some(Method::PlantFailure(method)) => match Point::from_number(method.point) {
             Some(point) => {
                 factory.planted = Some(point);
@@ -125,7 +137,10 @@ fn list(request: Request<'_>, from: u64, table: &[Process]) {
 }
 
 /// The cells of this boot. The code of a process that has ended is gone.
-fn cells(request: Request<'_>, from: u64, introductions: &Introductions, table: &[Process]) {
+fn cells(request: Request<'_>, from: u64, table: &[Process]) {
+    let services = services::summaries();
+    let services =
+        services.iter().map(|(name, version, summary)| CellSummary { name, version, ..summary.clone() });
     let processes = table.iter().map(|process| {
         let (text, text_end) = if process.instance.is_some() { process.text } else { (0, 0) };
         CellSummary {
@@ -137,17 +152,21 @@ fn cells(request: Request<'_>, from: u64, introductions: &Introductions, table: 
             state: process.state,
         }
     });
-    let all: Vec<CellSummary<'_>> = introductions.summaries().chain(processes).collect();
+    let all: Vec<CellSummary<'_>> = services.chain(processes).collect();
     let from = usize::try_from(from).unwrap_or(usize::MAX);
     let page: Vec<&CellSummary<'_>> = all.iter().skip(from).take(PAGE).collect();
     request.ok_body(all.len() as u64, &page);
 }
 
 fn terminate(request: Request<'_>, oid: Oid, table: &mut [Process]) {
-    let found = table.iter().find(|process| process.oid == oid && process.state == State::Running);
-    match found.and_then(|process| process.instance.as_ref()) {
-        Some(instance) => match objects::stop_thread(&instance.tcb) {
-            Ok(()) => request.ok(0),
+    let found = table.iter_mut().find(|process| process.oid == oid && process.state == State::Running);
+    match found.and_then(|process| process.instance.as_ref().map(|instance| objects::stop_thread(&instance.tcb)).zip(Some(process))) {
+        Some((stopped, process)) => match stopped {
+            Ok(()) => {
+                // Whoever asked for its end does not want it to begin again.
+                process.state = State::Failed;
+                request.ok(0);
+            }
             Err(error) => request.refuse(codes::NO_SUCH_PROCESS, error as u64),
         },
         None => request.refuse(codes::NO_SUCH_PROCESS, oid.number()),

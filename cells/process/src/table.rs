@@ -4,10 +4,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::State;
+use abi::token::{All, Cap, Image};
 use clients::Allocation;
+use genesis::Restart;
 use object_store::Oid;
 use runtime::Pending;
 use spawner::Instance;
+
+use crate::backoff::{Failures, Verdict};
 
 /// One process.
 #[derive(Debug)]
@@ -24,6 +28,14 @@ pub struct Process {
     pub text: (u64, u64),
     /// What it is doing.
     pub state: State,
+    /// Whether it begins again when it fails.
+    pub restart: Restart,
+    /// Its failures in a row.
+    pub failures: Failures,
+    /// When it is to begin again, where it has failed.
+    pub rests: Option<Verdict>,
+    /// Its image, where it may begin again.
+    pub image: Option<Cap<Image, All>>,
     /// Whether the graph says what became of it.
     pub noted: bool,
     /// Its kernel objects, until they are given back.

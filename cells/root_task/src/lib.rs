@@ -119,20 +119,15 @@ fn build(
         return Err((failure::NO_GENESIS, authority.machine));
     }
     let memory = services::memory(&mut authority, &mut graph, &console);
-    let mut process = services::process(&mut authority, &mut graph, &console, &persistence, &memory);
+    let process = services::process(&mut authority, &mut graph, &console, &persistence, &memory);
     let delegated = services::delegate(&mut authority, &memory);
     say!(say, "untyped of {delegated} bytes delegated to the memory server");
     memory.start(&authority, services::priority::MEMORY);
     say!(say, "memory started at its endpoint");
     let server = process.client(&authority, 0);
-    let services = [&console, &block, &persistence, &memory, &process];
-    let introductions = services::introductions(&authority, &vspace, services);
     let Authority { loader, scheduler, machine, .. } = authority;
-    let machine = services::endow_process(&mut process, loader, scheduler, machine);
+    let machine = services::endow_process(&process, [&console, &block, &persistence, &memory], loader, scheduler, machine);
     say!(say, "process started at its endpoint");
-    if let Err(error) = services::introduce(&server, introductions) {
-        say!(say, "the process server does not take what it is told of: {error}; `cells` is not complete");
-    }
     match first_processes(&mut graph, &server, say, mode) {
         Ok(Some(test_process)) => validation::first_half(&mut graph, &server, test_process, mode, say, &machine),
         Ok(None) => {}

@@ -1,18 +1,13 @@
 //! The services that the root task starts from the boot archive, before there is a graph.
 
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-
 use abi::interfaces;
-use abi::interfaces::process::Introduce;
+use abi::interfaces::process::services as process_services;
 use abi::slots::{CONSOLE, ENDPOINT, FIRST_GRANTED, MEMORY, NOTIFICATION, PERSISTENCE, REPLY};
 use abi::token::{
     All, CallOnly, Cap, DmaFrame, Endpoint, Image, Loader, Machine, Notification, Object, Reply, Rights, Scheduler,
-    Serial, Settle, Untyped, VSpace,
+    Serial, Settle, Untyped,
 };
-use runtime::{Call, Environment, objects};
-use sha2::Digest;
+use runtime::{Environment, objects};
 use spawner::{Instance, Memory};
 
 use clients::Graph;
@@ -37,17 +32,8 @@ pub struct Service {
     pub notification: Cap<Notification, All>,
     /// The instance that serves.
     pub instance: Instance,
-    /// What it is an instance of.
-    identity: Identity,
-}
-
-/// What a cell is an instance of.
-#[derive(Clone, Debug)]
-struct Identity {
-    /// `name version`.
-    name: String,
-    /// The first bytes of its image's hash.
-    hash: u64,
+    /// What that is an instance of.
+    image: Cap<Image, All>,
 }
 
 /// The labels of an interface, with their signatures.
@@ -84,7 +70,6 @@ impl Service {
 
     fn try_new(authority: &mut Authority, bytes: &[u8], labels: Labels) -> Result<Service, abi::KernelError> {
         let image = spawner::image(&mut authority.memory, bytes)?;
-        let identity = Identity::of(authority, &image)?;
         let instance = Instance::new(&mut authority.memory, &authority.loader, &image)?;
         let endpoint: Cap<Endpoint, All> = authority.memory.make(0)?;
         // Calls park from now on, until the instance receives.
@@ -94,7 +79,7 @@ impl Service {
         instance.give(REPLY, reply)?;
         let notification: Cap<Notification, All> = authority.memory.make(0)?;
         instance.grant(NOTIFICATION, &notification, 0)?;
-        Ok(Service { endpoint, notification, instance, identity })
+        Ok(Service { endpoint, notification, instance, image })
     }
 
     /// A capability to call it, for the root task itself.
@@ -125,60 +110,20 @@ impl Service {
     }
 }
 
-/// More than any name with its version has.
-const NAME_ROOM: usize = 64;
-
-impl Identity {
-    /// The root task's own.
-    fn own(authority: &Authority) -> Identity {
-        const NAME: &str = env!("CARGO_PKG_NAME");
-        let hash =
-            archive::find(&authority.loader, NAME).map_or(0, |entry| start_of(&sha2::Sha256::digest(&entry.bytes)));
-        Identity { name: format!("{NAME} {}", env!("CARGO_PKG_VERSION")), hash }
+/// Gives the process server what a service is made of, for it to keep an eye on.
+fn entrust(server: &Service, index: u32, service: &Service) {
+    let Instance { vspace, tcb, cnode, .. } = &service.instance;
+    let first = process_services::FIRST + index * process_services::EACH;
+    let to = &server.instance;
+    let entrusted = to
+        .grant(first, vspace, 0)
+        .and_then(|()| to.grant(first + 1, tcb, 0))
+        .and_then(|()| to.grant(first + 2, cnode, 0))
+        .and_then(|()| to.grant(first + 3, &service.image, 0))
+        .and_then(|()| to.grant(first + 4, &service.endpoint, 0));
+    if let Err(error) = entrusted {
+        panic!("the process server cannot be given a service: {error:?}");
     }
-
-    fn of(authority: &Authority, image: &Cap<Image, All>) -> Result<Identity, abi::KernelError> {
-        let mut room = [0; NAME_ROOM];
-        let name = objects::image_name(&authority.loader, image, &mut room)?.to_string();
-        Ok(Identity { name, hash: start_of(&objects::image_needs(&authority.loader, image)?.hash) })
-    }
-}
-
-/// The first bytes of a hash.
-fn start_of(hash: &[u8]) -> u64 {
-    hash.iter().take(size_of::<u64>()).fold(0, |start, byte| start << 8 | u64::from(*byte))
-}
-
-/// A cell for the process server to be told of.
-#[derive(Debug)]
-pub struct Introduction {
-    identity: Identity,
-    vspace: Cap<VSpace, All>,
-}
-
-/// The cells that are started without the process server: the root task, and then these.
-///
-/// # Panics
-/// Where the root task's CNode is full.
-pub fn introductions(authority: &Authority, own: &Cap<VSpace, All>, services: [&Service; 5]) -> Vec<Introduction> {
-    let introduce = |identity, vspace: &Cap<VSpace, All>| {
-        let vspace = objects::duplicate(vspace, authority.memory.cnode(), 0)
-            .unwrap_or_else(|error| panic!("no capability to a VSpace can be made: {error:?}"));
-        Introduction { identity, vspace }
-    };
-    let others = services.into_iter().map(|service| introduce(service.identity.clone(), &service.instance.vspace));
-    core::iter::once(introduce(Identity::own(authority), own)).chain(others).collect()
-}
-
-/// Tells the process server.
-///
-/// # Errors
-/// The call's.
-pub fn introduce(server: &Cap<Endpoint, CallOnly>, cells: Vec<Introduction>) -> Result<(), abi::CallError> {
-    for Introduction { identity: Identity { name, hash }, vspace } in cells {
-        Call::new(server, Introduce { hash }).bytes(name.as_bytes()).grant(vspace).send()?;
-    }
-    Ok(())
 }
 
 /// Memory for a server's reply objects.
@@ -296,9 +241,11 @@ pub fn process(
     service
 }
 
-/// Gives the process server its authority and starts it; what is left is the right to stop the machine.
+/// Gives the process server its authority, and the services that run, and starts it; what is left is the right to stop the
+/// machine.
 pub fn endow_process(
-    service: &mut Service,
+    service: &Service,
+    others: [&Service; 4],
     loader: Cap<Loader, All>,
     scheduler: Cap<Scheduler, All>,
     machine: Cap<Machine, All>,
@@ -307,6 +254,9 @@ pub fn endow_process(
     give(service, FIRST_GRANTED + 1, scheduler);
     if let Err(error) = objects::copy(&machine, &service.instance.cnode, FIRST_GRANTED + 7, 0, 0) {
         panic!("the process server cannot be given the machine: {error:?}");
+    }
+    for (index, entrusted) in (0..).zip(others.into_iter().chain([service])) {
+        entrust(service, index, entrusted);
     }
     if let Err(error) = service.instance.start() {
         panic!("the process server does not start: {error:?}");

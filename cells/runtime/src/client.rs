@@ -7,7 +7,7 @@ use abi::interface::{Method, Word};
 use abi::kernel::{BODY_MAX, Exchange, TIMEOUT_NONE};
 use abi::token::{CallOnly, Cap, Endpoint, Object, RawCap, Rights};
 
-use crate::Buf;
+use crate::{Buf, interrupts};
 use crate::kernel::{call, exchange, outcome};
 use crate::objects::Granted;
 
@@ -68,7 +68,7 @@ impl<'a, M: Method> Call<'a, M> {
         self
     }
 
-    /// Given up after so many nanoseconds.
+    /// Given up after so many nanoseconds, counted anew where it is interrupted and sent again.
     pub fn timeout(mut self, nanoseconds: u64) -> Self {
         self.timeout = nanoseconds;
         self
@@ -80,8 +80,20 @@ impl<'a, M: Method> Call<'a, M> {
     /// The kernel's or the server's.
     #[inline(always)]
     pub fn words(self) -> Result<M::Value, CallError> {
-        let value = outcome(call(self.endpoint, M::LABEL, self.method.words()))?;
+        let value = match outcome(call(self.endpoint, M::LABEL, self.method.words())) {
+            Ok(value) => value,
+            Err(error) => return self.again(error),
+        };
         M::Value::from_word(value).ok_or(CallError::Malformed)
+    }
+
+    /// A call that was interrupted before a server had it is sent again, when what interrupted it is done.
+    #[cold]
+    fn again(self, error: CallError) -> Result<M::Value, CallError> {
+        if !interrupts::handle(error) {
+            return Err(error);
+        }
+        self.words()
     }
 
     /// Sends it and waits for the reply; the reply's body goes into `into`. Answers its length too.
@@ -101,7 +113,13 @@ impl<'a, M: Method> Call<'a, M> {
             timeout: if self.buf.is_empty() { self.timeout } else { TIMEOUT_NONE },
             second: 0,
         };
-        let value = outcome(exchange(self.endpoint, M::LABEL, self.method.words(), &mut extra))?;
+        let value = loop {
+            match outcome(exchange(self.endpoint, M::LABEL, self.method.words(), &mut extra)) {
+                Ok(value) => break value,
+                Err(error) if interrupts::handle(error) => {}
+                Err(error) => return Err(error),
+            }
+        };
         let value = M::Value::from_word(value).ok_or(CallError::Malformed)?;
         let granted = (!extra.granted.is_empty()).then_some(Granted(extra.granted));
         Ok((Answered { value, second: extra.second, granted }, extra.received))

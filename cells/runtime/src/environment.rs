@@ -54,6 +54,11 @@ impl Environment {
         (first..end).filter(|slot| !self.taken.contains(slot)).filter(filled).collect()
     }
 
+    /// What is in a slot; `None` where it is empty.
+    pub fn inspect(&self, slot: u32) -> Option<abi::kernel::SlotInfo> {
+        objects::inspect_raw(self.cnode, slot).filter(|info| info.kind != 0)
+    }
+
     /// Deletes what is in a slot, if it was not taken.
     pub fn discard(&mut self, slot: u32) {
         if let Some(info) = objects::inspect_raw(self.cnode, slot)

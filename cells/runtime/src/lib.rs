@@ -18,6 +18,7 @@ mod console;
 mod environment;
 pub mod forbidden;
 mod heap;
+mod interrupts;
 mod kernel;
 pub mod objects;
 mod server;
@@ -28,6 +29,7 @@ pub use client::{Answered, Call};
 pub use console::Console;
 pub use environment::Environment;
 pub use heap::Heap;
+pub use interrupts::on_interrupt;
 pub use kernel::{clock, exit, sleep, time_stamp, yield_now};
 pub use server::{Event, Pending, Request, Server};
 

@@ -1,10 +1,11 @@
 //! What happens when a cell ends, by its own hand or by a fault.
 
+use abi::kernel::FaultCause;
 use x86::interrupts::{MACHINE_CHECK, NON_MASKABLE, PAGE_FAULT, TrapFrame};
 
 use crate::instance::end_instance;
 use crate::vspace::Outcome;
-use crate::{authority, scheduler};
+use crate::{authority, report, scheduler};
 
 /// The calling cell ends with a status.
 pub fn exit(status: u64) -> ! {
@@ -18,18 +19,23 @@ pub fn exit(status: u64) -> ! {
 
 /// The calling cell failed and says why.
 pub fn panicked(text: &str) -> ! {
-    let me = scheduler::current();
-    if let Some(vspace) = me.vspace() {
-        log::error!("cell {} failed: {text}", vspace.name());
-    }
-    end_instance(me, Outcome::Failed, 0);
-    scheduler::abandon_context()
+    fail(FaultCause::Panic, text)
 }
 
 /// The calling cell has too little stack left for a kernel function.
 #[cold]
 pub fn stack_exhausted() -> ! {
-    panicked("stack overflow")
+    fail(FaultCause::StackOverflow, "stack overflow")
+}
+
+fn fail(cause: FaultCause, text: &str) -> ! {
+    let me = scheduler::current();
+    report::said(me, cause, text);
+    if let Some(vspace) = me.vspace() {
+        log::error!("cell {} failed: {text}", vspace.name());
+    }
+    end_instance(me, Outcome::Failed, 0);
+    scheduler::abandon_context()
 }
 
 /// An exception. Returns where the fault is none of a cell's, which makes it the kernel's.
@@ -49,6 +55,7 @@ pub fn on_exception(frame: &TrapFrame) {
         return;
     }
     let name = vspace.name();
+    report::raised(me, frame, if frame.vector == PAGE_FAULT { x86::cpu::fault_address() } else { 0 });
     match frame.vector {
         PAGE_FAULT => log::error!(
             "cell {name} failed: page fault at {:#x} (error {:#x}), code {:#x} in its text at {:#x}",

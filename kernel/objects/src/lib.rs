@@ -32,6 +32,7 @@ pub mod keeper;
 pub mod memory;
 pub mod notification;
 mod reply;
+mod report;
 mod restart;
 pub mod root;
 pub mod scheduler;

@@ -44,6 +44,10 @@ impl Notification {
         self.bits.replace(0)
     }
 
+    pub(crate) fn bits(&self) -> u64 {
+        self.bits.get()
+    }
+
     #[inline(always)]
     pub(crate) fn has_bits(&self) -> bool {
         self.bits.get() != 0
@@ -63,6 +67,9 @@ impl Notification {
                 return;
             }
             thread.signalled.set(true);
+            if bits & thread.interrupts.get() != 0 {
+                ipc::interrupt(thread);
+            }
         }
         // SAFETY: waiting threads are live: they leave through `abandon`.
         let link = unsafe { self.waiting().pop_front() };

@@ -4,6 +4,7 @@ use core::cell::UnsafeCell;
 use core::mem::size_of;
 use core::ptr::with_exposed_provenance;
 
+use abi::kernel::Letter;
 use capability::{Anchor, Slot};
 use ledger::Endpoint;
 
@@ -51,6 +52,13 @@ impl Reply {
         let request = self.ledger().request();
         // SAFETY: the requests that reply objects hold are of live threads.
         (!request.is_null()).then(|| unsafe { Tcb::of_request(request) })
+    }
+
+    /// The words of the request that it holds.
+    pub(crate) fn letter(&self) -> Option<Letter> {
+        let request = self.ledger().request();
+        // SAFETY: as above.
+        unsafe { request.as_ref() }.map(|request| request.letter)
     }
 
     /// The thread that received with it last.

@@ -8,7 +8,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::mem::{offset_of, size_of};
 use core::ptr::{null, with_exposed_provenance};
 
-use abi::kernel::{Answer, BODY_MAX, Letter};
+use abi::kernel::{Answer, BODY_MAX, Letter, ThreadState};
 use abi::token::RawCap;
 use capability::{CNode, Slot};
 use ledger::{Receiver, Request};
@@ -33,6 +33,13 @@ pub enum State {
     /// It has ended.
     Ended = 3,
 }
+
+const _: () = assert!(
+    State::Raw as u64 == ThreadState::Raw as u64
+        && State::Ready as u64 == ThreadState::Ready as u64
+        && State::Started as u64 == ThreadState::Started as u64
+        && State::Ended as u64 == ThreadState::Ended as u64
+);
 
 /// The first word of the note at a slot that is a part of a thread.
 const PART: u64 = u64::from_be_bytes(*b"tcb part");
@@ -71,6 +78,10 @@ impl Parcel {
     pub(crate) const EMPTY: Parcel = Parcel { scope: 0, lease_address: 0, lease_length: 0, granted: RawCap::EMPTY };
 }
 
+/// Room for the body of a message, or the report of a failure.
+#[repr(C, align(8))]
+pub(crate) struct Body([u8; BODY_MAX]);
+
 /// A thread. Zeroed memory is [`State::Raw`]; the first 16 bytes belong to the object layer.
 #[repr(C)]
 pub struct Tcb {
@@ -104,6 +115,8 @@ pub struct Tcb {
     /// Whether the notification that it is bound to was signalled while it did not receive.
     pub(crate) signalled: Cell<bool>,
     pub(crate) bound: Cell<*const Notification>,
+    /// The signals that end its call while that is parked.
+    pub(crate) interrupts: Cell<u64>,
     // Cold.
     pub(crate) timer: UnsafeCell<TimerNode>,
     /// What its call brings beside the words, and what the reply brought it.
@@ -120,11 +133,13 @@ pub struct Tcb {
     pub(crate) vspace: Slot,
     pub(crate) notification: Slot,
     pub(crate) exit_status: Cell<u64>,
+    /// Whether a report of its failure stands in the body.
+    pub(crate) has_report: Cell<bool>,
     pub(crate) ticks: Cell<u64>,
     /// Address of the code that continues a preempted thread; the frame must follow it.
     resume: Cell<usize>,
     pub(crate) frame: Cell<TrapFrame>,
-    pub(crate) body: UnsafeCell<[u8; BODY_MAX]>,
+    pub(crate) body: UnsafeCell<Body>,
 }
 
 const _: () = assert!(size_of::<Tcb>() <= 4096);
@@ -314,6 +329,17 @@ impl Tcb {
         self.context.set(self.resume.as_ptr().expose_provenance());
     }
 
+    /// Where it was preempted; `None` where it runs, or gave the processor up inside the kernel.
+    pub(crate) fn interrupted_at(&self) -> Option<TrapFrame> {
+        (self.context.get() == self.resume.as_ptr().expose_provenance()).then(|| self.frame.get())
+    }
+
+    /// Whether a signal came that it wants to hear of at once.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        // SAFETY: a notification that goes away unbinds its thread.
+        unsafe { self.bound.get().as_ref() }.is_some_and(|bound| bound.bits() & self.interrupts.get() != 0)
+    }
+
     /// A thread of the kernel's own, to be what runs when nothing else does.
     pub(crate) const fn idle() -> Self {
         // SAFETY: all fields are integers, null-able pointers, links, or cells of these, for which zero is valid.
@@ -327,7 +353,9 @@ impl Tcb {
         self.own_scope.set(0);
         self.lent_scope.set(0);
         self.signalled.set(false);
+        self.interrupts.set(0);
         self.exit_status.set(0);
+        self.has_report.set(false);
         self.set_cnode();
         self.state.set(State::Raw);
     }

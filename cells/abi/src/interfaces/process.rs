@@ -17,8 +17,20 @@ pub const NO_SUCH_PROCESS: u32 = 6;
 /// A planted failure of a test.
 pub const PLANTED: u32 = 7;
 
-/// Only the root task may ask this.
-pub const NOT_ALLOWED: u32 = 8;
+/// Where the process server finds the services that were started before it, in its CNode: for each, in the order in which they
+/// started, copies of five capabilities to what it is made of. It keeps an eye on them from then on.
+pub mod services {
+    use crate::slots::FIRST_GRANTED;
+
+    /// The first slot of the first service.
+    pub const FIRST: u32 = FIRST_GRANTED + 8;
+    /// The most services.
+    pub const MOST: u32 = 16;
+    /// Slots a service: VSpace, TCB, CNode, Image, Endpoint.
+    pub const EACH: u32 = 5;
+    /// The slot behind the last service.
+    pub const END: u32 = FIRST + MOST * EACH;
+}
 
 /// A state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,9 +108,6 @@ crate::interface! {
         5 Wait(process: u64) -> u64;
         /// Makes the next CreateProcess fail at a point of its registry: for tests. Answers how many points there are.
         6 PlantFailure(point: u64) -> u64;
-        /// Tells of a cell that the root task started: first bytes of its image's hash, `name version` in the body, and its
-        /// VSpace, which travels with the request.
-        7 Introduce(hash: u64);
         /// The cells of this boot from an index on, as many as fit the reply: what the root task started, then the
         /// processes. Answers how many there are.
         8 Cells(from: u64) -> u64;

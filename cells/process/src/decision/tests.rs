@@ -18,6 +18,7 @@ fn actuals() -> Vec<Actual> {
     use Actual::*;
     let mut all = vec![Absent, GivenUp, Promised, Prepared, Running];
     all.extend(STATES.map(Ended));
+    all.extend([When::Now, When::Later].map(Failing));
     all
 }
 
@@ -34,7 +35,8 @@ impl World {
         let actual = match (action, succeeds) {
             (Action::Make, true) => Actual::Prepared,
             (Action::Make | Action::Start, false) => Actual::GivenUp,
-            (Action::Start, true) => Actual::Running,
+            (Action::Start | Action::Restart, true) => Actual::Running,
+            (Action::Restart, false) => Actual::Ended(State::Failed),
             (Action::Stop, _) => Actual::Ended(State::Failed),
             (Action::Discard, _) => Actual::Absent,
             (Action::Note(_), true) => return Some(World { desired: Desired::Stopped, ..self }),
@@ -64,7 +66,11 @@ fn every_pair_comes_to_rest_whatever_fails() {
             for outcomes in 0..1 << MOST_STEPS {
                 let rest = World { desired, actual }.converge(outcomes);
                 let agrees = match rest {
+                    World { desired: Desired::Unknown, actual: Actual::Running | Actual::Ended(State::Failed) } => {
+                        [rest.actual, Actual::Failing(When::Now)].contains(&actual)
+                    }
                     World { desired: Desired::Unknown, .. } => rest.actual == actual,
+                    World { desired: Desired::Running(_), actual: Actual::Failing(When::Later) } => true,
                     World { actual: Actual::Promised, .. } => actual == Actual::Promised,
                     World { desired: Desired::Running(_), actual: Actual::Running | Actual::GivenUp } => true,
                     World { desired: Desired::Stopped, actual: Actual::Absent } => true,

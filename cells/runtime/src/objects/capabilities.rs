@@ -11,7 +11,7 @@ use crate::kernel::invoke;
 pub(crate) fn inspect_raw(cnode: RawCap, slot: u32) -> Option<SlotInfo> {
     let mut words = words(&[slot.into()]);
     invoke(Operation::Inspect, cnode, &mut words).ok()?;
-    let [generation, packed, badge, ..] = words;
+    let [generation, packed, badge, first, second, ..] = words;
     (generation != 0).then_some(SlotInfo {
         kind: packed as u8,
         rights: (packed >> 8) as u8,
@@ -20,7 +20,16 @@ pub(crate) fn inspect_raw(cnode: RawCap, slot: u32) -> Option<SlotInfo> {
         slot,
         generation,
         badge,
+        note: [first, second],
     })
+}
+
+/// Keeps two words with a capability, for the holder's next instance to know its own by.
+///
+/// # Errors
+/// `WrongKind` for a device's.
+pub fn note<T: Object, R: Rights>(cap: &Cap<T, R>, note: [u64; 2]) -> Result<()> {
+    invoke_with(Operation::Note, cap.raw(), &note).map(drop)
 }
 
 /// What a slot of a CNode holds.

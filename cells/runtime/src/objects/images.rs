@@ -111,6 +111,23 @@ pub fn image_name<'a>(loader: &Cap<Loader, All>, image: &Cap<Image, All>, into: 
     Ok(core::str::from_utf8(text).unwrap_or("?"))
 }
 
+/// The function that an offset into the text of an image lies in, as `function+offset`, or as much of that as fits.
+///
+/// # Errors
+/// `OutOfRange` where there is none.
+pub fn image_symbol<'a>(
+    loader: &Cap<Loader, All>,
+    image: &Cap<Image, All>,
+    offset: u64,
+    into: &'a mut [u8],
+) -> Result<&'a str> {
+    let image = image.raw();
+    let given = [image.slot, image.generation, offset, into.as_mut_ptr().expose_provenance() as u64, into.len() as u64];
+    let length = invoke_with(Operation::ImageSymbol, loader.raw(), &given)? as usize;
+    let text = into.get(..length.min(into.len())).unwrap_or(&[]);
+    Ok(core::str::from_utf8(text).unwrap_or("?"))
+}
+
 /// Maps a frame into a VSpace; answers the address.
 ///
 /// # Errors

@@ -57,6 +57,15 @@ pub fn wait<R: Rights>(notification: &Cap<Notification, R>, timeout: u64) -> cor
 /// # Errors
 /// `IllegalOperation` where one of the two is bound already.
 pub fn bind(tcb: &Cap<Tcb, All>, notification: &Cap<Notification, All>) -> Result<()> {
+    bind_and_interrupt(tcb, notification, 0)
+}
+
+/// As [`bind`]; the signals among `bits` also end the thread's calls while no server has received them, so that what a thread
+/// waits for does not keep it from what it has to do first: see [`crate::on_interrupt`].
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_and_interrupt(tcb: &Cap<Tcb, All>, notification: &Cap<Notification, All>, bits: u64) -> Result<()> {
     let notification = notification.raw();
-    invoke_with(Operation::TcbBind, tcb.raw(), &[notification.slot, notification.generation]).map(drop)
+    invoke_with(Operation::TcbBind, tcb.raw(), &[notification.slot, notification.generation, bits]).map(drop)
 }

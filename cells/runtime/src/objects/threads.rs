@@ -1,6 +1,8 @@
 //! Threads and the instances that they are: parts, start and stop, priority, restart.
 
-use abi::kernel::{Operation, Scratch};
+use alloc::boxed::Box;
+
+use abi::kernel::{FaultReport, Operation, Scratch, ThreadState};
 use abi::token::{All, CNode, Cap, Frame, Image, Loader, Notification, Scheduler, Tcb, VSpace};
 
 use super::{Result, invoke_with, words};
@@ -83,6 +85,14 @@ pub fn keep(loader: &Cap<Loader, All>, tcb: &Cap<Tcb, All>, image: &Cap<Image, A
     invoke_with(Operation::Keep, loader.raw(), &words).map(drop)
 }
 
+/// What was found when the instance of a thread failed; `None` where it did not.
+pub fn fault(tcb: &Cap<Tcb, All>) -> Option<Box<FaultReport>> {
+    let mut report = Box::new(FaultReport::NONE);
+    let address = core::ptr::from_mut(&mut *report).expose_provenance() as u64;
+    invoke_with(Operation::TcbFault, tcb.raw(), &[address]).ok()?;
+    Some(report)
+}
+
 /// Sets a thread's priority, 0 to 63.
 ///
 /// # Errors
@@ -101,6 +111,8 @@ pub struct ThreadInfo {
     pub ticks: u64,
     /// Its present priority, with what callers lend.
     pub priority: u8,
+    /// What it is doing.
+    pub state: ThreadState,
 }
 
 /// Reads a thread's account.
@@ -109,9 +121,14 @@ pub struct ThreadInfo {
 /// `InvalidCapability`.
 pub fn thread_info(tcb: &Cap<Tcb, All>) -> Result<ThreadInfo> {
     let mut words = words(&[]);
-    invoke(Operation::TcbInfo, tcb.raw(), &mut words)?;
+    let state = match invoke(Operation::TcbInfo, tcb.raw(), &mut words)? {
+        0 => ThreadState::Raw,
+        1 => ThreadState::Ready,
+        2 => ThreadState::Started,
+        _ => ThreadState::Ended,
+    };
     let [identity, ticks, priority, ..] = words;
-    Ok(ThreadInfo { identity, ticks, priority: priority as u8 })
+    Ok(ThreadInfo { identity, ticks, priority: priority as u8, state })
 }
 
 /// State of a cell instance.

@@ -4,7 +4,7 @@ use abi::kernel::{Kind, Operation};
 use abi::token::{All, CNode, Cap, Object, RawCap, Reply, Untyped};
 
 use super::capabilities::{Granted, adopt};
-use super::{Result, invoke_with, words};
+use super::{Result, words};
 use crate::kernel::invoke;
 
 /// Makes one object of kind `T` out of untyped memory, in any free slot of the caller's CNode.
@@ -55,14 +55,6 @@ pub fn untyped_info(untyped: &Cap<Untyped>) -> Result<UntypedInfo> {
     let free = invoke(Operation::UntypedInfo, untyped.raw(), &mut words)?;
     let [size, used, address, first, second, ..] = words;
     Ok(UntypedInfo { free, size, is_used: used != 0, address, note: [first, second] })
-}
-
-/// Keeps two words with a capability to an untyped, which outlive the instance that holds it.
-///
-/// # Errors
-/// `InvalidCapability`.
-pub fn note_untyped(untyped: &Cap<Untyped>, note: [u64; 2]) -> Result<()> {
-    invoke_with(Operation::UntypedNote, untyped.raw(), &note).map(drop)
 }
 
 /// Reply objects, fresh from untyped memory.

@@ -44,8 +44,13 @@ pub(super) fn untyped_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     Ok(status.bytes_free)
 }
 
-pub(super) fn untyped_note(raw: RawCap, words: &Words) -> Result<u64> {
-    object(raw, ObjectKind::Untyped, Rights::empty())?.set_note([words[0], words[1]])?;
+/// What a holder notes. With devices the kernel notes itself whether they are in use.
+pub(super) fn note(raw: RawCap, words: &Words) -> Result<u64> {
+    let slot = cnode().lookup(raw.slot as u32, raw.generation)?;
+    if slot.is(ObjectKind::PciFunction) || slot.is(ObjectKind::Irq) {
+        return Err(KernelError::WrongKind.into());
+    }
+    slot.set_note([words[0], words[1]])?;
     Ok(0)
 }
 
@@ -139,5 +144,6 @@ pub(super) fn inspect(raw: RawCap, words: &mut Words) -> Result<u64> {
     words[1] = kind | u64::from(slot.rights().bits()) << 8 | u64::from(slot.size_bits()) << 16;
     words[0] = slot.generation();
     words[2] = slot.badge();
+    [words[3], words[4]] = slot.note();
     Ok(0)
 }

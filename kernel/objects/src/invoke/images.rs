@@ -1,5 +1,7 @@
 //! Images, the boot archive that they come from, and the memory that they and others are mapped into.
 
+use core::fmt::Write;
+
 use abi::KernelError;
 use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
@@ -56,6 +58,38 @@ pub(super) unsafe fn name(raw: RawCap, words: &Words) -> Result<u64> {
         *slot = byte;
     }
     Ok((manifest.name.len() + 1 + manifest.version.len()) as u64)
+}
+
+/// # Safety
+/// As [`super::invoke`].
+pub(super) unsafe fn symbol(raw: RawCap, words: &Words) -> Result<u64> {
+    object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
+    let verified = image(token(words, 0))?.verified()?;
+    let (name, offset) = verified.symbol_at(words[2]).ok_or(KernelError::OutOfRange)?;
+    // SAFETY: the caller's word.
+    let mut text = Text { room: unsafe { room(words[3], words[4]) }, length: 0 };
+    // A text that is cut is better than none. The alternate form leaves out the hashes of crates.
+    let _ = match rustc_demangle::try_demangle(name) {
+        Ok(name) => write!(text, "{name:#}+{offset:#x}"),
+        Err(_) => write!(text, "{name}+{offset:#x}"),
+    };
+    Ok(text.length as u64)
+}
+
+/// Room for a text, which is cut where it ends.
+struct Text<'a> {
+    room: &'a mut [u8],
+    length: usize,
+}
+
+impl Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        for (slot, byte) in self.room.iter_mut().skip(self.length).zip(text.bytes()) {
+            *slot = byte;
+            self.length += 1;
+        }
+        Ok(())
+    }
 }
 
 /// # Safety

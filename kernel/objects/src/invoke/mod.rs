@@ -131,7 +131,9 @@ unsafe fn room<'a>(address: u64, length: u64) -> &'a mut [u8] {
 unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64> {
     const RETYPE: u32 = Operation::Retype as u32;
     const UNTYPED_INFO: u32 = Operation::UntypedInfo as u32;
-    const UNTYPED_NOTE: u32 = Operation::UntypedNote as u32;
+    const NOTE: u32 = Operation::Note as u32;
+    const TCB_FAULT: u32 = Operation::TcbFault as u32;
+    const IMAGE_SYMBOL: u32 = Operation::ImageSymbol as u32;
     const COPY: u32 = Operation::Copy as u32;
     const MOVE: u32 = Operation::Move as u32;
     const DELETE: u32 = Operation::Delete as u32;
@@ -180,7 +182,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     match operation {
         RETYPE => capabilities::retype(raw, words),
         UNTYPED_INFO => capabilities::untyped_info(raw, words),
-        UNTYPED_NOTE => capabilities::untyped_note(raw, words),
+        NOTE => capabilities::note(raw, words),
         COPY => capabilities::copy(raw, words),
         MOVE => capabilities::move_(raw, words),
         DELETE => capabilities::delete(raw),
@@ -210,6 +212,10 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         ARCHIVE_READ => unsafe { images::archive_read(raw, words) },
         // SAFETY: as above.
         IMAGE_NAME => unsafe { images::name(raw, words) },
+        // SAFETY: as above.
+        IMAGE_SYMBOL => unsafe { images::symbol(raw, words) },
+        // SAFETY: as above.
+        TCB_FAULT => unsafe { threads::fault(raw, words) },
         KEEP => threads::keep(raw, words),
         VSPACE_INFO => threads::vspace_info(raw, words),
         SCOPE_ATTACH => scopes::attach(raw, words),

@@ -1,7 +1,7 @@
 //! Threads and the instances that they are: parts, start and stop, priority, restart.
 
 use abi::KernelError;
-use abi::kernel::Scratch;
+use abi::kernel::{FaultReport, Scratch};
 use abi::token::RawCap;
 use capability::{ObjectKind, Progress, Rights};
 
@@ -10,7 +10,7 @@ use super::{Result, Words, image, object, thread, token, vspace};
 use crate::instance::{self, Parts};
 use crate::notification::Notification;
 use crate::tcb::State;
-use crate::{Failure, keeper, restart, scheduler};
+use crate::{Failure, keeper, report, restart, scheduler};
 
 pub(super) fn configure(raw: RawCap, words: &Words) -> Result<u64> {
     let parts = Parts {
@@ -27,6 +27,7 @@ pub(super) fn stop(raw: RawCap) -> Result<u64> {
     let thread = thread(raw)?;
     match thread.vspace() {
         Some(_) if thread.state.get() != State::Ended => {
+            report::stopped(thread);
             instance::end_instance(thread, crate::vspace::Outcome::Failed, 0);
         }
         _ => instance::end_thread(thread),
@@ -79,6 +80,7 @@ pub(super) fn bind(raw: RawCap, words: &Words) -> Result<u64> {
     let slot = object(token(words, 0), ObjectKind::Notification, Rights::RECEIVE)?;
     // SAFETY: the capability names a live notification.
     unsafe { Notification::at(slot.object() as usize) }.bind(thread)?;
+    thread.interrupts.set(words[2]);
     Ok(0)
 }
 
@@ -88,6 +90,16 @@ pub(super) fn tcb_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     words[1] = thread.ticks.get();
     words[2] = thread.priority().into();
     Ok(thread.state.get() as u64)
+}
+
+/// # Safety
+/// As [`super::invoke`].
+pub(super) unsafe fn fault(raw: RawCap, words: &Words) -> Result<u64> {
+    let report = report::of(thread(raw)?).ok_or(KernelError::IllegalOperation)?;
+    let into = core::ptr::with_exposed_provenance_mut::<FaultReport>(words[0] as usize);
+    // SAFETY: the word is the address of a report that is the caller's.
+    unsafe { into.write(*report) };
+    Ok(0)
 }
 
 pub(super) fn vspace_info(raw: RawCap, words: &mut Words) -> Result<u64> {

@@ -8,7 +8,7 @@ use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
 use ledger::{Called, Endpoint, Receiver, Request};
 
-use super::{find, transfer};
+use super::{end, find, transfer};
 use crate::reply::Reply;
 use crate::tcb::{Asked, Results, Tcb};
 use crate::{Failure, scheduler};
@@ -174,6 +174,10 @@ fn send(me: &Tcb, words: [u64; 3], target: u64, generation: u64, body_length: u1
             scheduler::raise_waiting(server, me.priority());
             scheduler::disarm(server);
             Ok(server)
+        }
+        Called::Parked if me.is_interrupted() => {
+            end::abandon(me);
+            Err(KernelError::Interrupted.into())
         }
         Called::Parked => {
             // SAFETY: the endpoint is live.

@@ -5,7 +5,7 @@ use core::ptr::with_exposed_provenance_mut;
 use abi::KernelError;
 use abi::kernel::{Answer, Letter};
 use capability::{ObjectKind, Progress, Slot};
-use ledger::{Endpoint, Receiver, Request};
+use ledger::{Endpoint, Receiver, Request, State};
 
 use crate::reply::Reply;
 use crate::tcb::Tcb;
@@ -38,6 +38,15 @@ pub(crate) fn abandon(thread: &Tcb) {
     }
     // SAFETY: the receiver is the thread's own.
     unsafe { Receiver::cancel(thread.receiver.get()) };
+}
+
+/// A signal came that a thread wants to hear of even in a call, unless a server has the request already.
+pub(crate) fn interrupt(thread: &Tcb) {
+    // SAFETY: the request is the thread's own.
+    if unsafe { (*thread.request.get()).state() } == State::Parked {
+        abandon(thread);
+        fail(thread, KernelError::Interrupted.into());
+    }
 }
 
 /// The request in a reply object died unanswered: what was retyped for it goes. The lease stays until the server has

@@ -25,7 +25,7 @@ pub use call::exchange;
 pub use receive::reply;
 pub use transfer::fetch;
 
-pub(crate) use end::{abandon, destroy_endpoint, fail, forget, part, release};
+pub(crate) use end::{abandon, destroy_endpoint, fail, forget, interrupt, part, release};
 pub(crate) use transfer::{finish_lease, note_signal};
 
 use abi::KernelError;

@@ -1,0 +1,220 @@
+//! The services that were started before this server: console, block driver, persistence, memory, and this server itself.
+//!
+//! The root task left what they are made of in fixed slots of this cell's CNode, which is kept when this server begins
+//! again. An instance that failed begins again from its image, in its own memory, without the graph and without anybody's
+//! help; requests that are parked at its endpoint wait for it.
+//!
+//! This server calls most of them. While such a call is parked the kernel interrupts it when an instance ends
+//! (`runtime::on_interrupt`): then [`attend`] does what is due and the call is sent again, so that nobody waits for a service
+//! that only the waiting one could start. It calls nobody; what there is to say is kept for the main loop. The kernel looks after
+//! this server itself in the same way.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::interfaces::process::services::{EACH, END, FIRST};
+use abi::interfaces::process::{CellSummary, State};
+use abi::kernel::{Clock, Scratch};
+use abi::token::{All, CNode, Cap, Endpoint, Image, Loader, Notification, Tcb, VSpace};
+use runtime::Environment;
+use runtime::objects::{self, Instance as Outcome};
+use spin::Mutex;
+
+use crate::ENDED;
+use crate::backoff::{Failures, Verdict};
+use crate::faults::Fault;
+
+/// The bit by which this server tells itself to look at what was done inside a call.
+pub(crate) const ATTENDED: u64 = 4;
+
+/// Those whose state is in their capabilities: an instance goes on with what the one before it left.
+const KEEP_SCRATCH: [&str; 2] = ["memory", "process"];
+
+/// One of them.
+#[derive(Debug)]
+struct Service {
+    name: String,
+    version: String,
+    hash: u64,
+    vspace: Cap<VSpace, All>,
+    tcb: Cap<Tcb, All>,
+    #[expect(dead_code, reason = "held for whoever asks what the service holds")]
+    cnode: Cap<CNode, All>,
+    image: Cap<Image, All>,
+    endpoint: Option<Cap<Endpoint, All>>,
+    scratch: Scratch,
+    failures: Failures,
+    condition: Condition,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    Runs,
+    /// It failed, and begins again at this time.
+    Rests(u64),
+    /// Its endpoint is gone: who calls it is told.
+    GivenUp,
+}
+
+/// All of them, and what looking after them takes.
+#[derive(Debug)]
+struct Services {
+    loader: Arc<Cap<Loader, All>>,
+    notification: Cap<Notification, All>,
+    services: Vec<Service>,
+    faults: Vec<Fault>,
+}
+
+/// Behind a lock since a handler without arguments reaches it. The cell has one thread, and no call is made while it is held.
+static SERVICES: Mutex<Option<Services>> = Mutex::new(None);
+
+/// Takes them out of the environment, and looks after them from now on. Answers what is wrong with this server's own part.
+pub fn take(
+    environment: &mut Environment,
+    loader: Arc<Cap<Loader, All>>,
+    notification: Cap<Notification, All>,
+) -> Result<(), abi::KernelError> {
+    let mut services = Vec::new();
+    for first in (FIRST..END).step_by(EACH as usize) {
+        let parts = (environment.take(first), environment.take(first + 1), environment.take(first + 2));
+        let (Some(vspace), Some(tcb), Some(cnode)) = parts else { break };
+        let (image, endpoint) = (environment.need(first + 3, "the image of a service"), environment.take(first + 4));
+        services.push(Service::new(&loader, vspace, tcb, cnode, image, endpoint)?);
+    }
+    let own = services.iter().find(|service| service.name == env!("CARGO_PKG_NAME"));
+    let kept = own.map(|own| objects::keep(&loader, &own.tcb, &own.image, own.scratch));
+    *SERVICES.lock() = Some(Services { loader, notification, services, faults: Vec::new() });
+    runtime::on_interrupt(interrupted);
+    kept.unwrap_or(Ok(()))
+}
+
+/// Does what is due. Answers when there will be more to do, in nanoseconds since boot.
+pub fn attend() -> Option<u64> {
+    with(|services| services.attend(runtime::clock(Clock::Monotonic))).flatten()
+}
+
+/// The failures since the last time that this was asked.
+pub fn take_faults() -> Vec<Fault> {
+    with(|services| core::mem::take(&mut services.faults)).unwrap_or_default()
+}
+
+/// Lines of `cells`, one each.
+pub fn summaries() -> Vec<(String, String, CellSummary<'static>)> {
+    with(|services| services.services.iter().map(Service::summary).collect()).unwrap_or_default()
+}
+
+fn with<R>(use_them: impl FnOnce(&mut Services) -> R) -> Option<R> {
+    SERVICES.lock().as_mut().map(use_them)
+}
+
+/// A call of this server was interrupted: an instance has ended. Where a service rests, there is nothing better to do than to wait
+/// for it, since this call may be for just that.
+fn interrupted() {
+    let due = with(|services| {
+        let bits = objects::wait(&services.notification, 0).unwrap_or(0);
+        let due = services.attend(runtime::clock(Clock::Monotonic));
+        // What was taken for others, and that there are faults to tell of, comes up in the main loop.
+        let _ = objects::signal(&services.notification, bits & !ENDED | ATTENDED);
+        due
+    });
+    if let Some(due) = due.flatten() {
+        runtime::sleep(due.saturating_sub(runtime::clock(Clock::Monotonic)));
+        attend();
+    }
+}
+
+impl Services {
+    fn attend(&mut self, now: u64) -> Option<u64> {
+        for service in &mut self.services {
+            if service.condition == Condition::Runs && service.has_failed() {
+                let verdict = service.failures.failed(now);
+                self.faults.push(service.fault(verdict));
+                service.condition = match verdict {
+                    Verdict::At(then) => Condition::Rests(then),
+                    Verdict::GiveUp => service.give_up(),
+                };
+            }
+            if let Condition::Rests(then) = service.condition
+                && then <= now
+            {
+                service.begin_again(&self.loader, now);
+            }
+        }
+        let rests = self.services.iter().filter_map(|service| match service.condition {
+            Condition::Rests(then) => Some(then),
+            Condition::Runs | Condition::GivenUp => None,
+        });
+        rests.min()
+    }
+}
+
+impl Service {
+    fn new(
+        loader: &Cap<Loader, All>,
+        vspace: Cap<VSpace, All>,
+        tcb: Cap<Tcb, All>,
+        cnode: Cap<CNode, All>,
+        image: Cap<Image, All>,
+        endpoint: Option<Cap<Endpoint, All>>,
+    ) -> Result<Service, abi::KernelError> {
+        let mut room = [0; 64];
+        let text = objects::image_name(loader, &image, &mut room)?;
+        let (name, version) = text.split_once(' ').unwrap_or((text, ""));
+        let (name, version) = (name.to_string(), version.to_string());
+        let [h0, h1, h2, h3, h4, h5, h6, h7, ..] = objects::image_needs(loader, &image)?.hash;
+        let hash = u64::from_be_bytes([h0, h1, h2, h3, h4, h5, h6, h7]);
+        let scratch = if KEEP_SCRATCH.contains(&name.as_str()) { Scratch::Keep } else { Scratch::Clear };
+        let (failures, condition) = (Failures::default(), Condition::Runs);
+        Ok(Service { name, version, hash, vspace, tcb, cnode, image, endpoint, scratch, failures, condition })
+    }
+
+    /// This server itself runs whenever it looks: the kernel has seen to it.
+    fn has_failed(&self) -> bool {
+        matches!(objects::instance_info(&self.vspace), Ok((Outcome::Failed | Outcome::Exited(_), ..)))
+    }
+
+    fn fault(&self, verdict: Verdict) -> Fault {
+        let report = objects::fault(&self.tcb);
+        Fault::new(&self.name, &self.version, self.hash, None, self.failures.count(), verdict, report)
+    }
+
+    fn begin_again(&mut self, loader: &Cap<Loader, All>, now: u64) {
+        let begun = objects::restart(&self.tcb, loader, &self.image, self.scratch)
+            .and_then(|()| objects::start_thread(&self.tcb));
+        self.condition = match begun {
+            Ok(()) => Condition::Runs,
+            Err(_) => self.give_up(),
+        };
+        self.failures.started(now);
+    }
+
+    /// Nobody waits for ever for what will not come.
+    fn give_up(&mut self) -> Condition {
+        if let Some(endpoint) = self.endpoint.take() {
+            let _ = objects::revoke(&endpoint);
+            objects::delete(endpoint);
+        }
+        Condition::GivenUp
+    }
+
+    fn summary(&self) -> (String, String, CellSummary<'static>) {
+        let (state, text, text_end) = match objects::instance_info(&self.vspace) {
+            Ok((Outcome::Running, start, end)) => (State::Running, start, end),
+            Ok((Outcome::Exited(status), ..)) => (State::Exited(status), 0, 0),
+            Ok((Outcome::Failed, ..)) | Err(_) => (State::Failed, 0, 0),
+        };
+        let summary = CellSummary { name: "", version: "", hash: self.hash, text, text_end, state };
+        (self.name.clone(), self.version.clone(), summary)
+    }
+}
+
+/// The function that an offset into the code of a service lies in.
+pub fn symbol(name: &str, offset: u64) -> Option<String> {
+    with(|services| {
+        let service = services.services.iter().find(|service| service.name == name)?;
+        let mut room = [0; 160];
+        objects::image_symbol(&services.loader, &service.image, offset, &mut room).ok().map(ToString::to_string)
+    })
+    .flatten()
+}
