@@ -35,6 +35,15 @@ pub enum Command {
         /// What to do then.
         until: Until,
     },
+    /// Ends a process, or stops the instance of a service.
+    Kill(Target),
+    /// So many failures, the newest first.
+    Faults {
+        /// How many.
+        count: u64,
+        /// How much of each.
+        detail: Detail,
+    },
     /// Stops the machine at once.
     Halt,
     /// Ends everything in order, then stops the machine.
@@ -52,6 +61,24 @@ pub enum Form {
     Slots,
     /// The bytes of its record.
     Bytes,
+}
+
+/// What is to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The process of this object.
+    Object(u64),
+    /// The process or the service of this name.
+    Named(String),
+}
+
+/// How much is shown of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// A line.
+    Line,
+    /// All that is known.
+    All,
 }
 
 /// Until when a spawn waits.
@@ -79,6 +106,9 @@ pub struct Entry {
 
 /// How many transactions are shown where no number is given.
 const DEFAULT_TRANSACTIONS: u64 = 10;
+
+/// How many failures are shown where no number is given.
+const DEFAULT_FAULTS: u64 = 10;
 
 /// Every command, in the order of the help.
 pub const COMMANDS: &[Entry] = &[
@@ -144,6 +174,32 @@ pub const COMMANDS: &[Entry] = &[
             let (waits, words) = arguments::option(words, "-w")?;
             let image = arguments::one(words, "the name of an image")?.into();
             Ok(Command::Spawn { image, until: if waits { Until::Ended } else { Until::Started } })
+        },
+    },
+    Entry {
+        name: "kill",
+        arguments: "NAME|OID",
+        help: "Ends a process for good, or stops a service, which then begins again.",
+        more: "A process that is ended so is `failed` and never run again. A service keeps its endpoint: requests that wait there\n\
+               are served by its next instance, requests that it had received are answered with an error.",
+        parse: |words| {
+            let word = arguments::one(words, "the name of a process or service, or an OID")?;
+            let is_number = word.starts_with('#') || word.starts_with(|first: char| first.is_ascii_digit());
+            let target = if is_number { Target::Object(arguments::oid(word)?) } else { Target::Named(word.into()) };
+            Ok(Command::Kill(target))
+        },
+    },
+    Entry {
+        name: "faults",
+        arguments: "[-v] [COUNT]",
+        help: "Lists the last failures of cells, the newest first; 10 without a count; with -v, all that is known of them.",
+        more: "The last 64 are kept in the graph, so those of earlier boots are there too. `at` is the function in which it\n\
+               failed. A request is named by its label, badge and thread.",
+        parse: |words| {
+            let (is_verbose, words) = arguments::option(words, "-v")?;
+            let count = arguments::at_most_one(words)?.map(arguments::count).transpose()?;
+            let detail = if is_verbose { Detail::All } else { Detail::Line };
+            Ok(Command::Faults { count: count.unwrap_or(DEFAULT_FAULTS), detail })
         },
     },
     Entry {
@@ -258,6 +314,11 @@ mod tests {
             ("inspect -x", inspect(None, Form::Bytes)),
             ("txlog", Command::Transactions(10)),
             ("txlog 3", Command::Transactions(3)),
+            ("kill #12", Command::Kill(Target::Object(12))),
+            ("kill 0x1b", Command::Kill(Target::Object(27))),
+            ("kill memory", Command::Kill(Target::Named("memory".into()))),
+            ("faults", Command::Faults { count: 10, detail: Detail::Line }),
+            ("faults -v 1", Command::Faults { count: 1, detail: Detail::All }),
             ("spawn test_proc", spawn("test_proc", Until::Started)),
             ("spawn -w \"a b\"", spawn("a b", Until::Ended)),
         ] {
@@ -279,6 +340,9 @@ mod tests {
             ("inspect -q 1", "inspect: there is no option `-q`; type `inspect [-x] [OID]`"),
             ("txlog -1", "txlog: `-1` is no count, which is a number from 1 on; type `txlog [COUNT]`"),
             ("spawn", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
+            ("kill", "kill: the name of a process or service, or an OID is missing; type `kill NAME|OID`"),
+            ("kill 1x", "kill: `1x` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `kill NAME|OID`"),
+            ("faults 0", "faults: `0` is no count, which is a number from 1 on; type `faults [-v] [COUNT]`"),
             ("spawn -w", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
             ("spawn \"\"", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
         ] {

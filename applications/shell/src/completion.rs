@@ -14,6 +14,8 @@ pub enum Expected {
     Command,
     /// The name of an image.
     Image,
+    /// The name of what runs.
+    Running,
     /// An object's number.
     Object,
     /// Nothing that is known here.
@@ -32,6 +34,7 @@ pub fn expected(before: &str) -> Expected {
     match words.as_slice() {
         [] | ["help"] => Expected::Command,
         ["spawn"] | ["spawn", "-w"] => Expected::Image,
+        ["kill"] => Expected::Running,
         ["inspect"] | ["inspect", "-x"] => Expected::Object,
         _ => Expected::Nothing,
     }
@@ -86,6 +89,8 @@ mod tests {
             ("spawn -w ", Expected::Image),
             ("inspect ", Expected::Object),
             ("inspect -x #1", Expected::Object),
+            ("kill m", Expected::Running),
+            ("kill memory ", Expected::Nothing),
             ("spawn a b", Expected::Nothing),
             ("ps ", Expected::Nothing),
         ] {

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use genesis::State;
+use genesis::{Fault, State};
 use object_model::{Object, Value};
 
 use crate::failure::Failure;
@@ -40,6 +40,21 @@ pub fn processes(servers: &Servers, records: &mut Records) -> Result<Vec<Process
     genesis::processes(&list)
         .into_iter()
         .map(|oid| records.object(servers, oid.number()).map(|object| process(oid.number(), &object)))
+        .collect()
+}
+
+/// The last failures of cells, at most so many, the newest first.
+///
+/// # Errors
+/// Those of reading the objects.
+pub fn faults(servers: &Servers, records: &mut Records, count: usize) -> Result<Vec<Fault>, Failure> {
+    let root = records::root(servers)?;
+    // It comes with the first failure.
+    let Some(list) = records.object(servers, root)?.reference("faults") else { return Ok(Vec::new()) };
+    let list = records.object(servers, list.number())?;
+    let newest = genesis::faults(&list).into_iter().rev().take(count);
+    newest
+        .filter_map(|oid| records.object(servers, oid.number()).map(|object| Fault::of(&object)).transpose())
         .collect()
 }
 

@@ -59,6 +59,20 @@ pub enum Failure {
         /// The one that may have been meant.
         meant: Option<String>,
     },
+    /// Neither a process of a name runs nor a service.
+    NoProcess {
+        /// The name.
+        name: String,
+        /// The one that may have been meant.
+        meant: Option<String>,
+    },
+    /// Several processes of a name run: two of them.
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// Two of them.
+        oids: [u64; 2],
+    },
 }
 
 impl fmt::Display for Failure {
@@ -103,6 +117,17 @@ impl fmt::Display for Failure {
                     Some(meant) => write!(f, "did you mean `{}`?", Plain(meant)),
                     None => f.write_str("`inspect` shows the root, whose slot `images` names all"),
                 }
+            }
+            Failure::NoProcess { name, meant } => {
+                write!(f, "neither a process nor a service of the name `{}` runs; ", Plain(name))?;
+                match meant {
+                    Some(meant) => write!(f, "did you mean `{}`?", Plain(meant)),
+                    None => f.write_str("`ps` and `cells` list them"),
+                }
+            }
+            Failure::Ambiguous { name, oids: [first, second] } => {
+                let (name, first, second) = (Plain(name), Oid(*first), Oid(*second));
+                write!(f, "several processes of the name `{name}` run; say which: {first}, {second}; `ps` lists all")
             }
         }
     }

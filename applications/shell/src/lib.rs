@@ -6,7 +6,7 @@
 //! * [`completion`]: what a tab may put before the cursor;
 //! * [`servers`]: what the shell may call;
 //! * [`records`] and [`directory`]: what it reads in the graph;
-//! * [`processes`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
+//! * [`processes`], [`faults`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
 //! * [`failure`]: what failed, why, and what to do;
 //! * [`table`] and [`text`]: lists in columns; numbers, times and foreign text.
 //!
@@ -25,6 +25,7 @@ pub mod command;
 pub mod completion;
 pub mod directory;
 pub mod failure;
+pub mod faults;
 pub mod help;
 pub mod machine;
 pub mod memory;

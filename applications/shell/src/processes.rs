@@ -5,11 +5,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use runtime::Call;
-use runtime::abi::CallError;
-use runtime::abi::interfaces::process::{BAD_IMAGE, CellSummary, Cells, List, ProcessSummary, Spawn, State, Wait};
+use runtime::abi::interfaces::process::{
+    BAD_IMAGE, CellSummary, Cells, Kill, List, NO_SUCH_PROCESS, ProcessSummary, Spawn, State, Terminate, Wait,
+};
 use runtime::abi::kernel::BODY_MAX;
+use runtime::abi::{CallError, KernelError};
 
-use crate::command::Until;
+use crate::command::{Target, Until};
 use crate::directory::{self, Process};
 use crate::failure::{Failure, Server};
 use crate::nearest::nearest;
@@ -59,6 +61,63 @@ pub fn cells(servers: &Servers) -> Result<String, Failure> {
             return Ok(table.to_string());
         }
     }
+}
+
+/// Ends a process, or stops a service.
+///
+/// # Errors
+/// Those of the calls; `NoProcess`, `Ambiguous`.
+pub fn kill(servers: &Servers, records: &mut Records, target: &Target) -> Result<String, Failure> {
+    let endpoint = servers.endpoint(Server::Process)?;
+    let name = match target {
+        Target::Object(process) => return terminate(servers, *process),
+        Target::Named(name) => name,
+    };
+    let running = directory::processes(servers, records)?;
+    let mut named =
+        running.iter().filter(|process| process.name == *name && process.state == Some(genesis::State::Running));
+    match (named.next(), named.next()) {
+        (Some(process), None) => return terminate(servers, process.oid),
+        (Some(first), Some(second)) => {
+            return Err(Failure::Ambiguous { name: name.clone(), oids: [first.oid, second.oid] });
+        }
+        (None, _) => {}
+    }
+    match Call::new(endpoint, Kill {}).bytes(name.as_bytes()).send() {
+        Ok(_) => Ok(format!("{} stopped; it begins again\n", Plain(name))),
+        // It was the process server itself, which cannot answer.
+        Err(CallError::Kernel(KernelError::ServerDied, _)) => Ok(format!("{} stopped; it begins again\n", Plain(name))),
+        Err(CallError::Server(NO_SUCH_PROCESS, _)) => {
+            let names = killable(servers, records).unwrap_or_default();
+            let meant = nearest(name, names.iter().map(String::as_str)).map(String::from);
+            Err(Failure::NoProcess { name: name.clone(), meant })
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn terminate(servers: &Servers, process: u64) -> Result<String, Failure> {
+    Call::new(servers.endpoint(Server::Process)?, Terminate { process }).send().map_err(failed)?;
+    Ok(format!("process {} ended\n", Oid(process)))
+}
+
+/// The names of what can be killed.
+///
+/// # Errors
+/// Those of the calls.
+pub fn killable(servers: &Servers, records: &mut Records) -> Result<Vec<String>, Failure> {
+    let processes = directory::processes(servers, records)?;
+    let running = processes.into_iter().filter(|process| process.state == Some(genesis::State::Running));
+    let mut names: Vec<String> = running.map(|process| process.name).collect();
+    let mut room = [0; BODY_MAX];
+    let (_, length) =
+        Call::new(servers.endpoint(Server::Process)?, Cells { from: 0 }).into_bytes(&mut room).map_err(failed)?;
+    let cells: Vec<CellSummary<'_>> =
+        postcard::from_bytes(room.get(..length).unwrap_or(&[])).map_err(|_| Failure::BadReply(Server::Process))?;
+    names.extend(cells.iter().filter(|cell| cell.state == State::Running).map(|cell| cell.name.to_string()));
+    names.sort();
+    names.dedup();
+    Ok(names)
 }
 
 /// Starts a process.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use object_model::{BadObject, Object, Oid, Record, Value};
 
 use crate::{
-    Fault, Graph, Image, KEPT_FAULTS, Present, Restart, State, create, current_image, enter_image, enter_process, faults, present, processes,
-    restart, state, with_fault,
+    Fault, Graph, Image, KEPT_FAULTS, Present, Restart, State, create, current_image, enter_image, enter_process,
+    faults, present, processes, restart, state, with_fault,
 };
 
 #[derive(Default)]
@@ -147,7 +147,8 @@ fn a_fault_comes_back_as_it_was() {
         request: Some([3, 9, 12]),
         consequence: "it began again".into(),
     };
-    let process = Fault { process: Some(Oid::new(77)), request: None, registers: vec![], trace: vec![], ..service.clone() };
+    let process =
+        Fault { process: Some(Oid::new(77)), request: None, registers: vec![], trace: vec![], ..service.clone() };
     for fault in [service, process] {
         let record = fault.object(Oid::new(5)).to_record().expect("it encodes");
         let object = Object::from_record(&record).expect("it decodes");

@@ -47,24 +47,13 @@ pub struct Reconciler {
 
 impl Reconciler {
     /// Watches the graph from now on, by signals of `changed`, and makes the kernel's state follow it.
-    pub fn start(
-        mut factory: Factory,
-        left: Left,
-        changed: Cap<Notification, CallOnly>,
-        server: &mut Server,
-    ) -> Self {
+    pub fn start(mut factory: Factory, left: Left, changed: Cap<Notification, CallOnly>, server: &mut Server) -> Self {
         let (table, prepared) = left.sort(&mut factory);
         let watched = catalogue::prototype(&mut factory.graph)
             .and_then(|prototype| Ok(factory.graph.watch(prototype, changed)?))
             .inspect_err(|error| say!(factory.console, "the graph cannot be watched: {error:?}"));
-        let mut reconciler = Reconciler {
-            factory,
-            table,
-            prepared,
-            faults: Vec::new(),
-            given_up: BTreeSet::new(),
-            seen: watched.ok(),
-        };
+        let mut reconciler =
+            Reconciler { factory, table, prepared, faults: Vec::new(), given_up: BTreeSet::new(), seen: watched.ok() };
         reconciler.find_ended();
         let everything = reconciler.everything();
         reconciler.converge_all(everything, server);

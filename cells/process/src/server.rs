@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
+use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State};
 use abi::kernel::{Clock, TIMEOUT_NONE};
 use abi::{CallError, KernelError};
-use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State};
 use object_store::Oid;
 use runtime::{Event, Heap, Request, Server, objects};
 
@@ -49,11 +49,7 @@ fn patience(moments: &[Option<u64>]) -> u64 {
 }
 
 /// Answers a request, at once or later. Answers which process was committed for it.
-fn answer(
-    request: Request<'_>,
-    reconciler: &mut Reconciler,
-    heap: &'static Heap,
-) -> Option<Oid> {
+fn answer(request: Request<'_>, reconciler: &mut Reconciler, heap: &'static Heap) -> Option<Oid> {
     let factory = &mut reconciler.factory;
     match Method::decode(request.label(), request.words()) {
         Some(Method::CreateProcess(method)) => {
@@ -72,6 +68,10 @@ fn answer(
         Some(Method::List(method)) => list(request, method.from, &reconciler.table),
         Some(Method::Terminate(method)) => terminate(request, Oid::new(method.process), &mut reconciler.table),
         Some(Method::Wait(method)) => wait(request, Oid::new(method.process), &mut reconciler.table),
+        Some(Method::Kill(_)) => {
+            let killed = core::str::from_utf8(request.body()).is_ok_and(services::kill);
+            if killed { request.ok(0) } else { request.refuse(codes::NO_SUCH_PROCESS, 0) }
+        }
         Some(Method::Cells(method)) => cells(request, method.from, &reconciler.table),
         Some(Method::PlantFailure(method)) => match Point::from_number(method.point) {
             Some(point) => {
@@ -139,8 +139,7 @@ fn list(request: Request<'_>, from: u64, table: &[Process]) {
 /// The cells of this boot. The code of a process that has ended is gone.
 fn cells(request: Request<'_>, from: u64, table: &[Process]) {
     let services = services::summaries();
-    let services =
-        services.iter().map(|(name, version, summary)| CellSummary { name, version, ..summary.clone() });
+    let services = services.iter().map(|(name, version, summary)| CellSummary { name, version, ..summary.clone() });
     let processes = table.iter().map(|process| {
         let (text, text_end) = if process.instance.is_some() { process.text } else { (0, 0) };
         CellSummary {
@@ -160,7 +159,9 @@ fn cells(request: Request<'_>, from: u64, table: &[Process]) {
 
 fn terminate(request: Request<'_>, oid: Oid, table: &mut [Process]) {
     let found = table.iter_mut().find(|process| process.oid == oid && process.state == State::Running);
-    match found.and_then(|process| process.instance.as_ref().map(|instance| objects::stop_thread(&instance.tcb)).zip(Some(process))) {
+    match found.and_then(|process| {
+        process.instance.as_ref().map(|instance| objects::stop_thread(&instance.tcb)).zip(Some(process))
+    }) {
         Some((stopped, process)) => match stopped {
             Ok(()) => {
                 // Whoever asked for its end does not want it to begin again.

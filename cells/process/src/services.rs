@@ -99,6 +99,15 @@ pub fn take_faults() -> Vec<Fault> {
     with(|services| core::mem::take(&mut services.faults)).unwrap_or_default()
 }
 
+/// Stops the instance of a service. `false` where there is none of that name that runs. This server's own ends here.
+pub fn kill(name: &str) -> bool {
+    let stopped = with(|services| {
+        let service = services.services.iter().find(|service| service.name == name)?;
+        (service.condition == Condition::Runs).then(|| objects::stop_thread(&service.tcb).is_ok())
+    });
+    stopped.flatten() == Some(true)
+}
+
 /// Lines of `cells`, one each.
 pub fn summaries() -> Vec<(String, String, CellSummary<'static>)> {
     with(|services| services.services.iter().map(Service::summary).collect()).unwrap_or_default()

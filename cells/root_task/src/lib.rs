@@ -126,7 +126,8 @@ fn build(
     say!(say, "memory started at its endpoint");
     let server = process.client(&authority, 0);
     let Authority { loader, scheduler, machine, .. } = authority;
-    let machine = services::endow_process(&process, [&console, &block, &persistence, &memory], loader, scheduler, machine);
+    let machine =
+        services::endow_process(&process, [&console, &block, &persistence, &memory], loader, scheduler, machine);
     say!(say, "process started at its endpoint");
     match first_processes(&mut graph, &server, say, mode) {
         Ok(Some(test_process)) => validation::first_half(&mut graph, &server, test_process, mode, say, &machine),

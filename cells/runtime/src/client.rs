@@ -7,9 +7,9 @@ use abi::interface::{Method, Word};
 use abi::kernel::{BODY_MAX, Exchange, TIMEOUT_NONE};
 use abi::token::{CallOnly, Cap, Endpoint, Object, RawCap, Rights};
 
-use crate::{Buf, interrupts};
 use crate::kernel::{call, exchange, outcome};
 use crate::objects::Granted;
+use crate::{Buf, interrupts};
 
 /// A call being put together. `Call::new(&server, GetObject { oid }).lend(&mut buf).send()`.
 #[must_use = "a call does nothing until it is sent"]

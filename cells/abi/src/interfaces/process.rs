@@ -108,6 +108,8 @@ crate::interface! {
         5 Wait(process: u64) -> u64;
         /// Makes the next CreateProcess fail at a point of its registry: for tests. Answers how many points there are.
         6 PlantFailure(point: u64) -> u64;
+        /// Stops the instance of a service, whose name is the body. It has failed then, and begins again as after any failure.
+        7 Kill();
         /// The cells of this boot from an index on, as many as fit the reply: what the root task started, then the
         /// processes. Answers how many there are.
         8 Cells(from: u64) -> u64;

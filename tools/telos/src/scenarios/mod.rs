@@ -3,6 +3,7 @@
 //! A scenario gets a machine's boot image and a folder of its own, and waits for output, never for time alone.
 
 mod boot;
+mod failures;
 mod images;
 mod processes;
 mod runner;
@@ -47,6 +48,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "messages_never_mix_with_the_line", needs: Some("persistence"), run: session::rows },
     Scenario { name: "a_non_maskable_interrupt_ends_nothing", needs: Some("persistence"), run: session::non_maskable },
     Scenario { name: "a_kernel_panic_is_told_at_once", needs: Some("persistence"), run: session::panic },
+    Scenario { name: "services_begin_again", needs: Some("persistence"), run: failures::services_begin_again },
     Scenario { name: "images_outlive_the_boot_archive", needs: Some("persistence"), run: images::outlive_the_archive },
     Scenario { name: "lines_of_standard_input_are_typed", needs: Some("persistence"), run: runner::typed_lines },
     Scenario { name: "run_has_statuses_and_reasons", needs: Some("persistence"), run: runner::statuses },
