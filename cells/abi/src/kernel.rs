@@ -164,8 +164,8 @@ pub struct SlotInfo {
     pub rights: u8,
     /// Logarithm of the object's size.
     pub size_bits: u8,
-    /// Unused, zero.
-    pub reserved: u8,
+    /// 1 for what its creator put there before the instance's first start, else 0.
+    pub endowed: u8,
     /// The slot.
     pub slot: u32,
     /// Generation of the token.

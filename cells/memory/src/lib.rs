@@ -48,7 +48,8 @@ const FIRST_MANAGED: u32 = SCRATCH + 1;
 /// # Panics
 /// Without a capability that it cannot do without, which ends the cell by name.
 pub fn main(mut environment: Environment) -> u64 {
-    let cnode = environment.cnode();
+    let left = environment.left(FIRST_MANAGED);
+    let cnode: Cap<CNode, All> = environment.cnode();
     let endpoint = environment.need(slots::ENDPOINT, "the endpoint that it serves");
     let scratch: Cap<Untyped> = environment.need(SCRATCH, "memory for reply objects");
     let console = Console::new(environment.take(slots::CONSOLE), "memory");
@@ -59,11 +60,11 @@ pub fn main(mut environment: Environment) -> u64 {
     if let Err(error) = objects::serve_labels(&endpoint, server::LABELS) {
         panic!("the endpoint refuses the labels of this server: {error:?}");
     }
+    let policy = take_over(&mut environment, left);
     let replies = match objects::reply_objects(&scratch, &cnode, 1) {
         Ok(replies) => replies,
         Err(error) => panic!("no reply object out of slot {SCRATCH}: {error:?}"),
     };
-    let policy = take_over(&mut environment, cnode);
     let statistics = policy.statistics();
     say!(
         console,
@@ -77,15 +78,16 @@ pub fn main(mut environment: Environment) -> u64 {
 
 /// The policy over the untypeds in this cell's CNode: as they were given, or as an earlier instance left them. What else such an
 /// instance left goes: objects that their clients never got, and its reply objects.
-fn take_over(environment: &mut Environment, cnode: Cap<CNode, All>) -> Policy<kernel::Untypeds> {
+fn take_over(environment: &mut Environment, left: Vec<u32>) -> Policy<kernel::Untypeds> {
     let mut found = Vec::new();
-    for slot in environment.left(FIRST_MANAGED) {
+    for slot in left {
         match environment.take::<Untyped, All>(slot).and_then(kernel::found) {
             Some(untyped) => found.push(untyped),
             None => environment.discard(slot),
         }
     }
-    let (mut policy, strangers) = restore::restore(kernel::Untypeds::new(cnode), found);
+    let own = environment.cnode_again();
+    let (mut policy, strangers) = restore::restore(kernel::Untypeds::new(own), found);
     // An allocation takes longer than a nanosecond: the time is beyond any number that was given out.
     policy.number_from(runtime::clock(abi::kernel::Clock::Monotonic));
     strangers.into_iter().for_each(|untyped| policy.entrust(untyped));

@@ -45,13 +45,13 @@ impl Environment {
         Some(unsafe { Cap::adopt(RawCap { slot: slot.into(), generation: info.generation }) })
     }
 
-    /// The slots from `first` on that are filled and were not taken, in order: what an earlier instance of a service left behind
-    /// in a CNode that is kept.
+    /// The slots that are filled and were not taken, in order: those from `first` on, and below it those of an earlier instance of
+    /// the service, whose CNode is kept. To be asked before anything is made: that lands among them.
     pub fn left(&self, first: u32) -> alloc::vec::Vec<u32> {
         let own = objects::inspect_raw(self.cnode, abi::slots::CNODE);
         let end = own.map_or(0, |own| 1u32.checked_shl(own.size_bits.into()).unwrap_or(0));
-        let filled = |slot: &u32| objects::inspect_raw(self.cnode, *slot).is_some_and(|info| info.kind != 0);
-        (first..end).filter(|slot| !self.taken.contains(slot)).filter(filled).collect()
+        let filled = |slot: &u32| self.inspect(*slot).is_some_and(|info| *slot >= first || info.endowed == 0);
+        (1..end).filter(|slot| !self.taken.contains(slot)).filter(filled).collect()
     }
 
     /// What is in a slot; `None` where it is empty.

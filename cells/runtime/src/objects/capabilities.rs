@@ -16,7 +16,7 @@ pub(crate) fn inspect_raw(cnode: RawCap, slot: u32) -> Option<SlotInfo> {
         kind: packed as u8,
         rights: (packed >> 8) as u8,
         size_bits: (packed >> 16) as u8,
-        reserved: 0,
+        endowed: (packed >> 24) as u8,
         slot,
         generation,
         badge,

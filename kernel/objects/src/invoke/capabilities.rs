@@ -141,7 +141,10 @@ pub(super) fn leave_if_ended() {
 pub(super) fn inspect(raw: RawCap, words: &mut Words) -> Result<u64> {
     let slot = cnode_of(raw)?.slot(words[0] as u32)?;
     let kind = slot.kind().map_or(0, |kind| kind as u64);
-    words[1] = kind | u64::from(slot.rights().bits()) << 8 | u64::from(slot.size_bits()) << 16;
+    words[1] = kind
+        | u64::from(slot.rights().bits()) << 8
+        | u64::from(slot.size_bits()) << 16
+        | u64::from(slot.is_endowed()) << 24;
     words[0] = slot.generation();
     words[2] = slot.badge();
     [words[3], words[4]] = slot.note();
