@@ -41,7 +41,7 @@ impl Fault {
 
     /// As the graph keeps it. `symbol` names the function at an offset into the cell's text.
     pub fn resolve(self, symbol: impl Fn(u64) -> Option<String>) -> genesis::Fault {
-        let named = |offset: &u64| symbol(*offset).unwrap_or_else(|| format!("text+{offset:#x}"));
+        let named = |offset: u64| symbol(offset).unwrap_or_else(|| format!("text+{offset:#x}"));
         let report = self.report.as_deref();
         let instruction = report.map(|report| report.instruction).filter(|offset| *offset != u64::MAX);
         let trace = report.map_or(&[][..], |report| report.trace.get(..report.trace_length as usize).unwrap_or(&[]));
@@ -50,7 +50,8 @@ impl Fault {
         let [label, badge, thread] = report.map_or([u64::MAX, 0, 0], |report| report.request);
         genesis::Fault {
             cause: report.map_or_else(|| "it ended, and nothing is known of why".into(), cause),
-            trace: instruction.iter().chain(trace).map(named).collect(),
+            // A call that does not return may be the last instruction of its function: the address behind it is another's.
+            trace: instruction.into_iter().chain(trace.iter().map(|back| back.saturating_sub(1))).map(named).collect(),
             registers: if is_known { registers.to_vec() } else { Vec::new() },
             request: (label != u64::MAX).then_some([label, badge, thread]),
             time: wall(report.map(|report| report.time)),

@@ -180,8 +180,9 @@ fn wait(request: Request<'_>, oid: Oid, table: &mut [Process]) {
     };
     match process.state {
         State::Exited(status) => request.ok(status),
-        State::Failed => request.ok(u64::MAX),
-        State::Running => match request.defer() {
+        State::Failed if process.rests.is_none() => request.ok(u64::MAX),
+        // It runs, or will again.
+        State::Running | State::Failed => match request.defer() {
             Ok(pending) => process.waiting.push(pending),
             Err(request) => request.refuse(codes::OUT_OF_MEMORY, 0),
         },

@@ -23,7 +23,7 @@ pub fn services_begin_again(stage: &Stage) -> Result<()> {
         machine.expect_prompt(PATIENCE)?;
         machine.send_line("spawn -w test_proc")?;
         machine.expect("TelOS: test_proc alive.", PATIENCE)?;
-        machine.expect("exited 0", PATIENCE)?;
+        machine.expect("test_proc ended with status 0\n", PATIENCE)?;
         machine.expect_prompt(PATIENCE)?;
     }
     machine.send_line("cells")?;
@@ -38,6 +38,31 @@ pub fn services_begin_again(stage: &Stage) -> Result<()> {
         machine.expect(&format!("{service} "), PATIENCE)?;
     }
     machine.expect("begins again", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    machine.send_line("shutdown")?;
+    machine.wait(PATIENCE)?.clean()
+}
+
+/// A process that fails at its start begins again, later and later, and is given up; what failed is told by the names of
+/// functions.
+pub fn a_failing_process_is_given_up(stage: &Stage) -> Result<()> {
+    let state = stage.folder.join("state.fs");
+    make_state(&state)?;
+    let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
+    machine.expect_prompt(PATIENCE)?;
+    // A driver without a device.
+    machine.send_line("spawn -w virtio_blk")?;
+    for _ in 0..6 {
+        machine.expect("of virtio_blk begins again", PATIENCE)?;
+    }
+    machine.expect("of virtio_blk ended (Failed), noted at TID ", PATIENCE)?;
+    machine.expect("virtio_blk failed; the log above says why", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    machine.send_line("faults -v 1")?;
+    machine.expect("cause    this cell needs ", PATIENCE)?;
+    machine.expect("given up, failed 7 times in a row", PATIENCE)?;
+    machine.expect("virtio_blk::main+0x", PATIENCE)?;
+    machine.expect("runtime::start+0x", PATIENCE)?;
     machine.expect_prompt(PATIENCE)?;
     machine.send_line("shutdown")?;
     machine.wait(PATIENCE)?.clean()

@@ -49,6 +49,11 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "a_non_maskable_interrupt_ends_nothing", needs: Some("persistence"), run: session::non_maskable },
     Scenario { name: "a_kernel_panic_is_told_at_once", needs: Some("persistence"), run: session::panic },
     Scenario { name: "services_begin_again", needs: Some("persistence"), run: failures::services_begin_again },
+    Scenario {
+        name: "a_failing_process_is_given_up",
+        needs: Some("persistence"),
+        run: failures::a_failing_process_is_given_up,
+    },
     Scenario { name: "images_outlive_the_boot_archive", needs: Some("persistence"), run: images::outlive_the_archive },
     Scenario { name: "lines_of_standard_input_are_typed", needs: Some("persistence"), run: runner::typed_lines },
     Scenario { name: "run_has_statuses_and_reasons", needs: Some("persistence"), run: runner::statuses },
