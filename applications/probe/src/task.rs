@@ -35,9 +35,11 @@ pub enum Role {
     StopItself = 12,
     /// Uses memory that was taken away from it meanwhile, in the way of `value`.
     UseWhatWasTaken = 13,
+    /// As `Call`, but the signals 2 and 4 of its notification end the call while no server has received it.
+    CallInterruptibly = 14,
 }
 
-const ROLES: [Role; 13] = [
+const ROLES: [Role; 14] = [
     Role::Serve,
     Role::Call,
     Role::Lend,
@@ -51,6 +53,7 @@ const ROLES: [Role; 13] = [
     Role::Signal,
     Role::StopItself,
     Role::UseWhatWasTaken,
+    Role::CallInterruptibly,
 ];
 
 /// A role with its numbers.
@@ -73,6 +76,11 @@ impl Task {
     /// A call of a method with one argument.
     pub const fn call<M: Method>(value: u64) -> Task {
         Task { role: Role::Call, label: M::LABEL, value }
+    }
+
+    /// The same, to be interrupted.
+    pub const fn call_interruptibly<M: Method>(value: u64) -> Task {
+        Task { role: Role::CallInterruptibly, label: M::LABEL, value }
     }
 
     /// As the argument of a cell.

@@ -14,6 +14,8 @@ use runtime::{Answered, Buf, Call, Environment, Event, Server, objects};
 use crate::protocol::{methods, slots, using};
 use crate::task::{Reported, Role, Task};
 
+/// The signals that end a call of [`Role::CallInterruptibly`].
+pub const INTERRUPTING: u64 = 2 | 4;
 /// Bytes of the Buf of [`Role::Lend`], as a power of two.
 pub const BUF_BITS: u8 = 12;
 
@@ -26,6 +28,12 @@ fn perform(mut environment: Environment, task: Task) -> Result<u64, CallError> {
     match task.role {
         Role::Serve => serving::run(environment, task.value),
         Role::Call => call(&target(&mut environment), task),
+        Role::CallInterruptibly => {
+            let notification: Cap<Notification, All> = environment.need(fixed::NOTIFICATION, "its notification");
+            let thread = environment.need(fixed::TCB, "its thread");
+            objects::bind_and_interrupt(&thread, &notification, INTERRUPTING).map_err(failed)?;
+            call(&target(&mut environment), task)
+        }
         Role::Lend => lend(environment, task.value),
         Role::Busy => {
             signal(&witness(&mut environment), 1)?;

@@ -15,10 +15,12 @@ mod bodies;
 mod deaths;
 mod grants;
 mod images;
+mod interrupts;
 mod labels;
 mod leases;
 mod parts;
 mod priorities;
+mod reports;
 mod restarts;
 mod scopes;
 mod teardown;
@@ -37,6 +39,8 @@ pub const ALL: &[&[Test]] = &[
     teardown::TESTS,
     parts::TESTS,
     restarts::TESTS,
+    interrupts::TESTS,
+    reports::TESTS,
     scopes::TESTS,
     images::TESTS,
 ];
