@@ -24,6 +24,8 @@ pub const PATIENCE: u64 = 5_000_000_000;
 /// Bytes that one entry of the kernel's tables shows of physical memory, where it need not tell smaller parts apart, as a power
 /// of two.
 const LARGE_PAGE_BITS: u8 = 21;
+/// Cells that are killed where the command line says nothing.
+const KILLS: u64 = 240;
 /// Exit code of a run in which a test failed.
 const FAILED: u64 = 0x11;
 
@@ -59,6 +61,8 @@ pub struct Rig {
     pub stock: Stock,
     /// The cells of the running test.
     pub peers: Vec<spawner::Instance>,
+    /// How many cells the long tests kill: `kills=N` on the command line.
+    pub kills: u64,
     machine: Cap<Machine, All>,
 }
 
@@ -111,7 +115,9 @@ impl Rig {
         let loader: Cap<Loader, All> = environment.need(own_slots::LOADER, "authority to make cells");
         let image: Cap<Image, All> = environment.need(own_slots::IMAGE, "its own image");
         let needs = objects::image_needs(&loader, &image);
+        let machine = environment.need(own_slots::MACHINE, "the machine");
         let rig = Rig {
+            kills: number(&machine, "kills=").unwrap_or(KILLS),
             console: Console::new(environment.take(slots::CONSOLE), "probe"),
             cnode: other,
             needs: needs.unwrap_or_else(|error| panic!("the image of the tests is of no use: {error:?}")),
@@ -124,7 +130,7 @@ impl Rig {
             ends: environment.need(slots::NOTIFICATION, "its notification"),
             stock: Stock { untyped: environment.need(own_slots::MEMORY, "memory"), cnode: own },
             peers: Vec::new(),
-            machine: environment.need(own_slots::MACHINE, "the machine"),
+            machine,
         };
         let prepared = objects::watch_instances(&rig.loader, &rig.ends, 1)
             .and_then(|()| objects::set_priority(&rig.tcb, &rig.scheduler, OWN));
@@ -236,6 +242,14 @@ impl Rig {
     pub fn wait(&self, notification: &Cap<Notification, All>) -> Result<u64, CallError> {
         objects::wait(notification, PATIENCE)
     }
+}
+
+/// The number behind a word of the kernel's command line.
+fn number(machine: &Cap<Machine, All>, word: &str) -> Option<u64> {
+    let mut line = [0; 256];
+    let length = objects::command_line(machine, &mut line).ok()? as usize;
+    let line = core::str::from_utf8(line.get(..length)?).ok()?;
+    line.split_whitespace().find_map(|given| given.strip_prefix(word)?.parse().ok())
 }
 
 /// Calls, and gives up where no answer comes.

@@ -21,6 +21,7 @@ telos COMMAND
   test         host tests, in-kernel tests, a boot under UEFI, scenario tests
   test host    host tests alone
   test NAME    the tests in the machine and the scenarios whose names contain that
+  soak         the tests with long counts, among them 10,000 kills
   test-reboot  the scenario that spans a reboot; with STATE= only its second half
   bench        count instructions in the emulator
   iso          build build/telos.iso
@@ -100,6 +101,7 @@ fn others(words: &[&str], settings: &Settings) -> Result<()> {
         ["test"] => test::all(&Project::find()?, settings),
         ["test", "host"] => test::host_only(&Project::find()?),
         ["test", name] => test::scenarios_named(&Project::find()?, name),
+        ["soak"] => test::soak(&Project::find()?),
         ["test-reboot"] => test::reboot(&Project::find()?, settings),
         ["fmt"] => cargo(&Project::find()?, &["fmt", "--all"]),
         ["lint"] => lint(&Project::find()?),

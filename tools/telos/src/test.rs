@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -107,11 +108,29 @@ pub fn scenarios_named(project: &Project, name: &str) -> Result<()> {
     totals.report()
 }
 
+/// The tests that `test` runs in short, at length.
+const SOAK: [(&str, &str); 1] = [("probe_with_10000_kills", "probe kills=10000")];
+/// How long one of them may take.
+const SOAK_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Runs what `test` runs with short counts, with the full ones.
+///
+/// # Errors
+/// One failed.
+pub fn soak(project: &Project) -> Result<()> {
+    build(project, "")?;
+    let mut totals = Totals::default();
+    for (name, words) in SOAK {
+        totals.add(in_machine(project, name, words, SOAK_PATIENCE)?);
+    }
+    totals.report()
+}
+
 /// The tests in the machine whose names contain a word.
 fn machine_tests(project: &Project, word: &str, totals: &mut Totals) -> Result<()> {
     for (name, test) in config::machine_tests(project)?.into_iter().filter(|(name, _)| name.contains(word)) {
         match test {
-            MachineTest::Totals(word) => totals.add(in_machine(project, &name, &word)?),
+            MachineTest::Totals(word) => totals.add(in_machine(project, &name, &word, PATIENCE)?),
             MachineTest::Stop(stop) => totals.count(&name, || stops::run(project, &stop)),
         }
     }
@@ -208,18 +227,18 @@ fn kernel_totals(transcript: &str) -> Option<Totals> {
 }
 
 /// Tests that run inside the machine, chosen by a word of the kernel's command line, and what they print.
-fn in_machine(project: &Project, name: &str, word: &str) -> Result<Totals> {
+fn in_machine(project: &Project, name: &str, words: &str, patience: Duration) -> Result<Totals> {
     let mut totals = Totals::default();
     let mut counted = None;
     totals.count(name, || {
-        let boot = Boot::new(iso::make(project, word)?, Firmware::Bios);
+        let boot = Boot::new(iso::make(project, words)?, Firmware::Bios);
         let folder = project.target.join("scenarios").join(name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).context(folder.display())?;
         let state = folder.join("state.fs");
         make_state(&state)?;
         let mut machine = Machine::spawn(&boot, Some(&state), Echo::Silent)?;
-        let text = machine.expect(" failed\n", PATIENCE)?;
+        let text = machine.expect(" failed\n", patience)?;
         for line in text.lines().filter(|line| line.starts_with("test ")) {
             println!("{line}");
         }

@@ -43,6 +43,10 @@ fn a_call_is_interrupted_before_it_is_parked(rig: &mut Rig) -> Outcome {
     let task = Task::call_interruptibly::<methods::Who>(1);
     let client = Plan::new(task).calling(&nobody).hearing(&notification).start(rig)?;
     rig.expect_report("a call with the signal there", client, INTERRUPTED)?;
+    let other: Cap<Notification, All> = rig.make(0)?;
+    objects::signal(&other, 1)?;
+    let parked = Plan::new(task).calling(&nobody).hearing(&other).start(rig)?;
+    equal("a call with another signal there", rig.end(parked)?, End::Runs)?;
     // Where a server waits there is nothing to interrupt.
     let (_, endpoint, _) = rig.server(0)?;
     let client = Plan::new(task).calling(&endpoint).hearing(&notification).start(rig)?;

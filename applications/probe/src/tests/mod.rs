@@ -16,6 +16,7 @@ mod deaths;
 mod grants;
 mod images;
 mod interrupts;
+mod kills;
 mod labels;
 mod leases;
 mod parts;
@@ -41,6 +42,7 @@ pub const ALL: &[&[Test]] = &[
     restarts::TESTS,
     interrupts::TESTS,
     reports::TESTS,
+    kills::TESTS,
     scopes::TESTS,
     images::TESTS,
 ];
