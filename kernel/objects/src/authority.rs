@@ -10,7 +10,7 @@ use crate::reply::Reply;
 use crate::scope::Scope;
 use crate::tcb::Tcb;
 use crate::vspace::{Region, VSpace};
-use crate::{instance, ipc, memory};
+use crate::{instance, ipc, lease, memory};
 
 /// Capabilities that one step of a long operation looks at before interrupts are served.
 pub(crate) const BUDGET: u32 = 64;
@@ -38,6 +38,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Context<'static, KernelHooks>) -> R) -
         None => x86::bug!("capabilities are used before they are installed"),
     });
     BUSY.get().set(false);
+    lease::finish_later();
     result
 }
 
@@ -55,11 +56,14 @@ unsafe impl Hooks for KernelHooks {
     fn created(&mut self, _kind: ObjectKind, _address: usize, _size_bits: u8) {}
 
     fn cap_removed(&mut self, slot: &Slot) {
+        if slot.is_pinned() {
+            return lease::end(slot);
+        }
         if let Some(thread) = Tcb::of_part(slot) {
             instance::lose_part(thread);
         }
         let is_memory = slot.kind().is_some_and(ObjectKind::is_memory);
-        if is_memory && slot.badge() != 0 && !slot.is_pinned() {
+        if is_memory && slot.badge() != 0 && !lease::keep(slot.badge()) {
             memory::unmap_object(slot.object(), Region { start: slot.badge(), bytes: slot.object_bytes() });
         }
     }

@@ -11,7 +11,7 @@ use crate::notification::Notification;
 use crate::reply::Reply;
 use crate::tcb::{State, Tcb};
 use crate::vspace::{Name, Outcome, Region, VSpace};
-use crate::{Failure, authority, devices, ipc, keeper, memory, notification, scheduler, scope};
+use crate::{Failure, authority, devices, ipc, keeper, lease, memory, notification, scheduler, scope};
 
 /// Bytes of stack that a kernel function may need, so that it cannot overflow half-way.
 pub const STACK_RESERVE: usize = 6 * 1024;
@@ -396,7 +396,7 @@ fn release_services(cnode: CNode<'_>) {
                     // SAFETY: the capability names a live reply object.
                     let reply = unsafe { Reply::at(slot.object() as usize) };
                     ipc::release(reply);
-                    ipc::finish_lease(reply);
+                    lease::finish(reply);
                 }
                 ObjectKind::Endpoint if slot.rights().contains(capability::Rights::RECEIVE) => {
                     let endpoint = core::ptr::with_exposed_provenance_mut::<ledger::Endpoint>(slot.object() as usize);

@@ -29,6 +29,7 @@ pub mod instance;
 pub mod invoke;
 pub mod ipc;
 pub mod keeper;
+mod lease;
 pub mod memory;
 pub mod notification;
 mod reply;

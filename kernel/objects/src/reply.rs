@@ -1,4 +1,5 @@
-//! A reply object as it lies in memory: the ledger's part, the pin of the Buf that was lent, and what hangs on the request.
+//! A reply object as it lies in memory: the ledger's part, the pin and the lease of the Buf that was lent, and what hangs on
+//! the request.
 
 use core::cell::UnsafeCell;
 use core::mem::size_of;
@@ -8,6 +9,7 @@ use abi::kernel::Letter;
 use capability::{Anchor, Slot};
 use ledger::Endpoint;
 
+use crate::lease::Lease;
 use crate::tcb::Tcb;
 
 /// A reply object.
@@ -16,6 +18,7 @@ pub(crate) struct Reply {
     pub(crate) core: UnsafeCell<ledger::Reply>,
     pub(crate) pin: Slot,
     pub(crate) anchor: Anchor,
+    pub(crate) lease: Lease,
 }
 
 const _: () = assert!(size_of::<Reply>() <= 256);

@@ -13,7 +13,7 @@ use lists::List;
 use paging::layout::{REGIONS, REGIONS_END};
 
 use crate::tcb::Tcb;
-use crate::{Failure, memory};
+use crate::{Failure, lease, memory};
 
 /// What became of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,10 +127,13 @@ impl VSpace {
         self.regions.set(kept as u64);
     }
 
-    /// Unmaps all that it has; the image's addresses go back to the arena.
+    /// Unmaps all that it has but what is lent; the image's addresses go back to the arena.
     pub(crate) fn unmap_all(&self) {
         for entry in self.table().iter().take(self.regions.get() as usize) {
-            memory::unmap(entry.replace(EMPTY));
+            let region = entry.replace(EMPTY);
+            if !lease::keep(region.start) {
+                memory::unmap(region);
+            }
         }
         self.regions.set(0);
         memory::free_image(self.image.replace(EMPTY));

@@ -13,6 +13,9 @@ use crate::task::{Reported, Role, Task};
 
 tests! {
     a_server_reads_and_writes_what_is_lent,
+    what_is_lent_is_not_taken_back_before_the_answer,
+    what_a_client_has_lent_outlives_it,
+    what_a_client_has_lent_outlives_all_its_memory,
     the_death_of_a_server_ends_its_leases,
     a_lease_is_over_with_the_answer,
 }

@@ -26,7 +26,7 @@ pub use receive::reply;
 pub use transfer::fetch;
 
 pub(crate) use end::{abandon, destroy_endpoint, fail, forget, interrupt, part, release};
-pub(crate) use transfer::{finish_lease, note_signal};
+pub(crate) use transfer::note_signal;
 
 use abi::KernelError;
 use abi::token::RawCap;

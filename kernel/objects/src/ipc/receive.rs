@@ -12,7 +12,7 @@ use super::{end, find, transfer};
 use crate::reply::Reply;
 use crate::status::ok;
 use crate::tcb::{Results, Tcb};
-use crate::{Failure, scheduler};
+use crate::{Failure, lease, scheduler};
 
 /// Answers with words and receives again; answers which thread is to run. The short form: the same endpoint and reply
 /// object as the last time, a caller that takes words alone and has nothing hanging on its request, nobody parked, no
@@ -198,7 +198,7 @@ fn answer<'a>(me: &Tcb, raw: RawCap, answer: Answer, second: u64) -> Result<&'a 
     // SAFETY: as above.
     let Ok(request) = (unsafe { ledger::Reply::answer(reply.core.get()) }) else {
         // The caller gave up: nobody has use for what was lent and made for it any more.
-        transfer::finish_lease(reply);
+        lease::finish(reply);
         end::condemn(reply);
         return Err(KernelError::Cancelled.into());
     };
@@ -208,7 +208,7 @@ fn answer<'a>(me: &Tcb, raw: RawCap, answer: Answer, second: u64) -> Result<&'a 
     if client.is_long.get() {
         client.results.set(Results { second, ..Results::NONE });
         scheduler::disarm(client);
-        transfer::finish_lease(reply);
+        lease::finish(reply);
     }
     transfer::settle(reply);
     Ok(client)

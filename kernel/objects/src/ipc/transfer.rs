@@ -10,7 +10,7 @@ use capability::{ObjectKind, Rights};
 use super::find;
 use crate::reply::Reply;
 use crate::tcb::{Parcel, Results, Tcb};
-use crate::{Failure, authority, scheduler};
+use crate::{Failure, authority, lease, scheduler};
 
 /// Puts a delivered request into its server's inbox, and what travels beside the words into its parcel. No memory of either
 /// cell is touched: each fetches its own when it runs.
@@ -42,8 +42,10 @@ fn fill_parcel(client: &Tcb, server: &Tcb, reply: &Reply, parcel: &mut Parcel) {
     let asked = client.asked.get();
     if !asked.buf.is_empty()
         && let Ok(buf) = find(client.cnode(), asked.buf, ObjectKind::Buf, Rights::READ)
+        && buf.badge() != 0
         && authority::with(|context| capability::pin(context, buf, &reply.pin, buf.rights())).is_ok()
     {
+        lease::begin(reply, buf);
         parcel.lease_address = buf.badge() as usize;
         parcel.lease_length = buf.object_bytes() as usize;
     }
@@ -93,17 +95,6 @@ pub(crate) fn note_signal(thread: &Tcb, bits: u64) {
     let letter = Letter { label: Letter::NOTIFICATION, baggage: 0, words: [bits, 0, 0], badge: 0, thread: 0 };
     thread.notice.set(letter);
     thread.inbox.set(thread.notice.as_ptr());
-}
-
-/// Ends the lease of the Buf that was lent with a request.
-pub(crate) fn finish_lease(reply: &Reply) {
-    if !reply.pin.is_empty() {
-        // The slot is filled, and pins alone are put there: this cannot fail.
-        let unpinned = authority::with(|context| capability::unpin(context, &reply.pin));
-        if unpinned.is_err() {
-            x86::bug!("the pin of a reply object holds something else");
-        }
-    }
 }
 
 /// What was made for an answered request stays.
