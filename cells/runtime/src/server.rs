@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ptr::with_exposed_provenance_mut;
 
-use abi::CallError;
 use abi::kernel::{Answer, BODY_MAX, Letter, Message, Reception, ReplyBody, TIMEOUT_NONE};
 use abi::token::{All, Cap, Endpoint, Object, RawCap, ReceiveOnly, Reply, Rights};
+use abi::{CallError, KernelError};
 
 use crate::kernel::{fetch, outcome, receive, reply, reply_receive};
 use crate::objects::Granted;
@@ -151,9 +151,22 @@ impl Server {
     /// `Cancelled`: the caller gave up or died.
     pub fn try_answer(&mut self, pending: Pending, status: u32, value: u64, body: &[u8]) -> Result<(), CallError> {
         let body = ReplyBody { send: body.as_ptr(), send_length: body.len(), grant: RawCap::EMPTY };
-        let answered = outcome(reply(status.into(), value, 0, pending.reply.raw(), &body));
+        let answered = deliver(status.into(), value, pending.reply.raw(), &body);
         self.spare.push(pending.reply);
-        answered.map(drop)
+        answered
+    }
+}
+
+/// Answers what a reply object holds.
+///
+/// # Panics
+/// A body that no message carries would leave the request unanswered.
+fn deliver(status: u64, value: u64, to: RawCap, body: &ReplyBody) -> Result<(), CallError> {
+    match outcome(reply(status, value, 0, to, body)) {
+        Err(CallError::Kernel(KernelError::TooLarge, most)) => {
+            crate::bug!("a reply body of {} bytes is longer than the {most} that a message allows", body.send_length)
+        }
+        answered => answered.map(drop),
     }
 }
 
@@ -286,7 +299,7 @@ impl Request<'_> {
         self.drop_grant();
         let body = ReplyBody { send, send_length, grant };
         // A caller that gave up meanwhile is no error: a late reply is harmless.
-        let _ = reply(0, value, 0, self.reply_object(), &body);
+        let _ = deliver(0, value, self.reply_object(), &body);
         self.server.turn = Turn::Free;
     }
 

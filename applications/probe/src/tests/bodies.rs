@@ -19,6 +19,7 @@ tests! {
     words_alone_and_bodies_may_alternate,
     a_body_that_is_too_long_is_refused_before_the_server_sees_it,
     a_reply_that_is_longer_than_the_room_is_refused_and_the_server_goes_on,
+    a_reply_that_is_longer_than_a_message_ends_the_server,
 }
 
 fn pattern(length: usize) -> Vec<u8> {
