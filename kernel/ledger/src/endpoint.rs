@@ -246,7 +246,7 @@ impl Endpoint {
     /// Calls `each` with every reply object that holds a request from here.
     ///
     /// # Safety
-    /// See the crate's contract; `each` must not change the ledger.
+    /// See the crate's contract; `each` changes no reply object.
     pub unsafe fn for_each_delivered(&self, mut each: impl FnMut(*mut Reply)) {
         let mut at: *mut Link = self.replies.first();
         while !at.is_null() {

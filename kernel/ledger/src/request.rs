@@ -51,6 +51,24 @@ impl Request {
         self.reply
     }
 
+    /// A request that is parked waits by another priority from now on, behind those that have it already; answers where that
+    /// is, null for one that is not parked.
+    ///
+    /// # Safety
+    /// See the crate's contract.
+    pub unsafe fn hurry(request: *mut Request, priority: u8) -> *mut Endpoint {
+        // SAFETY: the request is live by the contract.
+        let this = unsafe { &mut *request };
+        // SAFETY: a parked request names its live endpoint.
+        let Some(endpoint) = (unsafe { this.endpoint.as_mut() }) else { return ptr::null_mut() };
+        // SAFETY: it stands on the list of parked ones there.
+        unsafe { endpoint.parked.remove(&mut this.link) };
+        this.priority = priority;
+        // SAFETY: the endpoint is live, and the request on no list.
+        unsafe { Endpoint::park(endpoint, request) };
+        endpoint
+    }
+
     /// Takes the request back: it timed out, or its thread ends. The reply object that held it is free again, and
     /// a late reply finds nothing to answer.
     ///

@@ -50,6 +50,15 @@ impl World {
         unsafe { request.offset_from(self.requests) as usize }
     }
 
+    /// The model's parking.
+    fn park(&mut self, endpoint: usize, client: usize, priority: u8) {
+        // SAFETY: indices are in range.
+        let rank = |i: usize| unsafe { (*self.request(i)).priority };
+        let place = self.parked[endpoint].iter().position(|i| rank(*i) < priority);
+        let place = place.unwrap_or(self.parked[endpoint].len());
+        self.parked[endpoint].insert(place, client);
+    }
+
     fn step(&mut self, op: u8, a: usize, b: usize, priority: u8) {
         let (client, server, reply, endpoint) = (a % THREADS, a % SERVERS, a % REPLIES, b % 2);
         match op {
@@ -69,11 +78,7 @@ impl World {
                     Called::Parked => {
                         assert!(self.waiting[endpoint].is_empty());
                         self.at[client] = Some((endpoint, None));
-                        // SAFETY: indices are in range.
-                        let rank = |i: usize| unsafe { (*self.request(i)).priority };
-                        let place = self.parked[endpoint].iter().position(|i| rank(*i) < priority);
-                        let place = place.unwrap_or(self.parked[endpoint].len());
-                        self.parked[endpoint].insert(place, client);
+                        self.park(endpoint, client, priority);
                     }
                 }
             }
@@ -149,6 +154,17 @@ impl World {
                 assert_eq!(receiver, ready.map(|(server, _)| self.receiver(*server)));
                 self.waiting.iter_mut().for_each(|w| w.retain(|(_, taken)| *taken != reply));
             }
+            9 => {
+                // SAFETY: live.
+                let parked_at = unsafe { Request::hurry(self.request(client), priority) };
+                let Some((endpoint, None)) = self.at[client] else {
+                    assert!(parked_at.is_null());
+                    return;
+                };
+                assert_eq!(parked_at, self.endpoint(endpoint));
+                self.parked[endpoint].retain(|other| *other != client);
+                self.park(endpoint, client, priority);
+            }
             _ => {
                 let (mut requests, mut receivers) = (Vec::new(), Vec::new());
                 // SAFETY: live.
@@ -215,7 +231,7 @@ impl World {
 proptest! {
     #[test]
     fn every_request_is_in_exactly_one_place(
-        steps in prop::collection::vec((0u8..10, 0usize..60, 0usize..2, 0u8..3), 1..200)
+        steps in prop::collection::vec((0u8..11, 0usize..60, 0usize..2, 0u8..3), 1..200)
     ) {
         let (mut endpoints, mut requests) = (zeroed::<Endpoint>(2), zeroed::<Request>(THREADS));
         let (mut receivers, mut replies) = (zeroed::<Receiver>(SERVERS), zeroed::<Reply>(REPLIES));

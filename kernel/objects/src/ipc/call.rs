@@ -181,26 +181,42 @@ fn send(me: &Tcb, words: [u64; 3], target: u64, generation: u64, body_length: u1
         }
         Called::Parked => {
             // SAFETY: the endpoint is live.
-            unsafe { lend_priority(endpoint, me.priority()) };
+            unsafe { lend_priority(endpoint, me.priority(), CHAIN) };
             Ok(scheduler::next())
         }
     }
 }
 
+/// How many servers that wait for each other a priority is passed along: each costs stack of the kernel.
+const CHAIN: u32 = 8;
+
 /// The threads that hold requests of this endpoint run at least at the priority of who waits behind them.
 ///
 /// # Safety
 /// The endpoint is live.
-unsafe fn lend_priority(endpoint: *mut Endpoint, priority: u8) {
+unsafe fn lend_priority(endpoint: *mut Endpoint, priority: u8, links: u32) {
     // SAFETY: the caller's word.
     let endpoint = unsafe { &*endpoint };
-    let lend = |reply: *mut ledger::Reply| {
-        // SAFETY: the ledger hands out the first parts of live objects.
-        let Some(holder) = unsafe { Reply::of(reply) }.server() else { return };
-        if holder.priority() < priority {
-            scheduler::set_priority(holder, priority);
-        }
-    };
-    // SAFETY: the closure changes no ledger.
-    unsafe { endpoint.for_each_delivered(lend) };
+    // SAFETY: the closure changes no reply object; a reply is the first part of a live one.
+    unsafe { endpoint.for_each_delivered(|reply| hurry(Reply::of(reply).server(), priority, links)) };
+}
+
+/// A thread runs at least at a priority, and so do those for whom it waits itself.
+fn hurry(thread: Option<&Tcb>, priority: u8, links: u32) {
+    let Some(thread) = thread.filter(|thread| thread.priority() < priority) else { return };
+    scheduler::set_priority(thread, priority);
+    let Some(links) = links.checked_sub(1) else { return };
+    let request = thread.request.get();
+    // SAFETY: the request is the thread's own.
+    let reply = unsafe { (*request).reply() };
+    if !reply.is_null() {
+        // SAFETY: what holds a request is the first part of a live reply object.
+        return hurry(unsafe { Reply::of(reply) }.server(), priority, links);
+    }
+    // SAFETY: as above.
+    let parked_at = unsafe { Request::hurry(request, priority) };
+    if !parked_at.is_null() {
+        // SAFETY: an endpoint where a request is parked is live.
+        unsafe { lend_priority(parked_at, priority, links) };
+    }
 }

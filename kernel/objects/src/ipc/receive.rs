@@ -130,7 +130,7 @@ pub(super) unsafe extern "C" fn receive(
     // SAFETY: the caller's word.
     match unsafe { begin(me, reception) } {
         Ok(Begun::Waits) => scheduler::next(),
-        Ok(Begun::AtHand) => me,
+        Ok(Begun::AtHand) => scheduler::next_or(me),
         Err(failure) => {
             end::note_failure(me, failure);
             me
@@ -164,6 +164,7 @@ unsafe fn begin(me: &Tcb, reception: &Reception) -> Result<Begun, Failure> {
         && bound.has_bits()
     {
         transfer::note_signal(me, bound.take());
+        scheduler::lower_running(me);
         return Ok(Begun::AtHand);
     }
     // SAFETY: endpoint, receiver and reply are live; the thread runs, so its receiver waits nowhere.
@@ -177,9 +178,9 @@ unsafe fn begin(me: &Tcb, reception: &Reception) -> Result<Begun, Failure> {
             let client = unsafe { Tcb::of_request(request) };
             // SAFETY: it was delivered to this thread's reply object just now.
             unsafe { transfer::deliver(client, me) };
-            if me.priority() < client.priority() {
-                scheduler::set_priority(me, client.priority());
-            }
+            // What the last caller lent ends here: this one may be a lower one.
+            scheduler::lower_running(me);
+            scheduler::raise_waiting(me, client.priority());
             Ok(Begun::AtHand)
         }
         Received::Waiting => {
