@@ -79,7 +79,10 @@ pub(crate) const IN_USE: [u64; 2] = [1, 0];
 pub(crate) fn release_irq(gsi: u8) {
     // A line that does not exist was never bound.
     let _ = io_apic::mask(gsi);
-    if let Some(line) = LINES.get().get(usize::from(gsi)) {
+    if let Some(line) = LINES.get().get(usize::from(gsi))
+        // In the middle of an operation of the object layer the notification stays until the line is bound anew.
+        && !authority::is_busy()
+    {
         let _ = authority::with(|context| capability::delete(context, &line.notification, authority::BUDGET));
     }
 }

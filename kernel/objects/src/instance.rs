@@ -312,11 +312,16 @@ pub(crate) fn lose_part(thread: &Tcb) {
     if let Some(vspace) = thread.vspace()
         && vspace.outcome.get() == Outcome::Running
         && thread.state.get() == State::Started
-        && !is_deleted
     {
         vspace.outcome.set(Outcome::Failed);
-        log::error!("cell {} failed: it was taken apart", vspace.name());
-        keeper::noted_end(vspace);
+        if !is_deleted {
+            log::error!("cell {} failed: it was taken apart", vspace.name());
+            keeper::noted_end(vspace);
+        }
+        // Its CNode is there until this operation has come to it.
+        if !thread.cnode.is_empty() {
+            release_services(thread.cnode());
+        }
         ENDS.get().tell();
     }
     end_thread(thread);

@@ -14,6 +14,8 @@ tests! {
     requests_wait_by_priority_and_then_by_time,
     a_server_runs_at_the_priority_of_its_caller,
     a_busy_server_hurries_for_a_higher_caller,
+    a_server_that_waits_for_another_hurries_that_one,
+    a_server_that_has_answered_a_higher_caller_gives_its_priority_back,
     equals_take_turns,
     no_priority_is_above_the_authority,
     held_requests_are_answered_in_any_order,

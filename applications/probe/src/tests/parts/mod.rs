@@ -18,6 +18,9 @@ use crate::rig::{Rig, Stock, ask};
 use crate::task::Reported;
 
 tests! {
+    taking_a_cell_s_thread_ends_it,
+    taking_a_cell_s_cnode_ends_it,
+    taking_a_cell_s_vspace_ends_it,
     taking_a_cell_s_code_ends_it_when_it_runs,
     taking_a_cell_s_stack_ends_it_when_it_runs,
     taking_a_server_s_heap_ends_it_when_it_serves,
