@@ -197,8 +197,10 @@ const CHAIN: u32 = 8;
 unsafe fn lend_priority(endpoint: *mut Endpoint, priority: u8, links: u32) {
     // SAFETY: the caller's word.
     let endpoint = unsafe { &*endpoint };
-    // SAFETY: the closure changes no reply object; a reply is the first part of a live one.
-    unsafe { endpoint.for_each_delivered(|reply| hurry(Reply::of(reply).server(), priority, links)) };
+    // SAFETY: the ledger hands out the first parts of live objects.
+    let lend = |reply: *mut ledger::Reply| hurry(unsafe { Reply::of(reply) }.server(), priority, links);
+    // SAFETY: the closure changes no reply object.
+    unsafe { endpoint.for_each_delivered(lend) };
 }
 
 /// A thread runs at least at a priority, and so do those for whom it waits itself.
