@@ -109,7 +109,7 @@ impl Graph {
     /// # Errors
     /// The server's.
     pub fn begin(&self) -> Result<u64> {
-        Ok(Call::new(&self.endpoint, BeginTransaction {}).words()?)
+        Ok(Call::new(&self.endpoint, BeginTransaction {}).value()?)
     }
 
     /// Commits it.
@@ -117,7 +117,7 @@ impl Graph {
     /// # Errors
     /// `CONFLICT` with the OID: then it must be aborted.
     pub fn commit(&self) -> Result<Tid> {
-        Ok(Tid::new(Call::new(&self.endpoint, Commit {}).words()?))
+        Ok(Tid::new(Call::new(&self.endpoint, Commit {}).value()?))
     }
 
     /// Aborts it.
@@ -125,7 +125,7 @@ impl Graph {
     /// # Errors
     /// There is none.
     pub fn abort(&self) -> Result<()> {
-        Ok(Call::new(&self.endpoint, Abort {}).words()?)
+        Ok(Call::new(&self.endpoint, Abort {}).value()?)
     }
 
     /// What became of a transaction, by the number that [`Graph::begin`] answered.
@@ -133,7 +133,7 @@ impl Graph {
     /// # Errors
     /// The call failed.
     pub fn outcome(&self, transaction: u64) -> Result<Outcome> {
-        match Call::new(&self.endpoint, AskOutcome { transaction }).words() {
+        match Call::new(&self.endpoint, AskOutcome { transaction }).value() {
             Ok(tid) => Ok(Outcome::Committed(Tid::new(tid))),
             Err(CallError::Server(STILL_OPEN, _)) => Ok(Outcome::Open),
             Err(CallError::Server(ABORTED, _)) => Ok(Outcome::Aborted),
@@ -182,7 +182,7 @@ impl Graph {
     /// # Errors
     /// The server's.
     pub fn root(&self) -> Result<Oid> {
-        Ok(Oid::new(Call::new(&self.endpoint, Root {}).words()?))
+        Ok(Oid::new(Call::new(&self.endpoint, Root {}).value()?))
     }
 
     /// A new OID.
@@ -190,7 +190,7 @@ impl Graph {
     /// # Errors
     /// There is no transaction.
     pub fn new_object(&self) -> Result<Oid> {
-        Ok(Oid::new(Call::new(&self.endpoint, NewObject {}).words()?))
+        Ok(Oid::new(Call::new(&self.endpoint, NewObject {}).value()?))
     }
 
     /// An object.

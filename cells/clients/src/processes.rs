@@ -12,7 +12,7 @@ use runtime::Call;
 /// The server's; then nothing was left behind.
 pub fn create(endpoint: &Cap<Endpoint, CallOnly>, image: Oid, capabilities: Oid) -> Result<Oid, CallError> {
     Call::new(endpoint, CreateProcess { image: image.number(), capabilities: capabilities.number() })
-        .words()
+        .value()
         .map(Oid::new)
 }
 
@@ -29,5 +29,5 @@ pub fn spawn(endpoint: &Cap<Endpoint, CallOnly>, name: &str) -> Result<Oid, Call
 /// # Errors
 /// There is no such process.
 pub fn wait(endpoint: &Cap<Endpoint, CallOnly>, process: Oid) -> Result<u64, CallError> {
-    Call::new(endpoint, Wait { process: process.number() }).words()
+    Call::new(endpoint, Wait { process: process.number() }).value()
 }

@@ -33,6 +33,7 @@ mod role {
     pub const SERVER: u64 = 1;
     pub const YIELDER: u64 = 2;
     pub const WAITER: u64 = 3;
+    pub const STANDS_STILL: u64 = 4;
 }
 
 /// Bytes of memory for the objects that are made, in bits.
@@ -95,7 +96,10 @@ fn try_start(mut authority: Authority, console: &Service) -> Result<(), KernelEr
     yielder.configure(&authority.scheduler, PRIORITY, role::YIELDER)?;
 
     let driver = instance(&mut authority, &image)?;
-    let Instance { cnode, vspace, frames: [_, stack, heap], .. } = instance(&mut authority, &image)?;
+    let parts = instance(&mut authority, &image)?;
+    // A thread of its own, which never runs: with its last thread an instance would have ended.
+    parts.configure(&authority.scheduler, PRIORITY, role::STANDS_STILL)?;
+    let Instance { cnode, vspace, frames: [_, stack, heap], .. } = parts;
     let memory: Cap<Untyped, All> = authority.memory.make(MEMORY_BITS)?;
     call(&driver, CONSOLE, &console.endpoint, 0)?;
     call(&driver, slot::SERVER, &endpoint, BADGE)?;

@@ -77,23 +77,19 @@ impl<'a, M: Method> Call<'a, M> {
     /// Sends the words alone and waits: the short path.
     ///
     /// # Errors
-    /// The kernel's or the server's.
+    /// The kernel's or the server's; `Interrupted` only in a cell that asked to be.
     #[inline(always)]
     pub fn words(self) -> Result<M::Value, CallError> {
-        let value = match outcome(call(self.endpoint, M::LABEL, self.method.words())) {
-            Ok(value) => value,
-            Err(error) => return self.again(error),
-        };
+        let value = outcome(call(self.endpoint, M::LABEL, self.method.words()))?;
         M::Value::from_word(value).ok_or(CallError::Malformed)
     }
 
-    /// A call that was interrupted before a server had it is sent again, when what interrupted it is done.
-    #[cold]
-    fn again(self, error: CallError) -> Result<M::Value, CallError> {
-        if !interrupts::handle(error) {
-            return Err(error);
-        }
-        self.words()
+    /// As [`Self::words`], for a cell that can be interrupted (see [`crate::on_interrupt`]): then it is sent again.
+    ///
+    /// # Errors
+    /// As [`Self::words`].
+    pub fn value(self) -> Result<M::Value, CallError> {
+        self.send().map(|answered| answered.value)
     }
 
     /// Sends it and waits for the reply; the reply's body goes into `into`. Answers its length too.

@@ -304,14 +304,15 @@ pub(crate) fn end_thread(thread: &Tcb) {
     }
 }
 
-/// A thread loses its CNode or its VSpace, perhaps since it is deleted itself, in the middle of an operation of the object layer: it must not run again. What else
-/// belongs to its instance is that operation's affair, or goes with its reply objects.
+/// A thread loses its CNode or its VSpace, perhaps since it is deleted itself, in the middle of an operation of the object layer: it must not run again.
+/// An instance that has no other thread has failed.
 pub(crate) fn lose_part(thread: &Tcb) {
     // SAFETY: a thread is an object with a header, and lives as long as its slots.
     let is_deleted = unsafe { ObjectHeader::at(thread.address()) }.cap_count() == 0;
     if let Some(vspace) = thread.vspace()
         && vspace.outcome.get() == Outcome::Running
         && thread.state.get() == State::Started
+        && !vspace.has_other_than(thread)
     {
         vspace.outcome.set(Outcome::Failed);
         if !is_deleted {

@@ -163,6 +163,15 @@ impl VSpace {
         (!first.is_null()).then(|| unsafe { Tcb::of_sibling(first) })
     }
 
+    /// Whether the instance has another thread than this one of its own.
+    pub(crate) fn has_other_than(&self, thread: &Tcb) -> bool {
+        // SAFETY: as above.
+        let threads = unsafe { &*self.threads.get() };
+        let first = threads.first();
+        // SAFETY: links on the list are of live threads.
+        !first.is_null() && (first != thread.sibling.get() || !unsafe { threads.next(first) }.is_null())
+    }
+
     /// The name of its cell.
     pub(crate) fn name(&self) -> Name {
         Name(self.name.get())
