@@ -110,6 +110,10 @@ pub mod ending {
     pub const CALL_NULL: u64 = 11;
     /// It calls its own data.
     pub const CALL_DATA: u64 = 12;
+    /// It panics while it drops something.
+    pub const PANIC_IN_DROP: u64 = 13;
+    /// It asks for more memory than it has.
+    pub const OUT_OF_MEMORY: u64 = 14;
 }
 
 /// What a peer does with memory that was taken away from it; the value of its role.

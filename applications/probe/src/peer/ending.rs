@@ -27,10 +27,34 @@ pub fn end(how: u64) -> ! {
             let data = alloc::boxed::Box::new(0xc3u8);
             commit(Act::Call(core::ptr::from_ref(&*data).addr()))
         }
+        ending::PANIC_IN_DROP => {
+            drop(PanicsInDrop);
+            None
+        }
+        ending::OUT_OF_MEMORY => Some(hoard()),
         _ => panic!("as it was asked to"),
     };
     // Not a failure: the tests expect one.
     runtime::exit(Reported::Value(came_back.unwrap_or(0)).to_status())
+}
+
+/// Nothing of a cell's end depends on what it would have dropped.
+struct PanicsInDrop;
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        panic!("in the middle of a drop");
+    }
+}
+
+/// Keeps what it allocates; it has not so much memory.
+fn hoard() -> u64 {
+    const PIECE: usize = 1 << 10;
+    let mut pieces = alloc::vec::Vec::new();
+    for piece in 0..1u64 << 20 {
+        pieces.push(core::hint::black_box(alloc::boxed::Box::new([piece as u8; PIECE])));
+    }
+    pieces.len() as u64
 }
 
 /// Work that cannot be left out, and is not measured by a clock.

@@ -22,6 +22,8 @@ tests! {
     a_server_that_breaks_protection_is_stopped_and_its_callers_are_answered,
     a_server_that_calls_a_null_pointer_is_stopped_and_its_callers_are_answered,
     a_server_that_calls_its_data_is_stopped_and_its_callers_are_answered,
+    a_server_that_panics_in_a_drop_is_stopped_and_its_callers_are_answered,
+    a_server_that_has_used_its_memory_up_is_stopped_and_its_callers_are_answered,
     a_server_that_exits_leaves_its_callers_answered,
     a_server_that_runs_for_ever_can_be_stopped,
     a_client_that_dies_leaves_the_queue,
@@ -98,6 +100,14 @@ fn a_server_that_calls_a_null_pointer_is_stopped_and_its_callers_are_answered(ri
 
 fn a_server_that_calls_its_data_is_stopped_and_its_callers_are_answered(rig: &mut Rig) -> Outcome {
     dies(rig, ending::CALL_DATA, End::Failed)
+}
+
+fn a_server_that_panics_in_a_drop_is_stopped_and_its_callers_are_answered(rig: &mut Rig) -> Outcome {
+    dies(rig, ending::PANIC_IN_DROP, End::Failed)
+}
+
+fn a_server_that_has_used_its_memory_up_is_stopped_and_its_callers_are_answered(rig: &mut Rig) -> Outcome {
+    dies(rig, ending::OUT_OF_MEMORY, End::Failed)
 }
 
 fn a_server_that_exits_leaves_its_callers_answered(rig: &mut Rig) -> Outcome {

@@ -31,7 +31,7 @@ enum Death {
     Looping,
 }
 
-const DEATHS: [Death; 13] = [
+const DEATHS: [Death; 15] = [
     Death::Itself(ending::PANIC),
     Death::Itself(ending::OVERFLOW),
     Death::Itself(ending::OVERFLOW_IN_KERNEL),
@@ -43,6 +43,8 @@ const DEATHS: [Death; 13] = [
     Death::Itself(ending::PROTECTION),
     Death::Itself(ending::CALL_NULL),
     Death::Itself(ending::CALL_DATA),
+    Death::Itself(ending::PANIC_IN_DROP),
+    Death::Itself(ending::OUT_OF_MEMORY),
     Death::Stopped,
     Death::Looping,
 ];

@@ -27,6 +27,8 @@ fn a_failure_is_reported_with_its_cause(rig: &mut Rig) -> Outcome {
     let (mut page_faults, mut others) = (alloc::vec::Vec::new(), alloc::vec::Vec::new());
     for (how, cause, vector) in [
         (ending::PANIC, FaultCause::Panic as u32, 0),
+        (ending::PANIC_IN_DROP, FaultCause::Panic as u32, 0),
+        (ending::OUT_OF_MEMORY, FaultCause::Panic as u32, 0),
         (ending::OVERFLOW, EXCEPTION, 14),
         (ending::OVERFLOW_IN_KERNEL, FaultCause::StackOverflow as u32, 0),
         (ending::READ_NULL, EXCEPTION, 14),
