@@ -304,8 +304,8 @@ pub(crate) fn end_thread(thread: &Tcb) {
     }
 }
 
-/// A thread loses its CNode or its VSpace, perhaps since it is deleted itself, in the middle of an operation of the object layer: it must not run again.
-/// An instance that has no other thread has failed.
+/// A thread loses its CNode or its VSpace, perhaps since it is deleted itself, in the middle of an operation of the object
+/// layer: it must not run again. An instance that has no other thread has failed.
 pub(crate) fn lose_part(thread: &Tcb) {
     // SAFETY: a thread is an object with a header, and lives as long as its slots.
     let is_deleted = unsafe { ObjectHeader::at(thread.address()) }.cap_count() == 0;

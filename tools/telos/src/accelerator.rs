@@ -7,7 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::project::write;
 
@@ -62,19 +62,17 @@ fn probe(image: &Path) -> bool {
     command.args(["-machine", "pc", "-accel", "kvm", "-cpu", "max", "-nic", "none", "-display", "none"]);
     command.args(["-monitor", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-drive"]);
     command.arg(format!("if=ide,format=raw,file={}", image.display().to_string().replace(',', ",,")));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let Ok(mut child) = command.spawn() else {
         return false;
     };
-    let until = Instant::now() + LIMIT;
-    while Instant::now() < until {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.code() == Some(33),
-            Ok(None) => std::thread::sleep(Duration::from_millis(10)),
-            Err(_) => break,
-        }
+    let (ended, end) = std::sync::mpsc::channel();
+    if let Some(mut output) = child.stdout.take() {
+        // It says nothing: its standard output closes when it ends.
+        std::thread::spawn(move || ended.send(std::io::copy(&mut output, &mut std::io::sink())));
     }
-    let _ = child.kill();
-    let _ = child.wait();
-    false
+    if end.recv_timeout(LIMIT).is_err() {
+        let _ = child.kill();
+    }
+    child.wait().is_ok_and(|status| status.code() == Some(33))
 }

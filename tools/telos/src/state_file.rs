@@ -144,25 +144,20 @@ pub fn delete(path: &Path) -> Result<String> {
     Ok(format!("deleted {shown}: {size} bytes, of which {taken} were on the disk"))
 }
 
+/// A machine that is stopped before its first instruction: it opens the file as every machine does, and changes nothing. Its
+/// monitor is on its standard streams.
+fn stopped_machine(path: &Path) -> Command {
+    let mut command = Command::new("qemu-system-x86_64");
+    command.args(["-machine", "pc,accel=tcg", "-m", "16", "-nodefaults", "-display", "none", "-S"]);
+    let file = path.display().to_string().replace(',', ",,");
+    command.args(["-monitor", "stdio", "-drive"]).arg(format!("id=p_disk,if=none,format=raw,file={file}"));
+    command.args(["-device", "virtio-blk-pci,drive=p_disk"]);
+    command
+}
+
 /// Whether a QEMU holds its lock on the file: asked of another one, which would need it too.
 fn is_open_in_qemu(path: &Path) -> Result<bool> {
-    let file = path.display().to_string().replace(',', ",,");
-    let mut command = Command::new("qemu-system-x86_64");
-    // Stopped before its first instruction: it opens the file as a machine does, and changes nothing.
-    command.args([
-        "-machine",
-        "pc,accel=tcg",
-        "-m",
-        "16",
-        "-nodefaults",
-        "-display",
-        "none",
-        "-S",
-        "-monitor",
-        "stdio",
-    ]);
-    command.arg("-drive").arg(format!("id=p_disk,if=none,format=raw,file={file}"));
-    command.args(["-device", "virtio-blk-pci,drive=p_disk"]);
+    let mut command = stopped_machine(path);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().context("cannot start qemu-system-x86_64; try `make setup`")?;
     if let Some(mut monitor) = child.stdin.take() {
@@ -260,21 +255,8 @@ mod tests {
         let folder = Folder::new("open");
         let path = folder.file(&[]);
         formatted(&path);
-        let mut command = Command::new("qemu-system-x86_64");
-        command.args([
-            "-machine",
-            "pc,accel=tcg",
-            "-m",
-            "16",
-            "-nodefaults",
-            "-display",
-            "none",
-            "-S",
-            "-monitor",
-            "stdio",
-        ]);
-        command.arg("-drive").arg(format!("id=d,if=none,format=raw,file={}", path.display()));
-        command.args(["-device", "virtio-blk-pci,drive=d"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut command = stopped_machine(&path);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut machine = command.spawn().expect("QEMU starts");
         // It greets before its devices have their files, and answers after.
         machine.stdin.as_mut().expect("piped").write_all(b"info status\n").expect("asked");

@@ -1,7 +1,8 @@
 //! The generated workspace: a wrapper crate for each cell, from `cfg/cell_wrapper.rs.in`.
 //!
 //! A wrapper holds what a cell cannot say without `unsafe`: entry, allocator, panic handler, and for a cell of the tests with
-//! `faults = true` what is in `cfg/cell_faults.rs.in`. It lives under `target/`, never in the source tree. All wrappers are built in one cargo run, with the root's profile and versions.
+//! `faults = true` what is in `cfg/cell_faults.rs.in`. It lives under `target/`, never in the source tree. All wrappers are built
+//! in one cargo run, with the root's profile and versions.
 
 use std::fs;
 use std::path::{Path, PathBuf};

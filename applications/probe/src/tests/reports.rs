@@ -9,7 +9,9 @@ use crate::cells::{Peer, Plan};
 use crate::outcome::{Failure, Outcome, equal, holds};
 use crate::protocol::{ending, methods};
 use crate::rig::{Rig, ask};
-use crate::task::{Role, Task};
+use crate::task::{Reported, Role, Task};
+
+const MILLISECOND: u64 = 1_000_000;
 
 tests! {
     a_failure_is_reported_with_its_cause,
@@ -82,8 +84,10 @@ fn a_cell_that_is_stopped_in_its_code_is_reported_with_its_place(rig: &mut Rig) 
     let witness = rig.make(0)?;
     let busy = Plan::new(Task::new(Role::Busy, 0)).witness(&witness).priority(crate::cells::OWN - 1).start(rig)?;
     rig.wait(&witness)?;
-    // It was preempted by the tests, perhaps in the function of the kernel that woke them: then it runs on.
-    runtime::sleep(5_000_000);
+    // It gave way in the function of the kernel that woke the tests, and runs on while they wait for another. That one's timer
+    // takes the processor from it in its own code.
+    let sleeper = Plan::new(Task::new(Role::Sleep, MILLISECOND)).start(rig)?;
+    rig.expect_report("the sleeper", sleeper, Reported::Value(0))?;
     rig.stop(busy)?;
     let report = report(rig, busy)?;
     equal("the cause", report.cause, FaultCause::Stopped as u32)?;

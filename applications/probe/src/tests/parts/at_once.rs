@@ -41,9 +41,9 @@ fn while_it_runs(rig: &mut Rig, part: Part) -> Outcome {
 fn while_it_sleeps(rig: &mut Rig, part: Part) -> Outcome {
     let (peer, untyped) = cell(rig, part, Plan::new(Task::new(Role::Sleep, 5 * MILLISECOND)))?;
     take_and_look(rig, part, peer, &untyped)?;
-    // The time at which it would have gone on passes.
-    runtime::sleep(8 * MILLISECOND);
-    Ok(())
+    // The time at which it would have gone on is past when one that slept later has gone on.
+    let later = Plan::new(Task::new(Role::Sleep, 5 * MILLISECOND)).start(rig)?;
+    rig.expect_report("one that slept later", later, Reported::Value(0))
 }
 
 fn while_it_receives(rig: &mut Rig, part: Part) -> Outcome {
