@@ -1,7 +1,7 @@
 //! The kernel's surface: every function that a cell may import, and the layouts that cross with it.
 //!
-//! This file is the kernel ABI. Its hash stands in each cell's manifest, and the loader refuses a cell that was built
-//! against another. The functions are `unsafe` to call because they take slots and pointers on trust of the types
+//! This file, with those in its folder, is the kernel ABI. Its hash stands in each cell's manifest, and the loader refuses a cell
+//! that was built against another. The functions are `unsafe` to call because they take slots and pointers on trust of the types
 //! around them: `cells/runtime` wraps each in a typed, safe form, and cells, which cannot write `unsafe`, use those.
 //!
 //! Arguments of a message travel where the plan puts them: RDI, RSI, RDX, on the way in and on the way out. On a call the
@@ -11,7 +11,13 @@
 //! register, so that a switch between two cells saves what is live and nothing else. [`call`], [`receive`] and
 //! [`reply_receive`] state that to the compiler.
 
+mod operation;
+mod report;
+
 use crate::token::RawCap;
+
+pub use operation::{Kind, Operation};
+pub use report::{FaultCause, FaultReport, LAST_WORDS, TRACE};
 
 /// The most bytes of a message body that the kernel copies; larger data travels in a lent Buf.
 pub const BODY_MAX: usize = 2048;
@@ -176,145 +182,6 @@ pub struct SlotInfo {
     pub note: [u64; 2],
 }
 
-/// Kinds of kernel objects, by the number that retype takes.
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the objects of the design")]
-pub enum Kind {
-    Untyped = 1,
-    Frame = 2,
-    Tcb = 3,
-    CNode = 4,
-    VSpace = 5,
-    Endpoint = 6,
-    Notification = 7,
-    Reply = 8,
-    Buf = 9,
-    Image = 10,
-    Scope = 11,
-    DmaFrame = 12,
-    PciFunction = 13,
-    Irq = 14,
-    IoPort = 15,
-    Loader = 16,
-    Scheduler = 17,
-    Serial = 18,
-    Settle = 19,
-    Machine = 20,
-}
-
-/// Operations of [`telos_k_invoke`], by the object that they work on. Arguments stand in the order of the words.
-#[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Untyped: kind, size bits, CNode token (2 words), first slot, count.
-    Retype = 0x0100,
-    /// Untyped: answers bytes free; words out: size, whether anything is derived from it, address, note (2 words).
-    UntypedInfo = 0x0101,
-    /// CNode: source token (2 words), destination slot (0: any free one), rights, badge (0: unbadged). Answers the slot.
-    Copy = 0x0200,
-    /// CNode: source token, destination slot.
-    Move = 0x0201,
-    /// Any capability of the caller: deletes it.
-    Delete = 0x0202,
-    /// Any capability of the caller: deletes all that was derived from it.
-    Revoke = 0x0203,
-    /// CNode: slot; words out: a [`SlotInfo`].
-    Inspect = 0x0204,
-    /// Any capability of the caller but a device's: note (2 words), kept with it for its holder.
-    Note = 0x0205,
-    /// Frame or Buf: VSpace token; answers the address.
-    Map = 0x0300,
-    /// Tcb: tokens of CNode, VSpace, stack Frame and heap Frame, argument.
-    TcbConfigure = 0x0400,
-    /// Tcb: makes it runnable.
-    TcbStart = 0x0401,
-    /// Tcb: stops it.
-    TcbStop = 0x0402,
-    /// Tcb: Scheduler token, priority.
-    TcbPriority = 0x0403,
-    /// Tcb: Notification token, bits; its signals arrive at receive. Those among the bits also end a call that is parked.
-    TcbBind = 0x0404,
-    /// Tcb: answers its state; words out: thread identity, ticks of the timer that it ran for, present priority.
-    TcbInfo = 0x0405,
-    /// Tcb: tokens of Loader and Image, a [`Scratch`]. The instance, which has ended, is made ready to start again, its variables
-    /// as in the image, its stack empty.
-    TcbRestart = 0x0406,
-    /// Tcb: address of a [`FaultReport`], written where the thread's instance failed.
-    TcbFault = 0x0407,
-    /// Endpoint: address of (label, signature) pairs, their number.
-    EndpointAbi = 0x0500,
-    /// Endpoint: label, signature; refused unless served with just that signature.
-    EndpointCheck = 0x0501,
-    /// Notification: ORs the word into it.
-    Signal = 0x0600,
-    /// Image: address and length of signed bytes; verifies and keeps them.
-    ImageFill = 0x0700,
-    /// Image: offset, address, length; reads the pristine bytes back.
-    ImageRead = 0x0701,
-    /// Loader: Image token, VSpace token, Frame token; relocates the cell into the frame.
-    Instantiate = 0x0800,
-    /// Loader: Image token; words out: bytes of memory it needs, heap, stack, slots, build, hash (4 words).
-    ImageNeeds = 0x0801,
-    /// Loader: Notification token, bits; signalled when an instance ends.
-    WatchInstances = 0x0802,
-    /// Loader: index into the boot archive, address, capacity; answers the length, words out: the name (4 words).
-    ArchiveRead = 0x0803,
-    /// Loader: Notification token, bits; signalled when a transaction was aborted and its objects are revoked.
-    WatchAborts = 0x0805,
-    /// Loader: Image token, address, capacity; answers the length of `name version`, as much of it as fits.
-    ImageName = 0x0804,
-    /// Loader: Tcb token, Image token, a [`Scratch`]. From now on the kernel itself lets this instance begin again
-    /// whenever it ends, and stops the machine where that happens too often.
-    Keep = 0x0806,
-    /// Loader: Image token, offset into its text, address, capacity; answers the length of `function+offset`, as much of it as
-    /// fits.
-    ImageSymbol = 0x0807,
-    /// VSpace: answers its state; words out: exit status, text base, text end, threads, image hash prefix.
-    VSpaceInfo = 0x0900,
-    /// Scope: Reply token, Settle token; the caller held in the reply becomes its beginner.
-    ScopeAttach = 0x0a00,
-    /// Scope: Settle token; keeps what hangs on it.
-    ScopeSettle = 0x0a01,
-    /// Scope: Settle token; revokes what hangs on it.
-    ScopeAbort = 0x0a02,
-    /// Scope: answers its [`ScopeState`].
-    ScopeInfo = 0x0a03,
-    /// Serial: address, length.
-    SerialWrite = 0x0b00,
-    /// Serial: address, capacity; answers the bytes read, 0 when there are none.
-    SerialRead = 0x0b01,
-    /// Serial: Notification token, bits; signalled when bytes arrive, when there is room for output, and when the kernel
-    /// has logged a line for [`Operation::SerialLog`].
-    SerialWatch = 0x0b02,
-    /// Serial: address, capacity; answers the bytes of the kernel's log that were taken, 0 when there are none. From its
-    /// first use on, and while the thread that watches lives, the log comes this way alone.
-    SerialLog = 0x0b03,
-    /// Irq: Notification token, bits.
-    IrqBind = 0x0c00,
-    /// Irq: ready for the next one.
-    IrqAcknowledge = 0x0c01,
-    /// PciFunction: offset, width; answers the value.
-    PciRead = 0x0d00,
-    /// PciFunction: offset, width, value.
-    PciWrite = 0x0d01,
-    /// PciFunction: BAR, VSpace token; maps it uncached and answers the address.
-    PciMap = 0x0d02,
-    /// IoPort: port, width; answers the value.
-    PortRead = 0x0e00,
-    /// IoPort: port, width, value.
-    PortWrite = 0x0e01,
-    /// DmaFrame: VSpace token; answers the address, words out: physical address, length.
-    DmaMap = 0x0f00,
-    /// Machine: exit code; the machine stops at once, unclean.
-    Halt = 0x1000,
-    /// Machine: words out: time-stamp counter's frequency, bytes lost on the serial line, bytes of the kernel's heap in
-    /// use, frames left for page tables.
-    MachineInfo = 0x1001,
-    /// Machine: address, capacity; answers the length of the boot command line.
-    CommandLine = 0x1002,
-}
-
 /// What becomes of the capabilities that an instance made for itself, when it begins again. What its creator put into its CNode
 /// before the first start stays in any case.
 #[repr(u64)]
@@ -326,83 +193,15 @@ pub enum Scratch {
     Keep = 1,
 }
 
-/// Why an instance failed.
-#[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultCause {
-    /// Its code panicked, and said why.
-    Panic = 1,
-    /// The processor raised an exception.
-    Exception = 2,
-    /// A kernel function found too little stack left.
-    StackOverflow = 3,
-    /// Somebody with the authority to do so stopped it.
-    Stopped = 4,
-}
-
-/// Return addresses of a trace, at most.
-pub const TRACE: usize = 16;
-/// Bytes that a failing cell can say.
-pub const LAST_WORDS: usize = 256;
-
-/// What was found when an instance failed. Addresses in text are offsets from where the cell's code begins; all ones stands for
-/// one outside of it.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct FaultReport {
-    /// A [`FaultCause`] as its number; 0 where the thread did not fail.
-    pub cause: u32,
-    /// Number of the exception.
-    pub vector: u32,
-    /// What the processor said about it.
-    pub error_code: u64,
-    /// The address whose access faulted.
-    pub address: u64,
-    /// Nanoseconds since boot.
-    pub time: u64,
-    /// The instruction, in text.
-    pub instruction: u64,
-    /// RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8 to R15, RFLAGS; all 0 where the cell was inside a function of the kernel.
-    pub registers: [u64; 17],
-    /// The label of the request that it served, its badge and the thread that had sent it; all ones, 0, 0 for none.
-    pub request: [u64; 3],
-    /// Where functions were called from, in text, innermost first.
-    pub trace: [u64; TRACE],
-    /// How many.
-    pub trace_length: u32,
-    /// Bytes of the text.
-    pub text_length: u32,
-    /// What it said.
-    pub text: [u8; LAST_WORDS],
-}
-
-impl FaultReport {
-    /// No report.
-    pub const NONE: FaultReport = FaultReport {
-        cause: 0,
-        vector: 0,
-        error_code: 0,
-        address: 0,
-        time: 0,
-        instruction: u64::MAX,
-        registers: [0; 17],
-        request: [u64::MAX, 0, 0],
-        trace: [0; TRACE],
-        trace_length: 0,
-        text_length: 0,
-        text: [0; LAST_WORDS],
-    };
-}
-
 /// What a thread is doing.
-#[repr(u64)]
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThreadState {
-    /// It has no parts yet.
+    /// It has no parts yet. Zero, as retype leaves it.
     Raw = 0,
     /// It has its parts and was never started.
     Ready = 1,
-    /// It runs or waits.
+    /// It was started: it runs or waits.
     Started = 2,
     /// It has ended.
     Ended = 3,

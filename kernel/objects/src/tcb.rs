@@ -8,7 +8,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::mem::{offset_of, size_of};
 use core::ptr::{null, with_exposed_provenance};
 
-use abi::kernel::{Answer, BODY_MAX, Letter, ThreadState};
+use abi::kernel::{Answer, BODY_MAX, Letter};
 use abi::token::RawCap;
 use capability::{CNode, Slot};
 use ledger::{Receiver, Request};
@@ -16,30 +16,11 @@ use lists::Link;
 use threads::{RunNode, TimerNode};
 use x86::interrupts::TrapFrame;
 
+pub use abi::kernel::ThreadState as State;
+
 use crate::notification::Notification;
 use crate::reply::Reply;
 use crate::vspace::VSpace;
-
-/// What a thread is doing.
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It has no parts yet. Zero, as retype leaves it.
-    Raw = 0,
-    /// It has its parts and was never started.
-    Ready = 1,
-    /// It was started: it runs, stands on the run queue, or waits. Which of them, its links tell.
-    Started = 2,
-    /// It has ended.
-    Ended = 3,
-}
-
-const _: () = assert!(
-    State::Raw as u64 == ThreadState::Raw as u64
-        && State::Ready as u64 == ThreadState::Ready as u64
-        && State::Started as u64 == ThreadState::Started as u64
-        && State::Ended as u64 == ThreadState::Ended as u64
-);
 
 /// The first word of the note at a slot that is a part of a thread.
 const PART: u64 = u64::from_be_bytes(*b"tcb part");

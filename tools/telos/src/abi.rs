@@ -1,11 +1,14 @@
 //! The kernel's surface as the builder sees it: the functions that cells may import, and their hash.
 //!
-//! Both come from `cells/abi/src/kernel.rs`. The hash leaves comments and white space out, so that words about the
+//! Both come from `cells/abi/src/kernel.rs` and the files in the folder of that name. The hash leaves comments and white space out, so that words about the
 //! functions can be mended without making every cell a stranger.
+
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use image::sha256;
 
-use crate::failure::Result;
+use crate::failure::{Context, Result};
 use crate::project::{Project, read_text};
 use crate::scan;
 
@@ -24,12 +27,27 @@ pub struct KernelAbi {
 /// There are none.
 pub fn kernel_abi(project: &Project) -> Result<KernelAbi> {
     let path = project.root.join("cells/abi/src/kernel.rs");
-    let source = read_text(&path)?;
+    let mut source = read_text(&path)?;
+    for part in parts(&path.with_extension(""))? {
+        source.push_str(&read_text(&part)?);
+    }
     let abi = parse(&source);
     if abi.imports.is_empty() {
         crate::fail!("{}: no function named telos_k_*", path.display());
     }
     Ok(abi)
+}
+
+/// The files of a folder, in order; none where there is no folder.
+fn parts(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(folder).context(folder.display())?;
+    let mut parts =
+        entries.map(|entry| Ok(entry.context(folder.display())?.path())).collect::<Result<Vec<PathBuf>>>()?;
+    parts.sort();
+    Ok(parts)
 }
 
 fn parse(source: &str) -> KernelAbi {

@@ -137,6 +137,18 @@ fn a_cell_that_needs_another_import_is_refused_before_it_is_written() {
     assert!(said.contains("would be refused: telos_x_log is not a kernel function"), "{said}");
 }
 
+#[test]
+fn the_kernel_s_surface_has_every_file_of_its_folder() {
+    let tree = Tree::new();
+    let project = telos::project::Project::at(&tree.root, None).expect("project");
+    let hash = || telos::abi::kernel_abi(&project).expect("declarations").hash;
+    let before = hash();
+    tree.write("cells/abi/src/kernel/part.rs", "//! Words.\n");
+    assert_eq!(hash(), before);
+    tree.write("cells/abi/src/kernel/part.rs", "pub struct Part(u64);\n");
+    assert_ne!(hash(), before);
+}
+
 /// What the fault stubs refer to, in the stand-ins for ABI and runtime.
 fn with_stand_ins_for_faults() -> Tree {
     let tree = Tree::new();
