@@ -6,7 +6,6 @@
 //! dooms the caller's: the kernel revokes everything that was made under it, so nothing needs to be taken apart here, and the
 //! graph never heard of it (an OID may be burnt).
 
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -24,6 +23,7 @@ use crate::catalogue::{self, CatalogueError, ImageObject, Terms};
 use crate::decision::Desired;
 use crate::failure_points::Point;
 use crate::grants::{GrantError, Grants};
+use crate::identity::Identity;
 use crate::table::{Prepared, Process};
 
 /// Priority of processes.
@@ -213,11 +213,7 @@ impl Factory {
     fn noted_instance(&mut self, object: &ImageObject, oid: Oid, terms: &Terms) -> Result<Process, Refusal> {
         let image: Cap<Image, All> = spawner::image(&mut self.memory, &object.bytes)?;
         self.pass(Point::ImageFilled)?;
-        let needs = objects::image_needs(&self.loader, &image)?;
-        let mut text = [0; 64];
-        let named = objects::image_name(&self.loader, &image, &mut text)?;
-        let (name, version) = named.split_once(' ').unwrap_or((named, ""));
-        let (name, version) = (name.to_string(), version.to_string());
+        let Identity { name, version, hash } = Identity::of(&self.loader, &image)?;
         let instance = Instance::new(&mut self.memory, &self.loader, &image)?;
         self.pass(Point::InstanceMade)?;
         for name in &terms.names {
@@ -227,12 +223,11 @@ impl Factory {
         instance.configure(&self.scheduler, PRIORITY, oid.number())?;
         self.pass(Point::Configured)?;
         let (_, start, end) = objects::instance_info(&instance.vspace)?;
-        let [h0, h1, h2, h3, h4, h5, h6, h7, ..] = needs.hash;
         Ok(Process {
             oid,
             name,
             version,
-            hash: u64::from_be_bytes([h0, h1, h2, h3, h4, h5, h6, h7]),
+            hash,
             text: (start, end),
             state: codes::State::Running,
             noted: false,

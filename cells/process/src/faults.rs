@@ -2,21 +2,20 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::kernel::{Clock, FaultCause, FaultReport};
 use object_store::Oid;
 
 use crate::backoff::Verdict;
+use crate::identity::Identity;
 
 /// A failure that nobody has been told of yet.
 #[derive(Debug)]
 pub struct Fault {
     /// The cell.
-    pub name: String,
-    version: String,
-    hash: u64,
+    pub identity: Identity,
     process: Option<Oid>,
     /// How many times in a row.
     count: u32,
@@ -27,16 +26,13 @@ pub struct Fault {
 impl Fault {
     /// What the kernel reported of an instance, if anything, and what is done about it.
     pub fn new(
-        name: &str,
-        version: &str,
-        hash: u64,
+        identity: Identity,
         process: Option<Oid>,
         count: u32,
         verdict: Verdict,
         report: Option<Box<FaultReport>>,
     ) -> Fault {
-        let (name, version) = (name.to_string(), version.to_string());
-        Fault { name, version, hash, process, count, verdict, report }
+        Fault { identity, process, count, verdict, report }
     }
 
     /// As the graph keeps it. `symbol` names the function at an offset into the cell's text.
@@ -56,9 +52,9 @@ impl Fault {
             request: (label != u64::MAX).then_some([label, badge, thread]),
             time: wall(report.map(|report| report.time)),
             consequence: self.consequence(),
-            cell: self.name,
-            version: self.version,
-            hash: self.hash,
+            cell: self.identity.name,
+            version: self.identity.version,
+            hash: self.identity.hash,
             process: self.process,
         }
     }

@@ -5,7 +5,6 @@
 //! is not whole, or belongs to nobody, was in the making: it goes, and its memory with it.
 
 use alloc::collections::BTreeMap;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::{State, services};
@@ -18,6 +17,7 @@ use spawner::Instance;
 
 use crate::backoff::Failures;
 use crate::factory::Factory;
+use crate::identity::Identity;
 use crate::table::{Prepared, Process};
 
 /// The first slot of what this server holds by its own doing.
@@ -94,16 +94,12 @@ fn process(oid: Oid, parts: Parts, factory: &mut Factory) -> Option<(Process, Th
     let state = objects::thread_info(&instance.tcb).ok()?.state;
     let (_, start, end) = objects::instance_info(&instance.vspace).ok()?;
     let image = image?;
-    let mut room = [0; 64];
-    let named = objects::image_name(&factory.loader, &image, &mut room).ok()?;
-    let (name, version) = named.split_once(' ').unwrap_or((named, ""));
-    let (name, version) = (name.to_string(), version.to_string());
-    let [h0, h1, h2, h3, h4, h5, h6, h7, ..] = objects::image_needs(&factory.loader, &image).ok()?.hash;
+    let Identity { name, version, hash } = Identity::of(&factory.loader, &image).ok()?;
     let process = Process {
         oid,
         name,
         version,
-        hash: u64::from_be_bytes([h0, h1, h2, h3, h4, h5, h6, h7]),
+        hash,
         text: (start, end),
         state: State::Running,
         noted: false,

@@ -7,6 +7,7 @@
 //! * [`failure_points`]: the registry of the places where CreateProcess can fail, for the test that plants failures;
 //! * [`grants`]: what a process may be given, by name;
 //! * [`services`]: the cells that the root task started;
+//! * [`identity`]: what a cell is an instance of;
 //! * [`left`]: the processes that an earlier instance of this server left;
 //! * [`backoff`]: when what failed begins again;
 //! * [`faults`]: what is said and kept of a failure;
@@ -39,6 +40,7 @@ mod factory;
 mod failure_points;
 mod faults;
 mod grants;
+mod identity;
 mod left;
 mod reconciler;
 mod server;

@@ -10,7 +10,6 @@
 //! the transaction was aborted the kernel has revoked what it was made of, and it is forgotten.
 
 use alloc::collections::BTreeSet;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::{State, Usage};
@@ -26,6 +25,7 @@ use crate::backoff::Verdict;
 use crate::decision::{Action, Actual, Desired, MOST_STEPS, When, decide};
 use crate::factory::{Factory, Refusal};
 use crate::faults::Fault;
+use crate::identity::{self, Identity};
 use crate::left::Left;
 use crate::table::{Prepared, Process};
 use crate::{CHANGED, ENDED, catalogue, services};
@@ -79,6 +79,20 @@ impl Reconciler {
         due.extend(self.table.iter().filter(|process| is_to_be_noted(process)).map(|process| process.oid));
         self.converge_all(due, server);
         self.tell_faults();
+    }
+
+    /// Ends a process for good, whether it runs or rests between two attempts. `false` where there is nothing to end. The
+    /// graph is told when the process is next looked at.
+    pub fn terminate(&mut self, oid: Oid) -> bool {
+        let Some(process) = self.table.iter_mut().find(|process| process.oid == oid) else { return false };
+        let runs = process.state == State::Running;
+        if runs && process.instance.as_ref().is_none_or(|instance| objects::stop_thread(&instance.tcb).is_err()) {
+            return false;
+        }
+        let rested = process.rests.take().is_some();
+        // Whoever asked for its end does not want it to begin again.
+        process.state = if runs { State::Failed } else { process.state };
+        runs || rested
     }
 
     /// When there will be something to do, in nanoseconds since boot.
@@ -162,10 +176,13 @@ impl Reconciler {
     /// Says what has failed, and has the graph keep it: where that refuses, another time.
     fn tell_faults(&mut self) {
         for fault in services::take_faults() {
-            let name = fault.name.clone();
+            let name = fault.identity.name.clone();
             let fault = fault.resolve(|offset| services::symbol(&name, offset));
-            let at = fault.trace.first().map_or("?", |place| place);
-            say!(self.factory.console, "cell {name} failed: {} at {at}; it {}", fault.cause, fault.consequence);
+            let (cause, consequence) = (&fault.cause, &fault.consequence);
+            match fault.trace.first() {
+                Some(place) => say!(self.factory.console, "cell {name} failed: {cause} at {place}; it {consequence}"),
+                None => say!(self.factory.console, "cell {name} failed: {cause}; it {consequence}"),
+            }
             self.faults.push(fault);
         }
         // More than the graph keeps would be for nothing.
@@ -348,12 +365,9 @@ fn fault_of(process: &mut Process, now: u64, loader: &Cap<Loader, All>) -> genes
     process.rests = matches!(verdict, Verdict::At(_)).then_some(verdict);
     let report = process.instance.as_ref().and_then(|instance| objects::fault(&instance.tcb));
     let Process { name, version, hash, oid, failures, image, .. } = process;
-    let fault = Fault::new(name, version, *hash, Some(*oid), failures.count(), verdict, report);
-    fault.resolve(|offset| {
-        let mut room = [0; 160];
-        let symbol = objects::image_symbol(loader, image.as_ref()?, offset, &mut room);
-        symbol.ok().map(ToString::to_string)
-    })
+    let identity = Identity { name: name.clone(), version: version.clone(), hash: *hash };
+    let fault = Fault::new(identity, Some(*oid), failures.count(), verdict, report);
+    fault.resolve(|offset| identity::symbol(loader, image.as_ref()?, offset))
 }
 
 /// What the kernel says of a process's instance.

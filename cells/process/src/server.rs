@@ -22,21 +22,21 @@ const PAGE: usize = 12;
 pub fn run(mut server: Server, mut reconciler: Reconciler, heap: &'static Heap) -> u64 {
     let mut due = services::attend();
     loop {
-        // A process of this server's own transaction is looked at before its creator goes on.
-        let mut committed = None;
+        // What a request changed is looked at before whoever asked for it goes on.
+        let mut changed = None;
         match server.next_event_within(patience(&[due, reconciler.next_due()])) {
             Ok(Event::Signal(bits)) => {
                 due = services::attend();
                 reconciler.signalled(bits, &mut server);
             }
-            Ok(Event::Request(request)) => committed = answer(request, &mut reconciler, heap),
+            Ok(Event::Request(request)) => changed = answer(request, &mut reconciler, heap),
             Err(CallError::Kernel(KernelError::TimedOut, _)) => {
                 due = services::attend();
                 reconciler.signalled(services::ATTENDED, &mut server);
             }
             Err(error) => runtime::bug!("receive failed: {error}"),
         }
-        if let Some(oid) = committed {
+        if let Some(oid) = changed {
             reconciler.converge(oid, &mut server);
         }
     }
@@ -48,7 +48,7 @@ fn patience(moments: &[Option<u64>]) -> u64 {
     first.map_or(TIMEOUT_NONE, |moment| moment.saturating_sub(runtime::clock(Clock::Monotonic)))
 }
 
-/// Answers a request, at once or later. Answers which process was committed for it.
+/// Answers a request, at once or later. Answers which process it changed.
 fn answer(request: Request<'_>, reconciler: &mut Reconciler, heap: &'static Heap) -> Option<Oid> {
     let factory = &mut reconciler.factory;
     match Method::decode(request.label(), request.words()) {
@@ -66,7 +66,14 @@ fn answer(request: Request<'_>, reconciler: &mut Reconciler, heap: &'static Heap
             return finish_create(request, made, beginner, reconciler);
         }
         Some(Method::List(method)) => list(request, method.from, &reconciler.table),
-        Some(Method::Terminate(method)) => terminate(request, Oid::new(method.process), &mut reconciler.table),
+        Some(Method::Terminate(method)) => {
+            let oid = Oid::new(method.process);
+            if reconciler.terminate(oid) {
+                request.ok(0);
+                return Some(oid);
+            }
+            request.refuse(codes::NO_SUCH_PROCESS, oid.number());
+        }
         Some(Method::Wait(method)) => wait(request, Oid::new(method.process), &mut reconciler.table),
         Some(Method::Kill(_)) => {
             let killed = core::str::from_utf8(request.body()).is_ok_and(services::kill);
@@ -155,23 +162,6 @@ fn cells(request: Request<'_>, from: u64, table: &[Process]) {
     let from = usize::try_from(from).unwrap_or(usize::MAX);
     let page: Vec<&CellSummary<'_>> = all.iter().skip(from).take(PAGE).collect();
     request.ok_body(all.len() as u64, &page);
-}
-
-fn terminate(request: Request<'_>, oid: Oid, table: &mut [Process]) {
-    let found = table.iter_mut().find(|process| process.oid == oid && process.state == State::Running);
-    match found.and_then(|process| {
-        process.instance.as_ref().map(|instance| objects::stop_thread(&instance.tcb)).zip(Some(process))
-    }) {
-        Some((stopped, process)) => match stopped {
-            Ok(()) => {
-                // Whoever asked for its end does not want it to begin again.
-                process.state = State::Failed;
-                request.ok(0);
-            }
-            Err(error) => request.refuse(codes::NO_SUCH_PROCESS, error as u64),
-        },
-        None => request.refuse(codes::NO_SUCH_PROCESS, oid.number()),
-    }
 }
 
 fn wait(request: Request<'_>, oid: Oid, table: &mut [Process]) {

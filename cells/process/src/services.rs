@@ -9,7 +9,7 @@
 //! that only the waiting one could start. It calls nobody; what there is to say is kept for the main loop. The kernel looks after
 //! this server itself in the same way.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -24,6 +24,7 @@ use spin::Mutex;
 use crate::ENDED;
 use crate::backoff::{Failures, Verdict};
 use crate::faults::Fault;
+use crate::identity::{self, Identity};
 
 /// The bit by which this server tells itself to look at what was done inside a call.
 pub(crate) const ATTENDED: u64 = 4;
@@ -34,9 +35,7 @@ const KEEP_SCRATCH: [&str; 2] = ["memory", "process"];
 /// One of them.
 #[derive(Debug)]
 struct Service {
-    name: String,
-    version: String,
-    hash: u64,
+    identity: Identity,
     vspace: Cap<VSpace, All>,
     tcb: Cap<Tcb, All>,
     #[expect(dead_code, reason = "held for whoever asks what the service holds")]
@@ -82,7 +81,7 @@ pub fn take(
         let (image, endpoint) = (environment.need(first + 3, "the image of a service"), environment.take(first + 4));
         services.push(Service::new(&loader, vspace, tcb, cnode, image, endpoint)?);
     }
-    let own = services.iter().find(|service| service.name == env!("CARGO_PKG_NAME"));
+    let own = services.iter().find(|service| service.identity.name == env!("CARGO_PKG_NAME"));
     let kept = own.map(|own| objects::keep(&loader, &own.tcb, &own.image, own.scratch));
     *SERVICES.lock() = Some(Services { loader, notification, services, faults: Vec::new() });
     runtime::on_interrupt(interrupted);
@@ -102,7 +101,7 @@ pub fn take_faults() -> Vec<Fault> {
 /// Stops the instance of a service. `false` where there is none of that name that runs. This server's own ends here.
 pub fn kill(name: &str) -> bool {
     let stopped = with(|services| {
-        let service = services.services.iter().find(|service| service.name == name)?;
+        let service = services.services.iter().find(|service| service.identity.name == name)?;
         (service.condition == Condition::Runs).then(|| objects::stop_thread(&service.tcb).is_ok())
     });
     stopped.flatten() == Some(true)
@@ -147,7 +146,8 @@ impl Services {
             if let Condition::Rests(then) = service.condition
                 && then <= now
             {
-                service.begin_again(&self.loader, now);
+                let begun = service.begin_again(&self.loader, now);
+                self.faults.extend(begun.err());
             }
         }
         let rests = self.services.iter().filter_map(|service| match service.condition {
@@ -167,15 +167,10 @@ impl Service {
         image: Cap<Image, All>,
         endpoint: Option<Cap<Endpoint, All>>,
     ) -> Result<Service, abi::KernelError> {
-        let mut room = [0; 64];
-        let text = objects::image_name(loader, &image, &mut room)?;
-        let (name, version) = text.split_once(' ').unwrap_or((text, ""));
-        let (name, version) = (name.to_string(), version.to_string());
-        let [h0, h1, h2, h3, h4, h5, h6, h7, ..] = objects::image_needs(loader, &image)?.hash;
-        let hash = u64::from_be_bytes([h0, h1, h2, h3, h4, h5, h6, h7]);
-        let scratch = if KEEP_SCRATCH.contains(&name.as_str()) { Scratch::Keep } else { Scratch::Clear };
+        let identity = Identity::of(loader, &image)?;
+        let scratch = if KEEP_SCRATCH.contains(&identity.name.as_str()) { Scratch::Keep } else { Scratch::Clear };
         let (failures, condition) = (Failures::default(), Condition::Runs);
-        Ok(Service { name, version, hash, vspace, tcb, cnode, image, endpoint, scratch, failures, condition })
+        Ok(Service { identity, vspace, tcb, cnode, image, endpoint, scratch, failures, condition })
     }
 
     /// This server itself runs whenever it looks: the kernel has seen to it.
@@ -185,17 +180,20 @@ impl Service {
 
     fn fault(&self, verdict: Verdict) -> Fault {
         let report = objects::fault(&self.tcb);
-        Fault::new(&self.name, &self.version, self.hash, None, self.failures.count(), verdict, report)
+        Fault::new(self.identity.clone(), None, self.failures.count(), verdict, report)
     }
 
-    fn begin_again(&mut self, loader: &Cap<Loader, All>, now: u64) {
+    /// Where the kernel refuses that (the service was taken apart), the service is given up: the fault says so.
+    fn begin_again(&mut self, loader: &Cap<Loader, All>, now: u64) -> Result<(), Fault> {
         let begun = objects::restart(&self.tcb, loader, &self.image, self.scratch)
             .and_then(|()| objects::start_thread(&self.tcb));
-        self.condition = match begun {
-            Ok(()) => Condition::Runs,
-            Err(_) => self.give_up(),
-        };
         self.failures.started(now);
+        if begun.is_ok() {
+            self.condition = Condition::Runs;
+            return Ok(());
+        }
+        self.condition = self.give_up();
+        Err(self.fault(Verdict::GiveUp))
     }
 
     /// Nobody waits for ever for what will not come.
@@ -213,17 +211,16 @@ impl Service {
             Ok((Outcome::Exited(status), ..)) => (State::Exited(status), 0, 0),
             Ok((Outcome::Failed, ..)) | Err(_) => (State::Failed, 0, 0),
         };
-        let summary = CellSummary { name: "", version: "", hash: self.hash, text, text_end, state };
-        (self.name.clone(), self.version.clone(), summary)
+        let Identity { name, version, hash } = self.identity.clone();
+        (name, version, CellSummary { name: "", version: "", hash, text, text_end, state })
     }
 }
 
 /// The function that an offset into the code of a service lies in.
 pub fn symbol(name: &str, offset: u64) -> Option<String> {
     with(|services| {
-        let service = services.services.iter().find(|service| service.name == name)?;
-        let mut room = [0; 160];
-        objects::image_symbol(&services.loader, &service.image, offset, &mut room).ok().map(ToString::to_string)
+        let service = services.services.iter().find(|service| service.identity.name == name)?;
+        identity::symbol(&services.loader, &service.image, offset)
     })
     .flatten()
 }

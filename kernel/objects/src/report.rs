@@ -9,9 +9,9 @@ use core::ptr::with_exposed_provenance;
 use abi::kernel::{BODY_MAX, FaultCause, FaultReport, TRACE};
 use x86::interrupts::TrapFrame;
 
-use crate::memory;
 use crate::tcb::Tcb;
 use crate::vspace::{Region, VSpace};
+use crate::{memory, scheduler};
 
 const _: () = assert!(size_of::<FaultReport>() <= BODY_MAX, "the report stands where bodies do");
 
@@ -48,7 +48,9 @@ pub(crate) fn raised(thread: &Tcb, frame: &TrapFrame, address: u64) {
 /// A thread is stopped, wherever it is.
 pub(crate) fn stopped(thread: &Tcb) {
     let report = FaultReport { cause: FaultCause::Stopped as u32, ..FaultReport::NONE };
-    match thread.interrupted_at() {
+    // The frame of one that stops itself is that of its last preemption.
+    let is_current = core::ptr::eq(thread, scheduler::current());
+    match thread.interrupted_at().filter(|_| !is_current) {
         Some(frame) => keep(thread, with_registers(report, thread, &frame), frame.rbp),
         None => keep(thread, report, 0),
     }

@@ -43,8 +43,8 @@ pub fn services_begin_again(stage: &Stage) -> Result<()> {
     machine.wait(PATIENCE)?.clean()
 }
 
-/// A process that fails at its start begins again, later and later, and is given up; what failed is told by the names of
-/// functions.
+/// A process that fails at its start begins again, later and later, and is given up, or killed while it rests; what failed is told by
+/// the names of functions.
 pub fn a_failing_process_is_given_up(stage: &Stage) -> Result<()> {
     let state = stage.folder.join("state.fs");
     make_state(&state)?;
@@ -63,6 +63,20 @@ pub fn a_failing_process_is_given_up(stage: &Stage) -> Result<()> {
     machine.expect("given up, failed 7 times in a row", PATIENCE)?;
     machine.expect("virtio_blk::main+0x", PATIENCE)?;
     machine.expect("runtime::start+0x", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    // Killed between two attempts, it makes no other.
+    machine.send_line("spawn virtio_blk")?;
+    for _ in 0..4 {
+        machine.expect("of virtio_blk begins again", PATIENCE)?;
+    }
+    machine.send_line("")?;
+    machine.expect_prompt(PATIENCE)?;
+    machine.send_line("kill virtio_blk")?;
+    machine.expect("of virtio_blk ended (Failed), noted at TID ", PATIENCE)?;
+    machine.expect(" ended", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    machine.send_line("faults 1")?;
+    machine.expect("begins again, failed ", PATIENCE)?;
     machine.expect_prompt(PATIENCE)?;
     machine.send_line("shutdown")?;
     machine.wait(PATIENCE)?.clean()
