@@ -2,7 +2,8 @@
 //!
 //! When this server ends the kernel lets it begin again with its CNode as it was. Each capability that it holds for a process
 //! carries a note of whose it is and which allocation it came with, so that the table is rebuilt from the kernel's own. What
-//! is not whole, or belongs to nobody, was in the making: it goes, and its memory with it.
+//! is not whole was in the making, and what that instance had for itself is of no use to this one: both go, and their memory
+//! with them.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -22,6 +23,8 @@ use crate::table::{Prepared, Process};
 
 /// The first slot of what this server holds by its own doing.
 const FIRST: u32 = services::END;
+/// Noted as owner of what this server allocates for itself: no Process object has this number.
+pub const OWN: u64 = u64::MAX;
 
 /// What there is of one process.
 #[derive(Debug, Default)]

@@ -102,10 +102,12 @@ pub fn main(mut environment: Environment) -> u64 {
         Err(error) => panic!("no reply objects: {error:?}"),
     };
     let mut memory = MemoryServer::new(memory, own);
+    memory.note_owner(left::OWN);
     let buf: Cap<BufObject, All> = match memory.make(BUF_BITS) {
         Ok(buf) => buf,
         Err(error) => panic!("no memory for a Buf: {error:?}"),
     };
+    memory.note_owner(0);
     let _ = memory.take_allocations();
     let buf = match Buf::map(buf, &vspace) {
         Ok(buf) => buf,

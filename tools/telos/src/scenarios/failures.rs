@@ -1,5 +1,6 @@
 //! Cells that fail, and begin again.
 
+use crate::fail;
 use crate::failure::Result;
 use crate::qemu::{Echo, Machine};
 use crate::run::make_state;
@@ -26,6 +27,16 @@ pub fn services_begin_again(stage: &Stage) -> Result<()> {
         machine.expect("test_proc ended with status 0\n", PATIENCE)?;
         machine.expect_prompt(PATIENCE)?;
     }
+    // The memory server finds every allocation again.
+    let before = memory_in_use(&mut machine)?;
+    machine.send_line("kill memory")?;
+    machine.expect("cell memory failed: stopped from outside", PATIENCE)?;
+    machine.send_line("")?;
+    machine.expect_prompt(PATIENCE)?;
+    let after = memory_in_use(&mut machine)?;
+    if before != after {
+        fail!("`mem` said before `kill memory`:\n{before}\nand after it:\n{after}");
+    }
     machine.send_line("cells")?;
     machine.expect("\nshell ", PATIENCE)?;
     machine.expect_prompt(PATIENCE)?;
@@ -41,6 +52,15 @@ pub fn services_begin_again(stage: &Stage) -> Result<()> {
     machine.expect_prompt(PATIENCE)?;
     machine.send_line("shutdown")?;
     machine.wait(PATIENCE)?.clean()
+}
+
+/// The figures of `mem`: they come in one piece, whatever is logged around them.
+fn memory_in_use(machine: &mut Machine) -> Result<String> {
+    machine.send_line("mem")?;
+    machine.expect("\ntotal ", PATIENCE)?;
+    let figures = machine.expect("\nallocations ", PATIENCE)?;
+    let allocations = machine.expect_prompt(PATIENCE)?;
+    Ok(figures + &allocations)
 }
 
 /// A process that fails at its start begins again, later and later, and is given up, or killed while it rests; what failed is told by
