@@ -1,0 +1,289 @@
+//! Every order of events in a small world: two clients, a service whose state is a counter for each, and an end of either
+//! instance, a refusal, a deadline or an abort at any moment.
+//!
+//! A request carries its number, and the state what was done last for each client: so a request that is delivered again has no
+//! second effect, and a gap between the two is an effect that was lost.
+
+use std::collections::HashSet;
+use std::vec::Vec;
+
+use crate::{Action, Event, Outcome, Phase, Replacement};
+
+const CLIENTS: usize = 2;
+/// Requests of each client.
+const REQUESTS: u8 = 2;
+
+type State = [u8; CLIENTS];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Which {
+    Old,
+    New,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Stage {
+    Received,
+    Done,
+    Exported,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Instance {
+    lives: bool,
+    /// It waits in the kernel, and receives nothing.
+    frozen: bool,
+    state: State,
+    holds: Option<(usize, Stage)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct World {
+    replacement: Replacement,
+    gated: bool,
+    serves: Which,
+    instances: [Instance; 2],
+    export: Option<State>,
+    /// Whether somebody was asked to export or import, and has not done it.
+    asked: bool,
+    /// Whether a request of the client is parked.
+    parked: [bool; CLIENTS],
+    answered: [u8; CLIENTS],
+    /// An instance ended with the only copy of the state, as it may without any replacement.
+    lost: bool,
+    /// Ends, refusals and the like that may still come.
+    accidents: u8,
+}
+
+type Checked<T> = Result<T, &'static str>;
+
+/// Actions as the kernel does them: a planted defect leaves some out.
+type Bend = fn(Action) -> bool;
+
+fn check(holds: bool, wrong: &'static str) -> Checked<()> {
+    if holds { Ok(()) } else { Err(wrong) }
+}
+
+impl World {
+    fn new(bend: Bend) -> World {
+        let (replacement, actions) = Replacement::begin();
+        let old = Instance { lives: true, frozen: false, state: [0; CLIENTS], holds: None };
+        let mut world = World {
+            replacement,
+            gated: false,
+            serves: Which::Old,
+            instances: [old, Instance { frozen: true, ..old }],
+            export: None,
+            asked: false,
+            parked: [false; CLIENTS],
+            answered: [0; CLIENTS],
+            lost: false,
+            accidents: 2,
+        };
+        world.act(actions, bend);
+        world
+    }
+
+    fn of(&mut self, which: Which) -> &mut Instance {
+        &mut self.instances[which as usize]
+    }
+
+    fn end(&mut self, which: Which) {
+        let instance = self.of(which);
+        instance.lives = false;
+        if let Some((client, _)) = instance.holds.take() {
+            self.parked[client] = true;
+        }
+    }
+
+    fn act(&mut self, actions: &[Action], bend: Bend) {
+        for action in actions.iter().copied().filter(|action| bend(*action)) {
+            match action {
+                Action::Gate => self.gated = true,
+                Action::Ungate => self.gated = false,
+                Action::Freeze => (self.of(Which::Old).frozen, self.asked) = (true, true),
+                Action::Thaw => self.asked = true,
+                Action::SwitchToNew => {
+                    self.serves = Which::New;
+                    self.of(Which::New).frozen = false;
+                }
+                Action::SwitchToOld => self.serves = Which::Old,
+                Action::Resume => self.of(Which::Old).frozen = false,
+                Action::Restore => {
+                    let old = self.of(Which::Old);
+                    (old.lives, old.frozen) = (true, true);
+                    self.asked = true;
+                }
+                Action::EndOld => self.end(Which::Old),
+                Action::EndNew => self.end(Which::New),
+            }
+        }
+    }
+
+    fn tell(mut self, event: Event, bend: Bend) -> World {
+        let before = self.replacement.phase();
+        let actions = self.replacement.on(event);
+        self.asked &= self.replacement.phase() == before;
+        self.act(actions, bend);
+        let ended = matches!(self.replacement.phase(), Phase::Ended(_));
+        self.lost |= self.replacement.phase() == Phase::Ended(Outcome::Lost);
+        // The service begins again without what nobody has.
+        if ended && self.lost && !self.instances[self.serves as usize].lives {
+            let last = self.answered;
+            let serves = self.serves;
+            *self.of(serves) = Instance { lives: true, frozen: false, state: last, holds: None };
+        }
+        self
+    }
+
+    fn accident(self) -> Option<World> {
+        Some(World { accidents: self.accidents.checked_sub(1)?, ..self })
+    }
+
+    /// What can come next.
+    fn steps(self, bend: Bend) -> Checked<Vec<World>> {
+        let mut next = Vec::new();
+        for client in 0..CLIENTS {
+            let idle = !self.parked[client] && self.instances.iter().all(|i| i.holds.is_none_or(|(c, _)| c != client));
+            if idle && self.answered[client] < REQUESTS {
+                let mut world = self;
+                world.parked[client] = true;
+                next.push(world);
+            }
+            let server = self.instances[self.serves as usize];
+            if self.parked[client] && !self.gated && server.lives && !server.frozen && server.holds.is_none() {
+                let open = matches!(self.replacement.phase(), Phase::Probation | Phase::Ended(_));
+                check(open, "a request was delivered while nobody was to serve")?;
+                let mut world = self;
+                world.parked[client] = false;
+                world.of(self.serves).holds = Some((client, Stage::Received));
+                next.push(world);
+            }
+        }
+        for which in [Which::Old, Which::New] {
+            next.extend(self.work(which)?);
+        }
+        self.events(bend, &mut next);
+        Ok(next)
+    }
+
+    /// An instance does the next thing for the request that it holds.
+    fn work(self, which: Which) -> Checked<Option<World>> {
+        let instance = self.instances[which as usize];
+        let Some((client, stage)) = instance.holds.filter(|_| instance.lives) else { return Ok(None) };
+        let mut world = self;
+        let number = self.answered[client] + 1;
+        match stage {
+            Stage::Received => {
+                let done = instance.state[client];
+                check(self.lost || done == number || done + 1 == number, "an effect was lost")?;
+                world.of(which).state[client] = number;
+                world.of(which).holds = Some((client, Stage::Done));
+            }
+            Stage::Done if which == Which::New && self.replacement.phase() == Phase::Probation => {
+                world.export = Some(instance.state);
+                world.of(which).holds = Some((client, Stage::Exported));
+            }
+            Stage::Done | Stage::Exported => {
+                check(!instance.frozen, "a frozen instance answered")?;
+                world.answered[client] = number;
+                world.of(which).holds = None;
+            }
+        }
+        Ok(Some(world))
+    }
+
+    fn events(self, bend: Bend, next: &mut Vec<World>) {
+        let [old, new] = self.instances;
+        let phase = self.replacement.phase();
+        match phase {
+            Phase::Draining if old.lives && old.holds.is_none() => next.push(self.tell(Event::Drained, bend)),
+            Phase::Freezing if old.lives && self.asked => {
+                next.push(World { export: Some(old.state), ..self }.tell(Event::Frozen, bend));
+            }
+            Phase::Thawing if new.lives && self.asked => {
+                let mut world = self;
+                world.of(Which::New).state = self.export.unwrap_or_default();
+                next.push(world.tell(Event::Thawed, bend));
+            }
+            Phase::Probation if new.lives => next.push(self.tell(Event::Proven, bend)),
+            Phase::Restoring if old.lives && self.asked => {
+                let mut world = self;
+                (world.of(Which::Old).state, world.of(Which::Old).frozen) = (self.export.unwrap_or_default(), false);
+                next.push(world.tell(Event::Thawed, bend));
+            }
+            _ => {}
+        }
+        if matches!(phase, Phase::Ended(_)) {
+            return;
+        }
+        // A deadline comes in any case, sooner or later; that the old instance does not import its own state is an accident.
+        if let Some(world) = self.accident() {
+            for event in [Event::Refused, Event::Abort, Event::Deadline] {
+                next.push(world.tell(event, bend));
+            }
+            for (which, event) in [(Which::Old, Event::OldEnded), (Which::New, Event::NewEnded)] {
+                if self.instances[which as usize].lives {
+                    let mut world = world;
+                    world.end(which);
+                    world.lost |= which == Which::Old && matches!(phase, Phase::Draining | Phase::Freezing);
+                    next.push(world.tell(event, bend));
+                }
+            }
+        }
+        if phase != Phase::Restoring {
+            next.push(self.tell(Event::Deadline, bend));
+        }
+    }
+
+    fn check_end(&self) -> Checked<()> {
+        check(matches!(self.replacement.phase(), Phase::Ended(_)), "the replacement is stuck")?;
+        check(self.answered == [REQUESTS; CLIENTS], "a request is stuck")?;
+        let [old, new] = self.instances;
+        check(old.lives != new.lives, "not one instance is left")?;
+        let server = self.instances[self.serves as usize];
+        check(server.lives && !self.gated, "nobody serves")?;
+        check(self.lost || server.state == [REQUESTS; CLIENTS], "an effect was lost or doubled")
+    }
+}
+
+/// Looks at every state that can be reached; answers how many there are. In some the new instance is confirmed.
+fn explore(bend: Bend) -> Checked<usize> {
+    let first = World::new(bend);
+    let (mut seen, mut open) = (HashSet::from([first]), Vec::from([first]));
+    while let Some(world) = open.pop() {
+        let next: Vec<World> = world.steps(bend)?.into_iter().filter(|next| *next != world).collect();
+        if next.is_empty() {
+            world.check_end()?;
+        }
+        open.extend(next.into_iter().filter(|next| seen.insert(*next)));
+    }
+    let confirmed = Phase::Ended(Outcome::Confirmed);
+    check(seen.iter().any(|world| world.replacement.phase() == confirmed), "no replacement ever succeeds")?;
+    Ok(seen.len())
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_stuck() {
+    let states = explore(|_| true).expect("sound");
+    assert!(states > 1_000, "{states} states are too few to mean anything");
+}
+
+#[test]
+fn an_action_left_out_is_found() {
+    let left_out: [(Action, Bend); 10] = [
+        (Action::Freeze, |action| action != Action::Freeze),
+        (Action::Thaw, |action| action != Action::Thaw),
+        (Action::Gate, |action| action != Action::Gate),
+        (Action::Ungate, |action| action != Action::Ungate),
+        (Action::SwitchToNew, |action| action != Action::SwitchToNew),
+        (Action::SwitchToOld, |action| action != Action::SwitchToOld),
+        (Action::Resume, |action| action != Action::Resume),
+        (Action::Restore, |action| action != Action::Restore),
+        (Action::EndOld, |action| action != Action::EndOld),
+        (Action::EndNew, |action| action != Action::EndNew),
+    ];
+    for (action, bend) in left_out {
+        assert!(explore(bend).is_err(), "nobody missed {action:?}");
+    }
+}
