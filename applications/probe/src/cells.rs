@@ -158,14 +158,19 @@ impl<'a> Plan<'a> {
             }
         }
         instance.configure(&rig.scheduler, self.priority, self.task.to_argument())?;
-        rig.peers.push(instance);
-        let peer = Peer(rig.peers.len() - 1);
+        let peer = rig.adopt(instance);
         rig.instance(peer)?.start()?;
         Ok(peer)
     }
 }
 
 impl Rig {
+    /// A cell that the test made is one of its own from now on.
+    pub fn adopt(&mut self, instance: Instance) -> Peer {
+        self.peers.push(instance);
+        Peer(self.peers.len() - 1)
+    }
+
     /// A cell of the test.
     ///
     /// # Errors

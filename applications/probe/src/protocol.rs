@@ -65,6 +65,23 @@ pub mod methods {
     }
 }
 
+/// The methods of a server that counts.
+pub mod counting {
+    abi::interface! {
+        /// Counts for each caller, told apart by badge. Nothing happens before a request is answered.
+        Counting {
+            /// One more than the last time.
+            replayable 1 Next() -> u64;
+            /// The same, after a signal to the witness, which is meant to have other things happen meanwhile.
+            replayable 2 Mark() -> u64;
+            /// The version that serves.
+            replayable 3 GetVersion() -> u64;
+            /// The same, but a request that has begun cannot be taken back.
+            4 Hard() -> u64;
+        }
+    }
+}
+
 /// Methods that no peer serves in this form.
 pub mod strange {
     abi::interface! {

@@ -37,9 +37,15 @@ pub enum Role {
     UseWhatWasTaken = 13,
     /// As `Call`, but the signals 2 and 4 of its notification end the call while no server has received it.
     CallInterruptibly = 14,
+    /// Counts for its callers, and hands the counts to whoever takes its place; `value` says which version of the server it is,
+    /// as [`crate::peer::tally::Version`].
+    Tally = 15,
+    /// Calls its target `value` times and checks that each answer counts one more, calling `label` every time and `Next` in between;
+    /// ends with the last count.
+    Count = 16,
 }
 
-const ROLES: [Role; 14] = [
+const ROLES: [Role; 16] = [
     Role::Serve,
     Role::Call,
     Role::Lend,
@@ -54,6 +60,8 @@ const ROLES: [Role; 14] = [
     Role::StopItself,
     Role::UseWhatWasTaken,
     Role::CallInterruptibly,
+    Role::Tally,
+    Role::Count,
 ];
 
 /// A role with its numbers.

@@ -3,7 +3,8 @@
 //! [`interface!`](crate::interface!) declares a server's methods once. From the declaration come the request types,
 //! the label table with a signature hash for each (which the kernel keeps at the endpoint and a client's stub can
 //! check), and the enum that a server matches on. A signature hash covers the method's name, its arguments with their
-//! types, and the types of its body and answer, so that a change of any of them is another method.
+//! types, and the types of its body and answer, so that a change of any of them is another method. A method with the word
+//! `replayable` before its label outlives the instance that has not answered it, where that is replaced.
 
 /// A value that travels in one register.
 pub trait Word: Sized {
@@ -38,6 +39,18 @@ impl Word for () {
     fn from_word(word: u64) -> Option<Self> {
         (word == 0).then_some(())
     }
+}
+
+/// One label of a server, as the kernel keeps it at the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Its number.
+    pub number: u32,
+    /// Hash of the method's signature.
+    pub signature: u64,
+    /// Whether a request has no effect before it is answered, and carries no capability. Then it is given to the next instance
+    /// where a server is replaced that has not answered it.
+    pub is_replayable: bool,
 }
 
 /// One method of a server.
@@ -77,7 +90,7 @@ pub const fn hash(text: &str) -> u64 {
 macro_rules! interface {
     (
         $(#[$doc:meta])* $interface:ident {
-            $( $(#[$mdoc:meta])* $label:literal $name:ident ( $($arg:ident : $ty:ty),* )
+            $( $(#[$mdoc:meta])* $($replayable:ident)? $label:literal $name:ident ( $($arg:ident : $ty:ty),* )
                $([ $body:ty ])? $(-> $value:ty)? $(, $answer:ty)? ; )*
         }
     ) => {
@@ -118,8 +131,12 @@ macro_rules! interface {
 
         impl $interface {
             /// Labels with their signature hashes, in the order of the declaration.
-            pub const LABELS: &'static [(u32, u64)] = &[
-                $( ($label, <$name as $crate::interface::Method>::SIGNATURE) ),*
+            pub const LABELS: &'static [$crate::interface::Label] = &[
+                $( $crate::interface::Label {
+                    number: $label,
+                    signature: <$name as $crate::interface::Method>::SIGNATURE,
+                    is_replayable: $crate::interface!(@is $($replayable)?),
+                } ),*
             ];
 
             /// The request of a message; `None` for an unknown label or words that do not fit.
@@ -131,6 +148,8 @@ macro_rules! interface {
             }
         }
     };
+    (@is replayable) => { true };
+    (@is) => { false };
     (@or $ty:ty) => { $ty };
     (@or) => { () };
 }
@@ -166,7 +185,7 @@ mod tests {
 
     #[test]
     fn signatures_differ() {
-        let mut hashes: Vec<u64> = persistence::Persistence::LABELS.iter().map(|(_, hash)| *hash).collect();
+        let mut hashes: Vec<u64> = persistence::Persistence::LABELS.iter().map(|label| label.signature).collect();
         hashes.sort_unstable();
         hashes.dedup();
         assert_eq!(hashes.len(), persistence::Persistence::LABELS.len());

@@ -84,6 +84,8 @@ impl Letter {
     pub const NOTIFICATION: u32 = u32::MAX;
     /// The label of a receive that failed.
     pub const FAILURE: u32 = u32::MAX - 1;
+    /// The label by which an instance is asked to export its state, in the schema of the first word.
+    pub const FREEZE: u32 = u32::MAX - 2;
 
     /// Sets the label, and that nothing comes beside the words.
     #[inline(always)]
@@ -191,6 +193,60 @@ pub enum Scratch {
     Clear = 0,
     /// They stay, for the next instance to sort out: its state is in them.
     Keep = 1,
+}
+
+/// What became of state that was exported.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exported {
+    /// Nobody has use for it.
+    Unwanted = 0,
+    /// It is what is restored if this instance fails, from its next reply on.
+    Staged = 1,
+    /// The instance was frozen, and goes on.
+    Resumed = 2,
+}
+
+/// How far a replacement is.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplacementPhase {
+    /// It has not begun. Zero, as retype leaves it.
+    Idle = 0,
+    /// New requests park; the old instance answers what it has.
+    Draining = 1,
+    /// The old instance exports its state, or ends.
+    Freezing = 2,
+    /// The new one imports it.
+    Thawing = 3,
+    /// The new one serves, on trial.
+    Probation = 4,
+    /// The old one imports the last export.
+    Restoring = 5,
+    /// The new one serves for good.
+    Confirmed = 6,
+    /// The old one serves.
+    Returned = 7,
+    /// Neither could go on with the state.
+    Lost = 8,
+}
+
+/// Why the old instance of a replacement serves.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplacementReason {
+    /// It does not.
+    None = 0,
+    /// Somebody asked for it.
+    Aborted = 1,
+    /// A phase took too long.
+    TimedOut = 2,
+    /// State could not be exported or imported.
+    Refused = 3,
+    /// The old instance ended.
+    OldEnded = 4,
+    /// The new instance ended.
+    NewEnded = 5,
 }
 
 /// What a thread is doing.

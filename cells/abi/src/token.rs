@@ -124,6 +124,8 @@ objects! {
     Settle,
     /// Authority to halt the machine.
     Machine,
+    /// The replacement of an instance by another.
+    Replacement,
 }
 
 /// A set of rights, as a type.

@@ -14,7 +14,7 @@ use crate::output::{Output, feed};
 use crate::terminal::Terminal;
 
 /// The labels that this server declares at its endpoint.
-pub const LABELS: &[(u32, u64)] = Console::LABELS;
+pub const LABELS: &[abi::interface::Label] = Console::LABELS;
 
 /// The most readers that wait at once: the rest of what can be held is the writers'.
 const MOST_READERS: usize = 16;

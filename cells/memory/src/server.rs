@@ -13,7 +13,7 @@ use crate::policy::{AllocationId, Policy, Refusal};
 use crate::sizes;
 
 /// The labels that this server declares at its endpoint.
-pub const LABELS: &[(u32, u64)] = Memory::LABELS;
+pub const LABELS: &[abi::interface::Label] = Memory::LABELS;
 
 /// Code: the kernel does not take the memory back while a part of it is lent to a server. Try again after that reply.
 pub const STILL_LENT: u32 = 5;

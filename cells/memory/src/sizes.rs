@@ -30,7 +30,7 @@ pub fn untyped_bits(size: u64, alignment: u64) -> Option<u8> {
 /// The block of an object, as a power of two. `None` for a kind that is not made of memory, or an impossible size.
 pub fn object_bits(kind: Kind, size_bits: u8) -> Option<u8> {
     let bits = match kind {
-        Kind::Endpoint => 10,
+        Kind::Endpoint | Kind::Replacement => 10,
         Kind::Notification | Kind::Scope => 7,
         Kind::Reply => 8,
         Kind::Tcb => 12,
@@ -50,7 +50,7 @@ fn cnode_bits(size_bits: u8) -> u8 {
 
 /// The kind of object with a number; `None` for a number that is not given out.
 pub fn kind_of(number: u64) -> Option<Kind> {
-    const MADE_OF_MEMORY: [Kind; 12] = [
+    const MADE_OF_MEMORY: [Kind; 13] = [
         Kind::Untyped,
         Kind::Frame,
         Kind::Tcb,
@@ -63,6 +63,7 @@ pub fn kind_of(number: u64) -> Option<Kind> {
         Kind::Image,
         Kind::Scope,
         Kind::DmaFrame,
+        Kind::Replacement,
     ];
     MADE_OF_MEMORY.into_iter().find(|kind| *kind as u64 == number)
 }

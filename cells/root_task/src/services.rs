@@ -37,7 +37,7 @@ pub struct Service {
 }
 
 /// The labels of an interface, with their signatures.
-type Labels = &'static [(u32, u64)];
+type Labels = &'static [abi::interface::Label];
 
 /// Bytes of untyped that a server gets for its reply objects.
 const SCRATCH_BITS: u8 = 16;

@@ -5,6 +5,7 @@ use alloc::collections::BTreeSet;
 use abi::kernel::Start;
 use abi::token::{All, CNode, Cap, Object, RawCap, Rights};
 
+use crate::state::Trial;
 use crate::{Heap, objects};
 
 /// The capabilities that a cell starts with, each to be taken once.
@@ -14,6 +15,7 @@ pub struct Environment {
     argument: u64,
     taken: BTreeSet<u32>,
     heap: &'static Heap,
+    pub(crate) trial: Option<Trial>,
 }
 
 impl Environment {
@@ -21,7 +23,24 @@ impl Environment {
     /// `start` is the kernel's, and this is called once in the life of the cell.
     #[cfg(target_os = "none")]
     pub(crate) unsafe fn new(start: Start, heap: &'static Heap) -> Self {
-        Environment { cnode: start.cnode, argument: start.argument, taken: BTreeSet::new(), heap }
+        Environment { cnode: start.cnode, argument: start.argument, taken: BTreeSet::new(), heap, trial: None }
+    }
+
+    /// The numbers of what is in a slot, without taking it.
+    pub(crate) fn peek(&self, slot: u32) -> Option<RawCap> {
+        let info = self.inspect(slot)?;
+        Some(RawCap { slot: slot.into(), generation: info.generation })
+    }
+
+    /// The cell has another CNode, whose own slot has this generation.
+    pub(crate) fn renew(&mut self, generation: u64) {
+        self.cnode.generation = generation;
+    }
+
+    /// What makes a server export its state, where it has one: to be given to [`crate::Server::exporting`].
+    pub fn exporter(&self) -> Option<crate::state::Exporter> {
+        let tcb = self.peek(abi::slots::TCB)?;
+        Some(crate::state::Exporter { tcb, trial: self.trial })
     }
 
     /// The argument that the creator chose.

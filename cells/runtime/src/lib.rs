@@ -22,6 +22,7 @@ mod interrupts;
 mod kernel;
 pub mod objects;
 mod server;
+mod state;
 
 pub use abi;
 pub use buf::Buf;
@@ -32,6 +33,7 @@ pub use heap::Heap;
 pub use interrupts::on_interrupt;
 pub use kernel::{clock, exit, sleep, time_stamp, yield_now};
 pub use server::{Event, Pending, Request, Server};
+pub use state::{Exporter, State};
 
 pub use abi::kernel::{Clock, Start};
 

@@ -10,6 +10,7 @@ use abi::{CallError, KernelError};
 
 use crate::kernel::{fetch, outcome, receive, reply, reply_receive};
 use crate::objects::Granted;
+use crate::state::{self, Exporter, State};
 
 /// A server's main loop: `loop { match server.next_event() { ... } }`.
 ///
@@ -29,6 +30,9 @@ pub struct Server {
     /// What came beside the words of the last request with baggage.
     message: Box<Message>,
     room: Box<[u8; BODY_MAX]>,
+    exporter: Option<Exporter>,
+    /// During a trial: the bytes of `room` that are to be sent, and what is handed over with them.
+    kept: (usize, RawCap),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,8 @@ enum Turn {
     Owes,
     /// Words to be sent with the next receive.
     Words,
+    /// A body to be sent before the next receive.
+    Body,
 }
 
 /// What a server is to do next.
@@ -67,6 +73,66 @@ impl Server {
             spare: replies,
             message: Box::new(Message::EMPTY),
             room: Box::new([0; BODY_MAX]),
+            exporter: None,
+            kept: (0, RawCap::EMPTY),
+        }
+    }
+
+    /// The same, for a server with a [`State`], which its loop hands to [`Self::next_event_with`].
+    #[must_use]
+    pub fn exporting(mut self, exporter: Option<Exporter>) -> Self {
+        self.exporter = exporter;
+        self
+    }
+
+    /// As [`Self::next_event`], for a server whose state goes on with the next version of it: the state is exported when the instance
+    /// is replaced, and before each reply while it is on trial itself.
+    #[inline(always)]
+    pub fn next_event_with<S: State>(&mut self, state: &S) -> Event<'_> {
+        loop {
+            if self.is_on_trial() {
+                self.export_before_reply(state);
+            }
+            let letter = self.receive(TIMEOUT_NONE);
+            if letter.label == Letter::FREEZE && letter.baggage == 0 {
+                self.freeze(state, letter.words[0] as u32);
+                continue;
+            }
+            return match self.event(letter) {
+                Ok(event) => event,
+                Err(error) => crate::bug!("receive failed: {error}"),
+            };
+        }
+    }
+
+    fn is_on_trial(&self) -> bool {
+        self.exporter.is_some_and(|exporter| exporter.trial.is_some())
+    }
+
+    /// What the reply tells is restored if this instance fails: the kernel keeps both in one step.
+    #[cold]
+    fn export_before_reply<S: State>(&mut self, state: &S) {
+        let answers = matches!(self.turn, Turn::Words | Turn::Body);
+        if let Some(exporter) = &mut self.exporter
+            && answers
+        {
+            exporter.trial = exporter.trial.filter(|trial| trial.export(state));
+        }
+        if self.turn == Turn::Body {
+            let (length, grant) = self.kept;
+            let body = ReplyBody { send: self.room.as_ptr(), send_length: length, grant };
+            let to = self.current.as_ref().map_or(RawCap::EMPTY, Cap::raw);
+            // A caller that gave up meanwhile is no error: a late reply is harmless.
+            let _ = deliver(0, self.answer.value, to, &body);
+            self.turn = Turn::Free;
+        }
+    }
+
+    #[cold]
+    fn freeze<S: State>(&mut self, state: &S, schema: u32) {
+        self.turn = Turn::Free;
+        if let Some(exporter) = self.exporter {
+            state::export(exporter.tcb, state, schema);
         }
     }
 
@@ -90,13 +156,23 @@ impl Server {
     /// `TimedOut`; `EndpointGone`, or what is wrong with a capability.
     #[inline(always)]
     pub fn next_event_within(&mut self, timeout: u64) -> Result<Event<'_>, CallError> {
+        let letter = self.receive(timeout);
+        self.event(letter)
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, timeout: u64) -> Letter {
         self.reception.timeout = timeout;
-        let letter = if self.turn == Turn::Words {
+        if self.turn == Turn::Words {
             reply_receive(self.answer, self.second, &self.reception)
         } else {
             self.check_turn();
             receive(&self.reception)
-        };
+        }
+    }
+
+    #[inline(always)]
+    fn event(&mut self, letter: Letter) -> Result<Event<'_>, CallError> {
         // One comparison tells requests of words alone from everything else.
         if u64::from(letter.baggage) << 32 | u64::from(letter.label) >= u64::from(Letter::LABELS) {
             if letter.baggage == 0 {
@@ -110,7 +186,7 @@ impl Server {
 
     #[cold]
     fn check_turn(&self) {
-        if self.turn == Turn::Owes {
+        if self.turn != Turn::Free {
             crate::bug!("a request was left unanswered");
         }
     }
@@ -119,6 +195,10 @@ impl Server {
     #[cold]
     fn told_by_the_kernel(&mut self, label: u32, first: u64, second: u64) -> Result<u64, CallError> {
         self.turn = Turn::Free;
+        if label == Letter::FREEZE {
+            // Whoever has no state is not asked for it: it was said that this cell has one.
+            crate::bug!("this cell was asked for its state and exports none");
+        }
         match CallError::from_answer(first, second) {
             Some(error) if label == Letter::FAILURE => Err(error),
             _ => Ok(first),
@@ -297,10 +377,27 @@ impl Request<'_> {
 
     fn send(mut self, value: u64, send: *const u8, send_length: usize, grant: RawCap) {
         self.drop_grant();
+        if self.server.is_on_trial() {
+            return self.keep(value, send, send_length, grant);
+        }
         let body = ReplyBody { send, send_length, grant };
         // A caller that gave up meanwhile is no error: a late reply is harmless.
         let _ = deliver(0, value, self.reply_object(), &body);
         self.server.turn = Turn::Free;
+    }
+
+    /// Keeps an answer with a body until the state that it tells of is exported.
+    #[cold]
+    fn keep(self, value: u64, send: *const u8, send_length: usize, grant: RawCap) {
+        if send_length > BODY_MAX {
+            crate::bug!("a reply body of {send_length} bytes is longer than the {BODY_MAX} that a message allows");
+        }
+        // SAFETY: the callers hand in the pointer and the length of bytes that live until this returns, or of the room itself, where
+        // the two are the same; `copy` allows for both.
+        unsafe { core::ptr::copy(send, self.server.room.as_mut_ptr(), send_length) };
+        self.server.answer.value = value;
+        self.server.kept = (send_length, grant);
+        self.server.turn = Turn::Body;
     }
 
     /// Answers success with a body of bytes.

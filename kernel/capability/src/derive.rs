@@ -97,6 +97,30 @@ pub fn move_<H: Hooks>(context: &mut Context<'_, H>, source: &Slot, destination:
     Ok(())
 }
 
+/// Two capabilities change places, each as [`move_`] does it. Which of the places are endowed stays as it was.
+///
+/// # Errors
+/// `FailedLookup` where one is empty, `IllegalOperation` for a pin; then nothing has changed.
+pub fn exchange<H: Hooks>(context: &mut Context<'_, H>, one: &Slot, other: &Slot) -> Result<(), Error> {
+    for slot in [one, other] {
+        if slot.is_empty() {
+            return Err(Error::FailedLookup);
+        }
+        if slot.is_pinned() {
+            return Err(Error::IllegalOperation);
+        }
+    }
+    let endowed = [one, other].map(|slot| slot.flags.get() & Flags::ENDOWED.bits());
+    let between = Slot::EMPTY;
+    move_(context, one, &between)?;
+    move_(context, other, one)?;
+    move_(context, &between, other)?;
+    for (slot, endowed) in [one, other].into_iter().zip(endowed) {
+        slot.flags.set(slot.flags.get() | endowed);
+    }
+    Ok(())
+}
+
 /// What a copy needs of its two slots.
 fn check(source: &Slot, destination: &Slot) -> Result<ObjectKind, Error> {
     let kind = check_places(source, destination)?;

@@ -58,11 +58,13 @@ pub enum ObjectKind {
     Settle = 19,
     /// Authority to stop the machine.
     Machine = 20,
+    /// The replacement of an instance by another.
+    Replacement = 21,
 }
 
 impl ObjectKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [ObjectKind; 20] = [
+    pub const ALL: [ObjectKind; 21] = [
         ObjectKind::Untyped,
         ObjectKind::Frame,
         ObjectKind::Tcb,
@@ -83,6 +85,7 @@ impl ObjectKind {
         ObjectKind::Serial,
         ObjectKind::Settle,
         ObjectKind::Machine,
+        ObjectKind::Replacement,
     ];
 
     /// The kind with this number; `None` for 0 (an empty slot) and for numbers that are not given out.
@@ -100,6 +103,7 @@ impl ObjectKind {
             ObjectKind::Notification => Some(7),
             ObjectKind::Reply => Some(8),
             ObjectKind::Scope => Some(7),
+            ObjectKind::Replacement => Some(10),
             _ => None,
         }
     }
@@ -107,7 +111,7 @@ impl ObjectKind {
     /// Whether objects of this kind are made out of untyped memory, and not by the kernel at boot.
     #[must_use]
     pub const fn is_retypable(self) -> bool {
-        (self as u8) <= ObjectKind::DmaFrame as u8
+        (self as u8) <= ObjectKind::DmaFrame as u8 || matches!(self, ObjectKind::Replacement)
     }
 
     /// Whether device memory can become this: only what the kernel itself never reads or writes.

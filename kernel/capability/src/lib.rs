@@ -79,7 +79,7 @@ mod untyped;
 pub use anchor::{Anchor, hang, revoke_all_step, settle};
 pub use cnode::CNode;
 pub use context::{Contents, Context, Hooks, ZERO_CHUNK};
-pub use derive::{copy, mint, move_};
+pub use derive::{copy, exchange, mint, move_};
 pub use error::{Error, LookupError, Progress};
 pub use header::ObjectHeader;
 pub use kind::{MAX_CNODE_BITS, MAX_UNTYPED_BITS, MIN_UNTYPED_BITS, ObjectKind};

@@ -55,7 +55,8 @@ impl Rights {
             | ObjectKind::Irq
             | ObjectKind::Scheduler
             | ObjectKind::Settle
-            | ObjectKind::Machine => Rights::empty(),
+            | ObjectKind::Machine
+            | ObjectKind::Replacement => Rights::empty(),
         }
     }
 }

@@ -87,6 +87,25 @@ fn rule_20_a_move_carries_the_power_to_revoke() {
 }
 
 #[test]
+fn capabilities_that_change_places_keep_all_but_what_belongs_to_the_place() {
+    let mut world = World::new(4, 16);
+    let (first, second) = (world.endpoint(1).object(), world.endpoint(2).object());
+    world.copy(1, 3).unwrap();
+    world.node.endow();
+    world.copy(2, 4).unwrap();
+    let stale = [1, 4].map(|slot| world.slot(slot).generation());
+    world.exchange(1, 4).unwrap();
+    assert_eq!([1, 4].map(|slot| world.slot(slot).object()), [second, first]);
+    assert_eq!([1, 4].map(|slot| world.slot(slot).is_endowed()), [true, false]);
+    assert!(world.node.lookup(1, stale[0]).is_err() && world.node.lookup(4, stale[1]).is_err());
+    // What is derived from each follows it.
+    assert_eq!(world.revoke(4), Progress::Done);
+    assert_eq!(world.filled(&[1, 2, 3, 4]), [1, 2, 4]);
+    assert_eq!(world.exchange(1, 5), Err(Error::FailedLookup));
+    assert_eq!(world.filled(&[1, 5]), [1]);
+}
+
+#[test]
 fn rule_21_copies_outlive_the_original() {
     let mut world = World::new(4, 16);
     let object = world.endpoint(1).object();

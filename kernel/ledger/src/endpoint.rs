@@ -4,7 +4,7 @@ use core::ptr;
 
 use lists::{Link, List};
 
-use crate::{Receiver, Reply, ReplyError, Request};
+use crate::{Receiver, Replay, Reply, ReplyError, Request};
 
 /// Labels run from 0 to `LABELS - 1`: one word says which are served.
 pub const LABELS: u32 = 64;
@@ -45,9 +45,16 @@ pub enum Received {
 pub struct Endpoint {
     header: [u64; 2],
     labels: u64,
+    /// Labels whose requests may be parked again by [`Endpoint::park_again`].
+    pub(crate) replayable: u64,
     epoch: u64,
     /// The receiver that began to wait last.
     pub(crate) waiting: *mut Receiver,
+    /// While the endpoint is shut its receivers wait here.
+    pub(crate) aside: *mut Receiver,
+    /// While the endpoint is shut, the first of the parked requests: nobody's, and above every priority. So whoever looks for a
+    /// receiver finds none, and whoever looks for parked requests finds one, and neither asks for the gate.
+    pub(crate) gate: *mut Request,
     pub(crate) parked: List,
     /// Reply objects with which its receivers stand ready, or hold requests that came from here.
     pub(crate) replies: List,
@@ -59,10 +66,14 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`AbiError::LabelOutOfRange`].
-    pub fn serve(&mut self, label: u32, signature: u64) -> Result<(), AbiError> {
+    pub fn serve(&mut self, label: u32, signature: u64, replay: Replay) -> Result<(), AbiError> {
         let entry = self.signatures.get_mut(label as usize).ok_or(AbiError::LabelOutOfRange)?;
         *entry = signature;
         self.labels |= 1 << label;
+        match replay {
+            Replay::Never => self.replayable &= !(1 << label),
+            Replay::Unanswered => self.replayable |= 1 << label,
+        }
         Ok(())
     }
 
@@ -115,12 +126,21 @@ impl Endpoint {
     /// # Safety
     /// See the crate's contract; the request is idle, and its label is served.
     pub unsafe fn park(endpoint: *mut Endpoint, request: *mut Request) {
+        // SAFETY: the caller's word.
+        unsafe { Self::insert(endpoint, request, |other, own| other < own) };
+    }
+
+    /// Parks a request before the first of those whose priority comes after its own.
+    ///
+    /// # Safety
+    /// As for [`Endpoint::park`].
+    pub(crate) unsafe fn insert(endpoint: *mut Endpoint, request: *mut Request, comes_after: fn(u8, u8) -> bool) {
         // SAFETY: the request is live by the contract.
         let priority = unsafe { (*request).priority };
         // SAFETY: as above.
         unsafe { (*request).endpoint = endpoint };
         // SAFETY: the list hands the closure its own live nodes.
-        let later = |other: *mut Link| unsafe { (*other.cast::<Request>()).priority < priority };
+        let later = |other: *mut Link| comes_after(unsafe { (*other.cast::<Request>()).priority }, priority);
         // SAFETY: the endpoint is live by the contract.
         let parked = unsafe { &mut (*endpoint).parked };
         // SAFETY: the request was idle, so on no list.
@@ -150,7 +170,7 @@ impl Endpoint {
         self.waiting
     }
 
-    /// Whether a request is parked.
+    /// Whether a request is parked, or the endpoint is shut.
     #[inline(always)]
     pub fn has_parked(&self) -> bool {
         !self.parked.is_empty()
@@ -187,9 +207,16 @@ impl Endpoint {
         // SAFETY: all three are live by the contract.
         unsafe { Reply::bind(reply, endpoint, receiver) }?;
         // SAFETY: as above.
-        let parked = unsafe { &mut (*endpoint).parked };
+        let this = unsafe { &mut *endpoint };
+        if this.is_shut() {
+            // SAFETY: the receiver is live, and waits nowhere.
+            let record = unsafe { &mut *receiver };
+            record.endpoint = endpoint;
+            record.next = core::mem::replace(&mut this.aside, receiver);
+            return Ok(Received::Waiting);
+        }
         // SAFETY: parked requests are live: they leave through `Request::cancel`.
-        let request = unsafe { parked.pop_front() }.cast::<Request>();
+        let request = unsafe { this.parked.pop_front() }.cast::<Request>();
         if request.is_null() {
             // SAFETY: bound and free, and nothing is parked.
             unsafe { Self::wait(endpoint, receiver) };
@@ -211,6 +238,8 @@ impl Endpoint {
         mut request_back: impl FnMut(*mut Request),
         mut receiver_back: impl FnMut(*mut Receiver),
     ) {
+        // SAFETY: the endpoint is live until this returns; nobody is served.
+        unsafe { Self::unshut(endpoint) };
         loop {
             // SAFETY: the endpoint is live until this returns.
             let this = unsafe { &mut *endpoint };
@@ -236,11 +265,6 @@ impl Endpoint {
                 return;
             }
         }
-    }
-
-    /// The parked request that is served next, null for none.
-    pub fn first_parked(&self) -> *mut Request {
-        self.parked.first().cast()
     }
 
     /// Calls `each` with every reply object that holds a request from here.

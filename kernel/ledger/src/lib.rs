@@ -19,6 +19,9 @@
 //! Waiting receivers are a stack: the one that waited last has its memory in the caches, and requests, not servers, are
 //! served in turn. The state of a request is told by its links alone.
 //!
+//! An endpoint can be *shut*, while one server takes the place of another: then requests park whoever waits, and receivers go on
+//! waiting. What a server holds can be parked again where its label is declared replayable.
+//!
 //! # Contract
 //! As for [`lists`]: one CPU, interrupts off, and the pointers handed in are to live objects. An object that goes away
 //! goes through [`Request::cancel`], [`Receiver::cancel`], [`Reply::release`] or [`Endpoint::destroy`] first, and a
@@ -26,6 +29,7 @@
 #![cfg_attr(not(test), no_std)]
 
 mod endpoint;
+mod gate;
 mod receiver;
 mod reply;
 mod request;
@@ -33,6 +37,7 @@ mod request;
 mod tests;
 
 pub use endpoint::{AbiError, Called, Endpoint, LABELS, Received};
+pub use gate::{Count, Replay};
 pub use receiver::Receiver;
 pub use reply::{Reply, ReplyError};
 pub use request::{Request, State};

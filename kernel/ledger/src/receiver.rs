@@ -38,7 +38,7 @@ impl Receiver {
             return;
         }
         // SAFETY: a waiting receiver names its live endpoint.
-        let mut at = unsafe { &raw mut (*endpoint).waiting };
+        let mut at: *mut *mut Receiver = unsafe { &mut *endpoint }.receivers();
         loop {
             // SAFETY: `at` is the head of the stack or the link of a live waiting receiver.
             let here = unsafe { *at };

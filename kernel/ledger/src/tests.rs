@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use crate::{AbiError, Called, Endpoint, Received, Receiver, Reply, ReplyError, Request, State};
+use crate::{AbiError, Called, Count, Endpoint, Received, Receiver, Replay, Reply, ReplyError, Request, State};
 
 const THREADS: usize = 5;
 const SERVERS: usize = 3;
@@ -24,6 +24,9 @@ struct World {
     at: [Option<(usize, Option<usize>)>; THREADS],
     /// Model: parked requests of each endpoint in order.
     parked: [Vec<usize>; 2],
+    gates: *mut Request,
+    /// Model: which endpoints are shut.
+    shut: [bool; 2],
     /// Model: waiting servers of each endpoint with their reply objects, the last to come at the end.
     waiting: [Vec<(usize, usize)>; 2],
 }
@@ -69,14 +72,17 @@ impl World {
                 // SAFETY: request and endpoint are live, the request is idle.
                 unsafe { (*self.request(client)).priority = priority };
                 // SAFETY: as above.
+                unsafe { (*self.request(client)).letter.label = client as u32 };
+                // SAFETY: as above.
                 match unsafe { Endpoint::call(self.endpoint(endpoint), self.request(client)) } {
                     Called::Delivered(receiver) => {
+                        assert!(!self.shut[endpoint]);
                         let (server, reply) = self.waiting[endpoint].pop().unwrap();
                         assert_eq!(receiver, self.receiver(server));
                         self.at[client] = Some((endpoint, Some(reply)));
                     }
                     Called::Parked => {
-                        assert!(self.waiting[endpoint].is_empty());
+                        assert!(self.shut[endpoint] || self.waiting[endpoint].is_empty());
                         self.at[client] = Some((endpoint, None));
                         self.park(endpoint, client, priority);
                     }
@@ -93,13 +99,13 @@ impl World {
                 match unsafe { Endpoint::receive(at, self.receiver(server), with) } {
                     Err(error) => assert!(busy && error == ReplyError::Busy),
                     Ok(Received::Request(request)) => {
-                        assert!(!busy);
+                        assert!(!busy && !self.shut[endpoint]);
                         let expected = self.parked[endpoint].remove(0);
                         assert_eq!(self.index(request), expected);
                         self.at[expected] = Some((endpoint, Some(reply)));
                     }
                     Ok(Received::Waiting) => {
-                        assert!(!busy && self.parked[endpoint].is_empty());
+                        assert!(!busy && (self.shut[endpoint] || self.parked[endpoint].is_empty()));
                         self.waiting[endpoint].push((server, reply));
                     }
                 }
@@ -165,7 +171,54 @@ impl World {
                 self.parked[endpoint].retain(|other| *other != client);
                 self.park(endpoint, client, priority);
             }
+            10 if self.shut[endpoint] => {
+                let mut served = Vec::new();
+                // SAFETY: live, and the closure calls nothing.
+                unsafe {
+                    Endpoint::open(self.endpoint(endpoint), |receiver, request| served.push((receiver, request)))
+                };
+                self.shut[endpoint] = false;
+                for (receiver, request) in served {
+                    let (server, reply) = self.waiting[endpoint].pop().unwrap();
+                    assert_eq!(receiver, self.receiver(server));
+                    let expected = self.parked[endpoint].remove(0);
+                    assert_eq!(self.index(request), expected);
+                    self.at[expected] = Some((endpoint, Some(reply)));
+                }
+                assert!(self.waiting[endpoint].is_empty() || self.parked[endpoint].is_empty());
+            }
+            12 if self.shut[endpoint] => {
+                let mut roused = Vec::new();
+                // SAFETY: live, and the closure calls nothing.
+                unsafe { Endpoint::open_for_nobody(self.endpoint(endpoint), |receiver| roused.push(receiver)) };
+                self.shut[endpoint] = false;
+                let waited: Vec<_> = self.waiting[endpoint].drain(..).rev().map(|(server, _)| server).collect();
+                assert_eq!(roused, waited.into_iter().map(|server| self.receiver(server)).collect::<Vec<_>>());
+            }
+            10 => {
+                // SAFETY: there are two.
+                let gate = unsafe { self.gates.add(endpoint) };
+                // SAFETY: the gate is this endpoint's alone.
+                unsafe { Endpoint::shut(self.endpoint(endpoint), gate) };
+                self.shut[endpoint] = true;
+            }
+            11 => {
+                let held = self.at.iter().position(|at| *at == Some((endpoint, Some(reply))));
+                let Some(held) = held else { return };
+                // SAFETY: live, and bound there.
+                let parked = unsafe { Endpoint::park_again(self.endpoint(endpoint), self.reply(reply)) };
+                assert_eq!(parked.is_ok(), held % 2 == 0);
+                if parked.is_ok() {
+                    // SAFETY: indices are in range.
+                    let rank = |i: usize| unsafe { (*self.request(i)).priority };
+                    let place = self.parked[endpoint].iter().position(|i| rank(*i) <= rank(held));
+                    let place = place.unwrap_or(self.parked[endpoint].len());
+                    self.parked[endpoint].insert(place, held);
+                    self.at[held] = Some((endpoint, None));
+                }
+            }
             _ => {
+                self.shut[endpoint] = false;
                 let (mut requests, mut receivers) = (Vec::new(), Vec::new());
                 // SAFETY: live.
                 unsafe {
@@ -185,6 +238,22 @@ impl World {
     }
 
     fn check(&self) {
+        for endpoint in 0..2 {
+            let delivered = |is_replayable: bool| {
+                let here = |(client, at): (usize, &Option<(usize, Option<usize>)>)| {
+                    matches!(at, Some((e, Some(_))) if *e == endpoint) && (client % 2 == 0) == is_replayable
+                };
+                self.at.iter().enumerate().filter(|entry| here(*entry)).count() as u32
+            };
+            let parked = self.parked[endpoint].len() as u32;
+            let expected = Count { parked, delivered: delivered(false), deferred: delivered(true) };
+            // SAFETY: live.
+            let ledger = unsafe { &*self.endpoint(endpoint) };
+            // SAFETY: nobody changes anything.
+            assert_eq!(unsafe { ledger.count() }, expected);
+            assert_eq!(ledger.is_shut(), self.shut[endpoint]);
+            assert_eq!(ledger.has_parked(), parked > 0 || self.shut[endpoint]);
+        }
         for (i, at) in self.at.iter().enumerate() {
             // SAFETY: i is below THREADS.
             let request = unsafe { &*self.request(i) };
@@ -231,11 +300,20 @@ impl World {
 proptest! {
     #[test]
     fn every_request_is_in_exactly_one_place(
-        steps in prop::collection::vec((0u8..11, 0usize..60, 0usize..2, 0u8..3), 1..200)
+        steps in prop::collection::vec((0u8..14, 0usize..60, 0usize..2, 0u8..3), 1..200)
     ) {
         let (mut endpoints, mut requests) = (zeroed::<Endpoint>(2), zeroed::<Request>(THREADS));
         let (mut receivers, mut replies) = (zeroed::<Receiver>(SERVERS), zeroed::<Reply>(REPLIES));
+        let mut gates = zeroed::<Request>(2);
+        for endpoint in &mut endpoints {
+            for label in 0..THREADS as u32 {
+                let replay = if label % 2 == 0 { Replay::Unanswered } else { Replay::Never };
+                prop_assert_eq!(endpoint.serve(label, 1, replay), Ok(()));
+            }
+        }
         let mut world = World {
+            gates: gates.as_mut_ptr(),
+            shut: [false; 2],
             endpoints: endpoints.as_mut_ptr(),
             requests: requests.as_mut_ptr(),
             receivers: receivers.as_mut_ptr(),
@@ -254,8 +332,8 @@ proptest! {
 #[test]
 fn an_endpoint_serves_its_labels_alone() {
     let mut endpoint = zeroed::<Endpoint>(1).remove(0);
-    assert_eq!(endpoint.serve(3, 77), Ok(()));
-    assert_eq!(endpoint.serve(64, 1), Err(AbiError::LabelOutOfRange));
+    assert_eq!(endpoint.serve(3, 77, Replay::Never), Ok(()));
+    assert_eq!(endpoint.serve(64, 1, Replay::Never), Err(AbiError::LabelOutOfRange));
     assert!(endpoint.serves(3));
     assert!(!endpoint.serves(2) && !endpoint.serves(64) && !endpoint.serves(67));
     assert_eq!(endpoint.check(3, 77), Ok(()));

@@ -6,11 +6,12 @@ use capability::{Anchor, Contents, Context, Hooks, ObjectKind, Slot};
 
 use crate::exclusive::Exclusive;
 use crate::notification::Notification;
+use crate::replacement::Replacement;
 use crate::reply::Reply;
 use crate::scope::Scope;
 use crate::tcb::Tcb;
 use crate::vspace::{Region, VSpace};
-use crate::{instance, ipc, lease, memory};
+use crate::{instance, ipc, lease, memory, replacement};
 
 /// Capabilities that one step of a long operation looks at before interrupts are served.
 pub(crate) const BUDGET: u32 = 64;
@@ -50,8 +51,8 @@ pub(crate) fn is_busy() -> bool {
 /// What objects of each kind need when they come and go.
 pub(crate) struct KernelHooks;
 
-// SAFETY: `zero` zeroes. `contents` reports the slots embedded in a TCB, the pin and the anchor of a reply object and the
-// anchor of a scope, which are all that objects embed (see their structures).
+// SAFETY: `zero` zeroes. `contents` reports the slots embedded in a TCB, the slots of a replacement, the pin and the anchor of a reply
+// object and the anchor of a scope, which are all that objects embed (see their structures).
 unsafe impl Hooks for KernelHooks {
     fn created(&mut self, _kind: ObjectKind, _address: usize, _size_bits: u8) {}
 
@@ -70,13 +71,23 @@ unsafe impl Hooks for KernelHooks {
 
     fn destroyed(&mut self, kind: ObjectKind, address: usize, _size_bits: u8) {
         match kind {
-            ObjectKind::Endpoint => ipc::destroy_endpoint(address),
+            ObjectKind::Endpoint => {
+                replacement::endpoint_gone(address);
+                ipc::destroy_endpoint(address);
+            }
+            // SAFETY: as below.
+            ObjectKind::Replacement => unsafe { Replacement::at(address) }.close(),
             // SAFETY: the object layer names an object of this kind, whose memory stays until the operation ends.
             ObjectKind::Reply => ipc::release(unsafe { Reply::at(address) }),
             // SAFETY: as above.
             ObjectKind::Notification => unsafe { Notification::at(address) }.destroy(),
             // SAFETY: as above.
-            ObjectKind::Tcb => instance::end_thread(unsafe { Tcb::at(address) }),
+            ObjectKind::Tcb => {
+                // SAFETY: as above.
+                let thread = unsafe { Tcb::at(address) };
+                instance::end_thread(thread);
+                replacement::forget(thread);
+            }
             // SAFETY: as above.
             ObjectKind::VSpace => unsafe { VSpace::at(address) }.unmap_all(),
             // SAFETY: as above.
@@ -102,6 +113,11 @@ unsafe impl Hooks for KernelHooks {
                 // SAFETY: as above.
                 let reply: &'a Reply = unsafe { Reply::at(address) };
                 Contents { slots: core::slice::from_ref(&reply.pin), anchor: Some(&reply.anchor) }
+            }
+            ObjectKind::Replacement => {
+                // SAFETY: as above.
+                let replacement: &'a Replacement = unsafe { Replacement::at(address) };
+                Contents { slots: replacement.slots(), anchor: None }
             }
             ObjectKind::Scope => {
                 // SAFETY: as above.

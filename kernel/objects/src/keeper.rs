@@ -14,7 +14,7 @@ use crate::exclusive::Exclusive;
 use crate::instance::ImageObject;
 use crate::tcb::{State, Tcb};
 use crate::vspace::VSpace;
-use crate::{Failure, authority, memory, restart, scheduler};
+use crate::{Failure, authority, memory, replacer, restart, scheduler};
 
 /// Ends within [`PERIOD`] that are too many.
 const LIMIT: u32 = 5;
@@ -58,7 +58,7 @@ impl Keeper {
     }
 }
 
-/// Gives the worker its stack. Once, at boot.
+/// Gives the kernel's workers, this one and that for replacements, their stacks. Once, at boot.
 ///
 /// # Errors
 /// There is no memory for a stack.
@@ -71,7 +71,7 @@ pub fn install() -> Result<(), paging::MapError> {
     worker.state.set(State::Started);
     scheduler::raise_waiting(worker, PRIORITY);
     worker.base_priority.set(PRIORITY);
-    Ok(())
+    replacer::install()
 }
 
 /// Keeps an instance from now on, in place of any other.

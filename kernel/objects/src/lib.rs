@@ -9,6 +9,7 @@
 //! * [`invoke`]: every other operation, by kind of object;
 //! * [`instance`]: cells: their memory, their start and their end;
 //! * [`restart`]: how an instance begins again; [`keeper`]: the one that the kernel itself lets begin again;
+//! * [`replacement`], [`replacer`]: how another instance takes its place, under load;
 //! * [`authority`]: the one context of the capability layer and what it asks back.
 //!
 //! # Contract
@@ -24,6 +25,7 @@ extern crate alloc;
 pub mod authority;
 pub mod devices;
 mod exclusive;
+mod export;
 pub mod fault;
 pub mod instance;
 pub mod invoke;
@@ -32,6 +34,8 @@ pub mod keeper;
 mod lease;
 pub mod memory;
 pub mod notification;
+mod replacement;
+mod replacer;
 mod reply;
 mod report;
 mod restart;

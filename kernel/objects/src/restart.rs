@@ -23,6 +23,11 @@ use crate::{Failure, authority, memory};
 /// `IllegalOperation` while the instance runs.
 pub(crate) fn clear_step(thread: &Tcb, cursor: &mut u32) -> Result<Progress, Failure> {
     check_ended(thread)?;
+    clear_scratch_step(thread, cursor)
+}
+
+/// The same, of an instance that is not to use them any more.
+pub(crate) fn clear_scratch_step(thread: &Tcb, cursor: &mut u32) -> Result<Progress, Failure> {
     let reaped = authority::with(|context| match context.has_pending() {
         true => capability::reap_step(context, authority::BUDGET),
         false => Progress::Done,

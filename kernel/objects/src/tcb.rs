@@ -19,6 +19,7 @@ use x86::interrupts::TrapFrame;
 pub use abi::kernel::ThreadState as State;
 
 use crate::notification::Notification;
+use crate::replacement::Replacement;
 use crate::reply::Reply;
 use crate::vspace::VSpace;
 
@@ -114,6 +115,8 @@ pub struct Tcb {
     pub(crate) vspace: Slot,
     pub(crate) notification: Slot,
     pub(crate) exit_status: Cell<u64>,
+    /// The replacement that its instance takes part in, null for none.
+    pub(crate) replacement: Cell<*const Replacement>,
     /// Whether a report of its failure stands in the body.
     pub(crate) has_report: Cell<bool>,
     pub(crate) ticks: Cell<u64>,
@@ -339,6 +342,17 @@ impl Tcb {
         self.has_report.set(false);
         self.set_cnode();
         self.state.set(State::Raw);
+    }
+
+    /// The replacement that its instance takes part in.
+    pub(crate) fn replacement<'a>(&self) -> Option<&'a Replacement> {
+        // SAFETY: a replacement that ends, or goes away, takes its leave of both threads.
+        unsafe { self.replacement.get().as_ref() }
+    }
+
+    /// The next answer takes the long way: what was found for the last one is forgotten.
+    pub(crate) fn forget_reception(&self) {
+        self.endpoint_slot.set(&raw const self.cnode);
     }
 
     /// Forgets the notification that it is bound to.

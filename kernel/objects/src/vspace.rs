@@ -127,6 +127,43 @@ impl VSpace {
         self.regions.set(kept as u64);
     }
 
+    /// Two instances exchange what is mapped for capabilities of their CNodes; each keeps its stack and its heap.
+    ///
+    /// # Errors
+    /// `TableFull` where one has no room for what the other has, `IllegalOperation` where a stack or a heap is gone; then nothing
+    /// has changed.
+    pub(crate) fn exchange_regions(&self, other: &VSpace) -> Result<(), Failure> {
+        self.forget_unmapped();
+        other.forget_unmapped();
+        let (own, others) = (self.stack_and_heap(), other.stack_and_heap());
+        let ([Some(stack), Some(heap)], [Some(other_stack), Some(other_heap)]) = (own, others) else {
+            return Err(KernelError::IllegalOperation.into());
+        };
+        let most = self.regions.get().max(other.regions.get()) as usize;
+        if most > self.table().len().min(other.table().len()) {
+            return Err(KernelError::TableFull.into());
+        }
+        // What each keeps changes places within the pair first, then all do: so it comes back to where it belongs.
+        for (first, second) in [(stack, other_stack), (heap, other_heap)] {
+            first.swap(second);
+        }
+        for (first, second) in self.table().iter().zip(other.table()).take(most) {
+            first.swap(second);
+        }
+        self.regions.swap(&other.regions);
+        Ok(())
+    }
+
+    fn stack_and_heap(&self) -> [Option<&Cell<Region>>; 2] {
+        [self.place(self.stack.get()), self.place(self.heap.get())]
+    }
+
+    /// The entry of a range that is mapped.
+    fn place(&self, region: Region) -> Option<&Cell<Region>> {
+        let entries = self.table().iter().take(self.regions.get() as usize);
+        entries.into_iter().find(|entry| entry.get().start == region.start && region.bytes != 0)
+    }
+
     /// Unmaps all that it has but what is lent; the image's addresses go back to the arena.
     pub(crate) fn unmap_all(&self) {
         for entry in self.table().iter().take(self.regions.get() as usize) {

@@ -67,6 +67,7 @@ pub enum Reason {
 }
 
 /// What has happened.
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// The old instance holds no request.

@@ -2,6 +2,7 @@
 
 mod ending;
 mod serving;
+pub mod tally;
 
 pub use ending::LAST_WORDS;
 
@@ -56,6 +57,8 @@ fn perform(mut environment: Environment, task: Task) -> Result<u64, CallError> {
         Role::Transact => transact(environment, Some(task.value)),
         Role::BeginAndEnd => transact(environment, None),
         Role::UseWhatWasTaken => use_what_was_taken(environment, task.value),
+        Role::Tally => tally::serve(environment, task.value),
+        Role::Count => tally::count(&target(&mut environment), task),
         Role::TakeWhenFull => take_when_full(environment, task.value),
     }
 }

@@ -1,6 +1,6 @@
 //! What an endpoint lets through, and what the kernel says of the sender.
 
-use abi::interface::Method;
+use abi::interface::{Label, Method};
 use abi::token::{CallOnly, Cap, Endpoint};
 use abi::{CallError, KernelError};
 use runtime::{Call, objects};
@@ -22,6 +22,11 @@ tests! {
 }
 
 /// Calls a label in both forms that a call has.
+/// How a method is served.
+const fn label<M: Method>() -> Label {
+    Label { number: M::LABEL, signature: M::SIGNATURE, is_replayable: false }
+}
+
 fn refused<M: Method<Value = u64> + Copy>(client: &Cap<Endpoint, CallOnly>, method: M, error: KernelError) -> Outcome {
     let expected = Some(CallError::Kernel(error, 0));
     equal("the answer to words alone", Call::new(client, method).words().err(), expected)?;
@@ -40,14 +45,15 @@ fn a_label_out_of_range_is_refused_before_the_server_sees_it(rig: &mut Rig) -> O
     // The labels under which the kernel itself speaks to a server.
     refused(&client, strange::Failure {}, KernelError::UnknownLabel)?;
     refused(&client, strange::Signal {}, KernelError::UnknownLabel)?;
-    let refused = objects::serve_labels(&rig.endpoint()?, &[(64, 1)]).err();
+    let refused =
+        objects::serve_labels(&rig.endpoint()?, &[Label { number: 64, signature: 1, is_replayable: false }]).err();
     equal("the answer to a server", refused, Some(KernelError::OutOfRange))?;
     equal("requests that the server has seen", ask(&client, methods::Count {})?, 1)
 }
 
 fn a_label_of_another_signature_is_told_before_it_is_called(rig: &mut Rig) -> Outcome {
-    const OTHER: &[(u32, u64)] = &[(strange::Who::LABEL, strange::Who::SIGNATURE)];
-    const ABSENT: &[(u32, u64)] = &[(strange::Absent::LABEL, strange::Absent::SIGNATURE)];
+    const OTHER: &[Label] = &[label::<strange::Who>()];
+    const ABSENT: &[Label] = &[label::<strange::Absent>()];
     let (_, _, client) = rig.server(0)?;
     equal("the labels that it serves", objects::check_labels(&client, methods::Peer::LABELS), Ok(()))?;
     equal("another signature", objects::check_labels(&client, OTHER), Err(KernelError::WrongSignature))?;

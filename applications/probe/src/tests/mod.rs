@@ -21,6 +21,7 @@ mod labels;
 mod leases;
 mod parts;
 mod priorities;
+mod replacements;
 mod reports;
 mod restarts;
 mod scopes;
@@ -40,6 +41,7 @@ pub const ALL: &[&[Test]] = &[
     teardown::TESTS,
     parts::TESTS,
     restarts::TESTS,
+    replacements::TESTS,
     interrupts::TESTS,
     reports::TESTS,
     kills::TESTS,

@@ -47,12 +47,12 @@ crate::interface! {
         /// Writes the body's bytes; answers when they are queued for the device.
         1 Write();
         /// Waits for a key press; answers with the bytes typed since.
-        2 Read();
+        replayable 2 Read();
         /// Shows the body as a prompt and lets a line be edited behind it; answers when it is handed over.
-        3 ReadLine() -> Ending;
+        replayable 3 ReadLine() -> Ending;
         /// Goes on with the line that was handed over at a tab. The body names what may stand in the place of its last word
         /// before the cursor, a word a line; nothing changes without any. Answers as ReadLine.
-        4 Complete() -> Ending;
+        replayable 4 Complete() -> Ending;
     }
 }
 

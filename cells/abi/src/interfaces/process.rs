@@ -105,7 +105,7 @@ crate::interface! {
         /// Makes a process of the current image of that name (the body), as CreateProcess does.
         4 Spawn() -> u64;
         /// Waits until a process has ended; answers its exit status.
-        5 Wait(process: u64) -> u64;
+        replayable 5 Wait(process: u64) -> u64;
         /// Makes the next CreateProcess fail at a point of its registry: for tests. Answers how many points there are.
         6 PlantFailure(point: u64) -> u64;
         /// Stops the instance of a service, whose name is the body. It has failed then, and begins again as after any failure.

@@ -25,6 +25,7 @@ pub enum Kind {
     Serial = 18,
     Settle = 19,
     Machine = 20,
+    Replacement = 21,
 }
 
 /// Operations of [`telos_k_invoke`], by the object that they work on. Arguments stand in the order of the words.
@@ -66,7 +67,16 @@ pub enum Operation {
     TcbRestart = 0x0406,
     /// Tcb: address of a [`FaultReport`], written where the thread's instance failed.
     TcbFault = 0x0407,
-    /// Endpoint: address of (label, signature) pairs, their number.
+    /// Tcb, the caller's own: address and length of the exported state ([`u64::MAX`]: it cannot be exported). An instance
+    /// that is to be frozen waits here. Answers an [`crate::kernel::Exported`].
+    TcbExport = 0x0408,
+    /// Tcb, the caller's own: address, capacity; answers the length of the state that is to be imported, as much of which was
+    /// written as fits, words out: its schema. Refused where there is nothing to import.
+    TcbImport = 0x0409,
+    /// Tcb, the caller's own: 1 where the state was imported and holds, else 0. Waits until the service is the instance's, and
+    /// answers the generation of the slot of its CNode.
+    TcbThawed = 0x040a,
+    /// Endpoint: label, signature, 1 where a request can be parked again once it was delivered, else 0. It serves the label.
     EndpointAbi = 0x0500,
     /// Endpoint: label, signature; refused unless served with just that signature.
     EndpointCheck = 0x0501,
@@ -137,4 +147,17 @@ pub enum Operation {
     MachineInfo = 0x1001,
     /// Machine: address, capacity; answers the length of the boot command line.
     CommandLine = 0x1002,
+    /// Replacement: Frame token (empty: the instance has no state of its own), Notification token, bits, a [`Scratch`], nanoseconds
+    /// that a phase may take, nanoseconds and replies that the trial takes, schema of the state.
+    ReplacementTerms = 0x1100,
+    /// Replacement: tokens of Loader, old Tcb, new Tcb, Endpoint, and the old instance's Image. Begins.
+    ReplacementBegin = 0x1101,
+    /// Replacement: answers its [`crate::kernel::ReplacementPhase`]; words out: the reason, as
+    /// [`crate::kernel::ReplacementReason`], nanoseconds that the gate was shut, requests that were delivered when it was shut first,
+    /// those that could be parked again, the most that were parked when it opened, replies of the trial.
+    ReplacementInfo = 0x1102,
+    /// Replacement: the old instance is to go on.
+    ReplacementAbort = 0x1103,
+    /// Replacement: the trial is over.
+    ReplacementConfirm = 0x1104,
 }

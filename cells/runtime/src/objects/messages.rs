@@ -1,5 +1,6 @@
 //! Endpoints and notifications, but for the messages themselves.
 
+use abi::interface::Label;
 use abi::kernel::Operation;
 use abi::token::{All, CallOnly, Cap, Endpoint, Notification, ReceiveOnly, Rights, Tcb, bits};
 
@@ -18,9 +19,10 @@ pub fn receiving(endpoint: Cap<Endpoint, All>) -> Cap<Endpoint, ReceiveOnly> {
 ///
 /// # Errors
 /// `OutOfRange` for a label above 63.
-pub fn serve_labels<R: Rights>(endpoint: &Cap<Endpoint, R>, labels: &'static [(u32, u64)]) -> Result<()> {
-    for (label, signature) in labels {
-        invoke_with(Operation::EndpointAbi, endpoint.raw(), &[u64::from(*label), *signature])?;
+pub fn serve_labels<R: Rights>(endpoint: &Cap<Endpoint, R>, labels: &'static [Label]) -> Result<()> {
+    for label in labels {
+        let words = [label.number.into(), label.signature, label.is_replayable.into()];
+        invoke_with(Operation::EndpointAbi, endpoint.raw(), &words)?;
     }
     Ok(())
 }
@@ -29,9 +31,9 @@ pub fn serve_labels<R: Rights>(endpoint: &Cap<Endpoint, R>, labels: &'static [(u
 ///
 /// # Errors
 /// `UnknownLabel`, `WrongSignature`.
-pub fn check_labels(endpoint: &Cap<Endpoint, CallOnly>, labels: &'static [(u32, u64)]) -> Result<()> {
-    for (label, signature) in labels {
-        invoke_with(Operation::EndpointCheck, endpoint.raw(), &[u64::from(*label), *signature])?;
+pub fn check_labels(endpoint: &Cap<Endpoint, CallOnly>, labels: &'static [Label]) -> Result<()> {
+    for label in labels {
+        invoke_with(Operation::EndpointCheck, endpoint.raw(), &[label.number.into(), label.signature])?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod devices;
 mod images;
 mod machine;
 mod messages;
+mod replacements;
 mod scopes;
 mod threads;
 mod untyped;
@@ -27,6 +28,10 @@ pub use images::{
 };
 pub use machine::{MachineInfo, command_line, halt, machine_info};
 pub use messages::{ENDPOINT_RIGHTS, bind, bind_and_interrupt, check_labels, receiving, serve_labels, signal, wait};
+pub use replacements::{
+    Replaced, ReplacementTerms, abort_replacement, begin_replacement, confirm_replacement, replacement_info,
+    replacement_terms,
+};
 pub use scopes::{abort_scope, attach_scope, scope_state, settle_scope, watch_aborts};
 pub use threads::{
     Instance, ThreadInfo, ThreadParts, configure, fault, instance_info, keep, restart, set_priority, start_thread,
@@ -36,7 +41,7 @@ pub use untyped::{UntypedInfo, reply_objects, retype, retype_any, untyped_info};
 
 type Result<T> = core::result::Result<T, KernelError>;
 
-fn words(given: &[u64]) -> [u64; WORDS] {
+pub(crate) fn words(given: &[u64]) -> [u64; WORDS] {
     let mut words = [0; WORDS];
     for (word, given) in words.iter_mut().zip(given) {
         *word = *given;

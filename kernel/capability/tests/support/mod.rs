@@ -195,6 +195,11 @@ impl World {
         move_(&mut self.context, from, to)
     }
 
+    pub fn exchange(&mut self, one: u32, other: u32) -> Result<(), Error> {
+        let (one, other) = (self.slot(one), self.slot(other));
+        exchange(&mut self.context, one, other)
+    }
+
     pub fn delete(&mut self, index: u32) {
         let slot = self.slot(index);
         assert_eq!(delete(&mut self.context, slot, PLENTY), Ok(Progress::Done));

@@ -3,13 +3,13 @@
 use abi::KernelError;
 use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
-use ledger::{AbiError, Endpoint};
+use ledger::{AbiError, Endpoint, Replay};
 
 use super::{Result, Words, object};
 use crate::notification::Notification;
 use crate::{Failure, scheduler};
 
-fn endpoint(raw: RawCap, rights: Rights) -> Result<*mut Endpoint> {
+pub(super) fn endpoint(raw: RawCap, rights: Rights) -> Result<*mut Endpoint> {
     let slot = object(raw, ObjectKind::Endpoint, rights)?;
     Ok(core::ptr::with_exposed_provenance_mut(slot.object() as usize))
 }
@@ -25,8 +25,13 @@ fn abi_failure(error: AbiError) -> Failure {
 pub(super) fn serve(raw: RawCap, words: &Words) -> Result<u64> {
     let endpoint = endpoint(raw, Rights::RECEIVE)?;
     let label = u32::try_from(words[0]).map_err(|_| abi_failure(AbiError::LabelOutOfRange))?;
+    let replay = match words[2] {
+        0 => Replay::Never,
+        1 => Replay::Unanswered,
+        _ => return Err(KernelError::InvalidArgument.into()),
+    };
     // SAFETY: the capability names a live endpoint, and nothing else refers to it now.
-    unsafe { (*endpoint).serve(label, words[1]) }.map_err(abi_failure)?;
+    unsafe { (*endpoint).serve(label, words[1], replay) }.map_err(abi_failure)?;
     Ok(0)
 }
 

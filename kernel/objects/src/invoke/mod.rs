@@ -7,6 +7,7 @@ mod capabilities;
 mod devices;
 mod images;
 mod messages;
+mod replacements;
 mod scopes;
 mod threads;
 
@@ -35,7 +36,7 @@ macro_rules! same_numbers {
 }
 same_numbers! {
     Untyped, Frame, Tcb, CNode, VSpace, Endpoint, Notification, Reply, Buf, Image, Scope, DmaFrame, PciFunction, Irq,
-    IoPort, Loader, Scheduler, Serial, Settle, Machine,
+    IoPort, Loader, Scheduler, Serial, Settle, Machine, Replacement,
 }
 
 /// Does one operation.
@@ -179,6 +180,14 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const HALT: u32 = Operation::Halt as u32;
     const MACHINE_INFO: u32 = Operation::MachineInfo as u32;
     const COMMAND_LINE: u32 = Operation::CommandLine as u32;
+    const TCB_EXPORT: u32 = Operation::TcbExport as u32;
+    const TCB_IMPORT: u32 = Operation::TcbImport as u32;
+    const TCB_THAWED: u32 = Operation::TcbThawed as u32;
+    const REPLACEMENT_TERMS: u32 = Operation::ReplacementTerms as u32;
+    const REPLACEMENT_BEGIN: u32 = Operation::ReplacementBegin as u32;
+    const REPLACEMENT_INFO: u32 = Operation::ReplacementInfo as u32;
+    const REPLACEMENT_ABORT: u32 = Operation::ReplacementAbort as u32;
+    const REPLACEMENT_CONFIRM: u32 = Operation::ReplacementConfirm as u32;
     match operation {
         RETYPE => capabilities::retype(raw, words),
         UNTYPED_INFO => capabilities::untyped_info(raw, words),
@@ -216,6 +225,16 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         IMAGE_SYMBOL => unsafe { images::symbol(raw, words) },
         // SAFETY: as above.
         TCB_FAULT => unsafe { threads::fault(raw, words) },
+        // SAFETY: as above.
+        TCB_EXPORT => unsafe { replacements::export(raw, words) },
+        // SAFETY: as above.
+        TCB_IMPORT => unsafe { replacements::import(raw, words) },
+        TCB_THAWED => replacements::thawed(raw, words),
+        REPLACEMENT_TERMS => replacements::terms(raw, words),
+        REPLACEMENT_BEGIN => replacements::begin(raw, words),
+        REPLACEMENT_INFO => replacements::info(raw, words),
+        REPLACEMENT_ABORT => replacements::tell(raw, replace::Event::Abort),
+        REPLACEMENT_CONFIRM => replacements::tell(raw, replace::Event::Proven),
         KEEP => threads::keep(raw, words),
         VSPACE_INFO => threads::vspace_info(raw, words),
         SCOPE_ATTACH => scopes::attach(raw, words),

@@ -36,7 +36,7 @@ pub(super) fn stop(raw: RawCap) -> Result<u64> {
     Ok(0)
 }
 
-fn scratch(word: u64) -> Result<Scratch> {
+pub(super) fn scratch(word: u64) -> Result<Scratch> {
     match word {
         word if word == Scratch::Clear as u64 => Ok(Scratch::Clear),
         word if word == Scratch::Keep as u64 => Ok(Scratch::Keep),

@@ -14,7 +14,12 @@ use crate::{Failure, authority, scheduler};
 /// Puts a failure into the inbox of a thread that receives.
 pub(super) fn note_failure(thread: &Tcb, failure: Failure) {
     let Answer { status, value } = failure.into();
-    let letter = Letter { label: Letter::FAILURE, baggage: 0, words: [status, value, 0], badge: 0, thread: 0 };
+    note(thread, Letter::FAILURE, [status, value, 0]);
+}
+
+/// Puts a letter of the kernel's own into the inbox of a thread that receives.
+pub(super) fn note(thread: &Tcb, label: u32, words: [u64; 3]) {
+    let letter = Letter { label, baggage: 0, words, badge: 0, thread: 0 };
     thread.notice.set(letter);
     thread.inbox.set(thread.notice.as_ptr());
 }

@@ -13,12 +13,14 @@
 //! * [`call`], [`receive`]: each with a short form that changes nothing before it knows that it can do the whole, and a
 //!   long form for everything else;
 //! * [`transfer`]: what travels beside the words;
+//! * [`shut`]: an endpoint while its server is replaced;
 //! * [`end`]: waits that end otherwise: timeouts, deaths, endpoints that go.
 
 mod call;
 mod end;
 pub mod gate;
 mod receive;
+mod shut;
 mod transfer;
 
 pub use call::exchange;
@@ -26,6 +28,7 @@ pub use receive::reply;
 pub use transfer::fetch;
 
 pub(crate) use end::{abandon, destroy_endpoint, fail, forget, interrupt, part, release};
+pub(crate) use shut::{ask_to_freeze, count, open, park_again, shut};
 pub(crate) use transfer::note_signal;
 
 use abi::KernelError;

@@ -12,7 +12,7 @@ use super::{end, find, transfer};
 use crate::reply::Reply;
 use crate::status::ok;
 use crate::tcb::{Results, Tcb};
-use crate::{Failure, lease, scheduler};
+use crate::{Failure, lease, replacement, scheduler};
 
 /// Answers with words and receives again; answers which thread is to run. The short form: the same endpoint and reply
 /// object as the last time, a caller that takes words alone and has nothing hanging on its request, nobody parked, no
@@ -184,6 +184,7 @@ unsafe fn begin(me: &Tcb, reception: &Reception) -> Result<Begun, Failure> {
             Ok(Begun::AtHand)
         }
         Received::Waiting => {
+            replacement::noted_rest(me);
             scheduler::arm(me, reception.timeout);
             scheduler::lower_running(me);
             Ok(Begun::Waits)
@@ -196,6 +197,7 @@ fn answer<'a>(me: &Tcb, raw: RawCap, answer: Answer, second: u64) -> Result<&'a 
     let slot = find(me.cnode(), raw, ObjectKind::Reply, Rights::SEND)?;
     // SAFETY: the capability names a live reply object.
     let reply = unsafe { Reply::at(slot.object() as usize) };
+    replacement::noted_reply(me);
     // SAFETY: as above.
     let Ok(request) = (unsafe { ledger::Reply::answer(reply.core.get()) }) else {
         // The caller gave up: nobody has use for what was lent and made for it any more.

@@ -1,0 +1,312 @@
+//! One instance takes the place of another, under load.
+
+use alloc::vec::Vec;
+
+use abi::interface::Method;
+use abi::kernel::{ReplacementPhase, ReplacementReason, Scratch};
+use abi::token::{All, CallOnly, Cap, Endpoint, Frame, Notification, Replacement, Untyped};
+use abi::{CallError, KernelError};
+use runtime::objects::{self, Replaced, ReplacementTerms};
+use spawner::Instance;
+
+use crate::cells::{OWN, Peer, Plan};
+use crate::outcome::{Failure, Outcome, equal, holds};
+use crate::peer::tally::{self, Version};
+use crate::protocol::counting::{Counting, Hard, Mark, Next};
+use crate::protocol::methods;
+use crate::rig::{Rig, Within, ask};
+use crate::task::{Reported, Role, Task};
+
+tests! {
+    a_server_with_a_state_is_replaced_back_and_forth_under_load,
+    every_flaw_of_a_new_version_leaves_the_old_one_serving_the_same_counts,
+    a_server_without_a_state_is_replaced_by_a_restart,
+    what_cannot_be_parked_again_is_waited_for_and_no_longer_than_said,
+    whoever_dies_somebody_serves,
+    a_record_that_is_deleted_gives_the_requests_back,
+    what_is_no_replacement_is_refused,
+}
+
+/// Nanoseconds that a phase may take.
+const PATIENCE: u64 = 300_000_000;
+/// Nanoseconds of a trial: more than any test takes, so that its replies end it, or the flaw that it is for.
+const TRIAL: u64 = 400_000_000;
+/// Replies of a trial: a flaw shows within them.
+const TRIAL_REPLIES: u64 = 4;
+/// Priority of the server, below its clients.
+const SERVER: u8 = 5;
+/// Calls of a client between two replacements.
+const CALLS: u64 = 8;
+/// Of every so many cells that the long tests kill, one is a replacement.
+const KILLS_A_ROUND: u64 = 10;
+/// Bytes of an instance with all that it is made of, as a power of two.
+const INSTANCE_BITS: u8 = 22;
+/// Bytes of room for exported state, as a power of two.
+const EXPORT_BITS: u8 = 13;
+
+/// What replacing takes: memory for two instances, in turn, and the record.
+struct Tools {
+    replacement: Cap<Replacement, All>,
+    done: Cap<Notification, All>,
+    export: Cap<Frame, All>,
+    blocks: [Cap<Untyped, All>; 2],
+    turn: usize,
+}
+
+/// A server that counts, and who calls it.
+struct Service {
+    endpoint: Cap<Endpoint, All>,
+    client: Cap<Endpoint, CallOnly>,
+    witness: Cap<Notification, All>,
+    serving: Peer,
+}
+
+impl Tools {
+    fn new(rig: &mut Rig) -> Result<Tools, Failure> {
+        Ok(Tools {
+            replacement: rig.make(0)?,
+            done: rig.make(0)?,
+            export: rig.make(EXPORT_BITS)?,
+            blocks: [rig.make(INSTANCE_BITS)?, rig.make(INSTANCE_BITS)?],
+            turn: 0,
+        })
+    }
+
+    /// A new instance, not started, in the memory of the one before the last.
+    fn instance(&self, rig: &mut Rig, task: Task) -> Result<Peer, Failure> {
+        let Some(untyped) = self.blocks.get(self.turn) else { return Err(Failure::Wrong("no third block".into())) };
+        objects::revoke(untyped)?;
+        let mut within = Within { untyped, cnode: &rig.cnode };
+        let instance = Instance::with_needs(&mut within, &rig.loader, &rig.image, &rig.needs)?;
+        instance.configure(&rig.scheduler, SERVER, task.to_argument())?;
+        Ok(rig.adopt(instance))
+    }
+
+    fn begin(&self, rig: &Rig, has_state: bool, old: Peer, new: Peer, endpoint: &Cap<Endpoint, All>) -> Outcome {
+        let terms = ReplacementTerms {
+            export: has_state.then_some(&self.export),
+            notification: &self.done,
+            bits: 1,
+            scratch: Scratch::Clear,
+            patience: PATIENCE,
+            trial: TRIAL,
+            trial_replies: TRIAL_REPLIES,
+            schema: 1,
+        };
+        objects::replacement_terms(&self.replacement, &terms)?;
+        let old = (&rig.instance(old)?.tcb, &rig.image);
+        objects::begin_replacement(&self.replacement, &rig.loader, old, &rig.instance(new)?.tcb, endpoint)?;
+        Ok(())
+    }
+
+    /// Waits until it is over.
+    fn end(&mut self, rig: &Rig) -> Result<Replaced, Failure> {
+        rig.wait(&self.done)?;
+        let replaced = objects::replacement_info(&self.replacement)?;
+        if replaced.phase == ReplacementPhase::Confirmed {
+            self.turn = 1 - self.turn;
+        }
+        Ok(replaced)
+    }
+
+    /// Replaces whoever serves by a version; answers how that went.
+    fn replace(&mut self, rig: &mut Rig, service: &mut Service, version: Version) -> Result<Replaced, Failure> {
+        let new = self.instance(rig, Task::new(Role::Tally, version as u64))?;
+        self.begin(rig, true, service.serving, new, &service.endpoint)?;
+        let replaced = self.end(rig)?;
+        if replaced.phase == ReplacementPhase::Confirmed {
+            service.serving = new;
+        }
+        Ok(replaced)
+    }
+}
+
+impl Service {
+    fn new(rig: &mut Rig) -> Result<Service, Failure> {
+        let endpoint: Cap<Endpoint, All> = rig.make(0)?;
+        objects::serve_labels(&endpoint, Counting::LABELS)?;
+        let client = rig.client(&endpoint, 99)?;
+        let witness = rig.make(0)?;
+        let server = Task::new(Role::Tally, Version::First as u64);
+        let plan = Plan::new(server).serving(&endpoint).witness(&witness).priority(SERVER);
+        let serving = plan.start(rig)?;
+        Ok(Service { endpoint, client, witness, serving })
+    }
+
+    /// Six clients of three priorities, each to call so many times. One of the highest marks every eighth call.
+    fn clients(&self, rig: &mut Rig, calls: u64) -> Result<Vec<Peer>, Failure> {
+        let mut clients = Vec::new();
+        for (badge, priority) in [(1, 20), (2, 20), (3, 15), (4, 15), (5, 10), (6, 10)] {
+            let label = if badge == 1 { Mark::LABEL } else { Next::LABEL };
+            let task = Task { role: Role::Count, label, value: calls };
+            clients.push(Plan::new(task).calling_as(&self.endpoint, badge).priority(priority).start(rig)?);
+        }
+        Ok(clients)
+    }
+}
+
+fn all_counted(rig: &Rig, clients: &[Peer], calls: u64) -> Outcome {
+    for client in clients {
+        rig.expect_report("the count of a client", *client, Reported::Value(calls))?;
+    }
+    Ok(())
+}
+
+fn a_server_with_a_state_is_replaced_back_and_forth_under_load(rig: &mut Rig) -> Outcome {
+    let rounds = (rig.kills / KILLS_A_ROUND).max(2);
+    let mut tools = Tools::new(rig)?;
+    let mut service = Service::new(rig)?;
+    let clients = service.clients(rig, rounds * CALLS)?;
+    for round in 0..rounds {
+        let version = if round % 2 == 0 { Version::Second } else { Version::First };
+        rig.wait(&service.witness)?;
+        let replaced = tools.replace(rig, &mut service, version)?;
+        equal("how it ended", replaced.phase, ReplacementPhase::Confirmed)?;
+        equal("requests with the server at the gate", replaced.delivered + replaced.deferred, 1)?;
+        holds("at least three requests were parked", replaced.parked >= 3)?;
+        equal("who serves", tally::version(&service.client)?, version as u64)?;
+    }
+    // That nothing is left behind is seen when the test is over.
+    all_counted(rig, &clients, rounds * CALLS)
+}
+
+fn every_flaw_of_a_new_version_leaves_the_old_one_serving_the_same_counts(rig: &mut Rig) -> Outcome {
+    use ReplacementReason::{NewEnded, Refused, TimedOut};
+    const FLAWS: [(Version, ReplacementReason); 7] = [
+        (Version::WithoutWayBack, Refused),
+        (Version::Unreadable, Refused),
+        (Version::HangsInThaw, TimedOut),
+        (Version::TooLarge, NewEnded),
+        (Version::FailsAtOnce, NewEnded),
+        (Version::FailsLater, NewEnded),
+        (Version::HangsLater, TimedOut),
+    ];
+    let calls = (FLAWS.len() as u64 + 1) * CALLS;
+    let mut tools = Tools::new(rig)?;
+    let mut service = Service::new(rig)?;
+    let clients = service.clients(rig, calls)?;
+    for (version, reason) in FLAWS {
+        rig.wait(&service.witness)?;
+        let replaced = tools.replace(rig, &mut service, version)?;
+        equal(
+            "how it ended",
+            (version, replaced.phase, replaced.reason),
+            (version, ReplacementPhase::Returned, reason),
+        )?;
+        equal("who serves", tally::version(&service.client)?, Version::First as u64)?;
+    }
+    // And it can be replaced still.
+    rig.wait(&service.witness)?;
+    equal("a good one", tools.replace(rig, &mut service, Version::Second)?.phase, ReplacementPhase::Confirmed)?;
+    all_counted(rig, &clients, calls)
+}
+
+fn a_server_without_a_state_is_replaced_by_a_restart(rig: &mut Rig) -> Outcome {
+    let mut tools = Tools::new(rig)?;
+    let (old, endpoint, client) = rig.server(0)?;
+    ask(&client, methods::Write { digit: 7 })?;
+    let new = tools.instance(rig, Task::new(Role::Serve, 0))?;
+    tools.begin(rig, false, old, new, &endpoint)?;
+    // Whoever calls meanwhile waits and is served by the new one, which knows nothing of the first.
+    equal("what the new one has written", ask(&client, methods::Read {})?, 0)?;
+    for _ in 1..TRIAL_REPLIES {
+        ask(&client, methods::Count {})?;
+    }
+    equal("how it ended", tools.end(rig)?.phase, ReplacementPhase::Confirmed)?;
+    equal(
+        "how the old one ended",
+        objects::instance_info(&rig.instance(old)?.vspace)?.0,
+        objects::Instance::Exited(0),
+    )?;
+    holds("the new one serves", ask(&client, methods::Count {})? > 0)
+}
+
+fn what_cannot_be_parked_again_is_waited_for_and_no_longer_than_said(rig: &mut Rig) -> Outcome {
+    let mut tools = Tools::new(rig)?;
+    let (old, endpoint, client) = rig.server(1)?;
+    let held = Plan::new(Task::call::<methods::Hold>(1)).calling(&endpoint).start(rig)?;
+    let new = tools.instance(rig, Task::new(Role::Serve, 0))?;
+    tools.begin(rig, false, old, new, &endpoint)?;
+    let replaced = tools.end(rig)?;
+    let expected = (ReplacementPhase::Returned, ReplacementReason::TimedOut, 1);
+    equal("how it ended", (replaced.phase, replaced.reason, replaced.delivered), expected)?;
+    ask(&client, methods::Release { key: 1, value: 8 })?;
+    rig.expect_report("what was held all the time", held, Reported::Value(8))
+}
+
+fn whoever_dies_somebody_serves(rig: &mut Rig) -> Outcome {
+    let mut tools = Tools::new(rig)?;
+    let (old, endpoint, client) = rig.server(1)?;
+    // The old one dies while its last request is waited for.
+    let held = Plan::new(Task::call::<methods::Hold>(1)).calling(&endpoint).start(rig)?;
+    let new = tools.instance(rig, Task::new(Role::Serve, 0))?;
+    tools.begin(rig, false, old, new, &endpoint)?;
+    rig.stop(old)?;
+    let replaced = tools.end(rig)?;
+    equal(
+        "with the old one",
+        (replaced.phase, replaced.reason),
+        (ReplacementPhase::Returned, ReplacementReason::OldEnded),
+    )?;
+    rig.expect_report("who was waited for", held, Reported::Kernel(KernelError::ServerDied, 1))?;
+    objects::restart(&rig.instance(old)?.tcb, &rig.loader, &rig.image, Scratch::Clear)?;
+    rig.instance(old)?.start()?;
+    equal("it begins again", ask(&client, methods::Count {})?, 1)?;
+    // The new one dies on trial, with a request that may have had an effect.
+    let new = tools.instance(rig, Task::new(Role::Serve, 1))?;
+    tools.begin(rig, false, old, new, &endpoint)?;
+    let ends = ask(&client, methods::End { how: crate::protocol::ending::PANIC });
+    equal("its caller", ends.is_err_and(|error| matches!(error, CallError::Kernel(KernelError::ServerDied, _))), true)?;
+    let replaced = tools.end(rig)?;
+    equal(
+        "with the new one",
+        (replaced.phase, replaced.reason),
+        (ReplacementPhase::Returned, ReplacementReason::NewEnded),
+    )?;
+    equal("the old one begins again", ask(&client, methods::Count {})?, 1)?;
+    // Somebody thinks better of it.
+    let new = tools.instance(rig, Task::new(Role::Serve, 1))?;
+    tools.begin(rig, false, old, new, &endpoint)?;
+    objects::abort_replacement(&tools.replacement)?;
+    let replaced = tools.end(rig)?;
+    equal("when asked", (replaced.phase, replaced.reason), (ReplacementPhase::Returned, ReplacementReason::Aborted))?;
+    equal("the old one begins once more", ask(&client, methods::Count {})?, 1)
+}
+
+fn a_record_that_is_deleted_gives_the_requests_back(rig: &mut Rig) -> Outcome {
+    let tools = Tools::new(rig)?;
+    let (old, endpoint, client) = rig.server(1)?;
+    let held = Plan::new(Task::call::<methods::Hold>(1)).calling(&endpoint).start(rig)?;
+    let new = tools.instance(rig, Task::new(Role::Serve, 0))?;
+    tools.begin(rig, false, old, new, &endpoint)?;
+    let parked = Plan::new(Task::call::<methods::Who>(5)).calling_as(&endpoint, 5).priority(OWN + 2).start(rig)?;
+    equal("while it is open", rig.end(parked)?, crate::cells::End::Runs)?;
+    objects::delete(tools.replacement);
+    rig.expect_report("who was parked", parked, Reported::Value(5))?;
+    ask(&client, methods::Release { key: 1, value: 8 })?;
+    rig.expect_report("what was held", held, Reported::Value(8))
+}
+
+fn what_is_no_replacement_is_refused(rig: &mut Rig) -> Outcome {
+    let mut tools = Tools::new(rig)?;
+    let mut service = Service::new(rig)?;
+    let refused = |outcome: Outcome| match outcome {
+        Err(Failure::Kernel(KernelError::IllegalOperation)) => Ok(()),
+        other => Err(Failure::Wrong(alloc::format!("{other:?} instead of a refusal"))),
+    };
+    let new = tools.instance(rig, Task::new(Role::Tally, Version::Second as u64))?;
+    refused(tools.begin(rig, true, service.serving, service.serving, &service.endpoint))?;
+    refused(tools.begin(rig, true, new, service.serving, &service.endpoint))?;
+    refused(objects::abort_replacement(&tools.replacement).map_err(Failure::from))?;
+    tools.begin(rig, true, service.serving, new, &service.endpoint)?;
+    refused(tools.begin(rig, true, service.serving, new, &service.endpoint))?;
+    for _ in 0..TRIAL_REPLIES {
+        tally::version(&service.client)?;
+    }
+    equal("how it ended", tools.end(rig)?.phase, ReplacementPhase::Confirmed)?;
+    service.serving = new;
+    // A request that may not be parked again is answered before anything else happens.
+    let hard = Task { role: Role::Count, label: Hard::LABEL, value: CALLS };
+    let client = Plan::new(hard).calling_as(&service.endpoint, 1).start(rig)?;
+    rig.expect_report("who calls what cannot be taken back", client, Reported::Value(CALLS))
+}

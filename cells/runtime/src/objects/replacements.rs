@@ -1,0 +1,128 @@
+//! One instance takes the place of another.
+
+use abi::kernel::{Operation, ReplacementPhase, ReplacementReason, Scratch};
+use abi::token::{All, Cap, Endpoint, Frame, Image, Loader, Notification, RawCap, Replacement, Rights, Tcb};
+
+use super::{Result, invoke_with, words};
+use crate::kernel::invoke;
+
+/// On what terms an instance is replaced.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplacementTerms<'a> {
+    /// Where its state is exported to; half of it is room for one export. `None` for an instance whose state is in the graph or
+    /// the kernel's tables.
+    pub export: Option<&'a Cap<Frame, All>>,
+    /// Signalled with these bits when it is over.
+    pub notification: &'a Cap<Notification, All>,
+    /// The bits.
+    pub bits: u64,
+    /// What becomes of capabilities that the instances made for themselves.
+    pub scratch: Scratch,
+    /// Nanoseconds that a phase may take.
+    pub patience: u64,
+    /// Nanoseconds after which the new instance has proven itself, when it has answered what it was given.
+    pub trial: u64,
+    /// Replies after which it has; 0 for no such number.
+    pub trial_replies: u64,
+    /// The schema in which the state travels, which both instances can read and write.
+    pub schema: u32,
+}
+
+/// Says on what terms a replacement will be.
+///
+/// # Errors
+/// `IllegalOperation` while it is open.
+pub fn replacement_terms(replacement: &Cap<Replacement, All>, terms: &ReplacementTerms<'_>) -> Result<()> {
+    let export = terms.export.map_or(RawCap::EMPTY, Cap::raw);
+    let notification = terms.notification.raw();
+    let words = [
+        export.slot,
+        export.generation,
+        notification.slot,
+        notification.generation,
+        terms.bits,
+        terms.scratch as u64,
+        terms.patience,
+        terms.trial,
+        terms.trial_replies,
+        terms.schema.into(),
+    ];
+    invoke_with(Operation::ReplacementTerms, replacement.raw(), &words).map(drop)
+}
+
+/// Begins: requests park until the old instance has answered what it holds, then the new one, which was made and not started, takes
+/// its place. The kernel brings that to an end, whoever dies.
+///
+/// # Errors
+/// `IllegalOperation` where the old instance does not run, the new one was started, or one of them takes part in another
+/// replacement.
+pub fn begin_replacement<R: Rights>(
+    replacement: &Cap<Replacement, All>,
+    loader: &Cap<Loader, All>,
+    old: (&Cap<Tcb, All>, &Cap<Image, All>),
+    new: &Cap<Tcb, All>,
+    endpoint: &Cap<Endpoint, R>,
+) -> Result<()> {
+    let (tcb, image) = old;
+    let tokens = [loader.raw(), tcb.raw(), new.raw(), endpoint.raw(), image.raw()];
+    let mut given = words(&[]);
+    for (pair, token) in given.chunks_exact_mut(2).zip(tokens) {
+        pair.copy_from_slice(&[token.slot, token.generation]);
+    }
+    invoke(Operation::ReplacementBegin, replacement.raw(), &mut given).map(drop)
+}
+
+/// How a replacement stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// How far it is.
+    pub phase: ReplacementPhase,
+    /// Why the old instance serves.
+    pub reason: ReplacementReason,
+    /// Nanoseconds for which requests parked.
+    pub pause: u64,
+    /// Requests that were with the old instance when they began to park, but for those that can be parked again.
+    pub delivered: u64,
+    /// Those that can be.
+    pub deferred: u64,
+    /// The most requests that were parked.
+    pub parked: u64,
+    /// Replies of the new instance on trial, as far as they were counted.
+    pub replies: u64,
+}
+
+/// How a replacement stands.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn replacement_info(replacement: &Cap<Replacement, All>) -> Result<Replaced> {
+    use ReplacementPhase::{Confirmed, Draining, Freezing, Idle, Lost, Probation, Restoring, Returned, Thawing};
+    use ReplacementReason::{Aborted, NewEnded, OldEnded, Refused, TimedOut};
+    let mut given = words(&[]);
+    let code = invoke(Operation::ReplacementInfo, replacement.raw(), &mut given)?;
+    let phases = [Idle, Draining, Freezing, Thawing, Probation, Restoring, Confirmed, Returned, Lost];
+    let reasons = [ReplacementReason::None, Aborted, TimedOut, Refused, OldEnded, NewEnded];
+    let [reason, pause, delivered, deferred, parked, replies, ..] = given;
+    let phase = phases.into_iter().find(|phase| *phase as u64 == code);
+    let reason = reasons.into_iter().find(|known| *known as u64 == reason);
+    let (Some(phase), Some(reason)) = (phase, reason) else {
+        crate::bug!("the kernel tells of a phase of a replacement that there is not: {code}")
+    };
+    Ok(Replaced { phase, reason, pause, delivered, deferred, parked, replies })
+}
+
+/// The old instance is to go on.
+///
+/// # Errors
+/// `IllegalOperation` where it is over.
+pub fn abort_replacement(replacement: &Cap<Replacement, All>) -> Result<()> {
+    invoke_with(Operation::ReplacementAbort, replacement.raw(), &[]).map(drop)
+}
+
+/// The new instance has proven itself.
+///
+/// # Errors
+/// `IllegalOperation` where it is over.
+pub fn confirm_replacement(replacement: &Cap<Replacement, All>) -> Result<()> {
+    invoke_with(Operation::ReplacementConfirm, replacement.raw(), &[]).map(drop)
+}

@@ -1,0 +1,98 @@
+//! State that outlives an instance: exported when it is replaced, imported by the one that takes its place.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use abi::KernelError;
+use abi::kernel::{Exported, Operation};
+use abi::token::RawCap;
+
+use crate::Environment;
+use crate::kernel::invoke;
+use crate::objects::words;
+
+/// The state of a server that can be replaced while it serves. Everything that it answers by is in it, and
+/// a request has no effect before it is answered: the trial of a new version ends without a trace of what that did not answer. What a
+/// server answers later, by [`crate::Server::answer`], belongs to the export before it.
+///
+/// Numbers of capabilities may stand in it: the next instance has the same CNode, and takes what its creator put there by
+/// [`Environment::take`].
+pub trait State: Sized {
+    /// Its bytes in a schema; `None` for one that it cannot be written in.
+    fn export(&self, schema: u32) -> Option<Vec<u8>>;
+    /// The state in bytes of a schema; `None` where they are none.
+    fn import(schema: u32, bytes: &[u8]) -> Option<Self>;
+}
+
+/// The part of an environment that a server with a state needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Exporter {
+    pub(crate) tcb: RawCap,
+    pub(crate) trial: Option<Trial>,
+}
+
+/// Where a server exports to during its trial.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trial {
+    pub(crate) tcb: RawCap,
+    /// The schema of the instance before it.
+    schema: u32,
+}
+
+impl Trial {
+    /// Exports what the next reply makes of the state. `false` once the trial is over.
+    pub(crate) fn export<S: State>(self, state: &S) -> bool {
+        export(self.tcb, state, self.schema) != Exported::Unwanted
+    }
+}
+
+/// Exports a state; waits where the instance is frozen by that.
+pub(crate) fn export<S: State>(tcb: RawCap, state: &S, schema: u32) -> Exported {
+    let bytes = state.export(schema);
+    let (address, length) = match &bytes {
+        Some(bytes) => (bytes.as_ptr().expose_provenance() as u64, bytes.len() as u64),
+        None => (0, u64::MAX),
+    };
+    match invoke(Operation::TcbExport, tcb, &mut words(&[address, length])) {
+        Ok(value) if value == Exported::Staged as u64 => Exported::Staged,
+        Ok(value) if value == Exported::Resumed as u64 => Exported::Resumed,
+        Ok(_) => Exported::Unwanted,
+        Err(KernelError::TooLarge) => crate::bug!("the state is larger than what there is room for"),
+        Err(error) => crate::bug!("the state cannot be exported: {error:?}"),
+    }
+}
+
+impl Environment {
+    /// The state that the instance before this one had, where this one takes its place; `None` where it begins. To be called before
+    /// anything is taken: the capabilities of the service are there when this returns.
+    ///
+    /// The state is imported, and exported once more to see that nothing is lost. Where that fails the instance before this
+    /// one goes on, and this one ends here.
+    pub fn thaw<S: State>(&mut self) -> Option<S> {
+        let tcb = self.peek(abi::slots::TCB)?;
+        let mut given = words(&[0, 0]);
+        let length = invoke(Operation::TcbImport, tcb, &mut given).ok()? as usize;
+        let mut bytes = vec![0; length];
+        let mut given = words(&[bytes.as_mut_ptr().expose_provenance() as u64, length as u64]);
+        invoke(Operation::TcbImport, tcb, &mut given).ok()?;
+        let [schema, ..] = given;
+        let schema = schema as u32;
+        let state = S::import(schema, &bytes).filter(|state| state.export(schema).as_deref() == Some(&bytes));
+        let holds = u64::from(state.is_some());
+        let own = invoke(Operation::TcbThawed, tcb, &mut words(&[holds]));
+        match (state, own) {
+            (Some(state), Ok(generation)) => {
+                self.begin_trial(generation, schema);
+                Some(state)
+            }
+            _ => crate::bug!("the state of schema {schema} could not be imported"),
+        }
+    }
+
+    fn begin_trial(&mut self, generation: u64, schema: u32) {
+        self.renew(generation);
+        if let Some(tcb) = self.peek(abi::slots::TCB) {
+            self.trial = Some(Trial { tcb, schema });
+        }
+    }
+}
