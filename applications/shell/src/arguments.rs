@@ -56,6 +56,15 @@ pub fn one<'a>(words: &[&'a str], what: &'static str) -> Result<&'a str, Wrong> 
     at_most_one(words)?.filter(|word| !word.is_empty()).ok_or(Wrong::Missing(what))
 }
 
+/// One argument, and perhaps another one.
+pub fn one_or_two<'a>(words: &[&'a str], what: &'static str) -> Result<(&'a str, Option<&'a str>), Wrong> {
+    match words {
+        [first, second] => Ok((one(&[first], what)?, Some(second))),
+        [_, _, word, ..] => Err(Wrong::Unexpected((*word).into())),
+        few => Ok((one(few, what)?, None)),
+    }
+}
+
 /// Takes an option off the front; another one there is wrong.
 pub fn option<'w, 'a>(words: &'w [&'a str], name: &str) -> Result<(bool, &'w [&'a str]), Wrong> {
     match words {

@@ -37,6 +37,17 @@ pub enum Command {
     },
     /// Ends a process, or stops the instance of a service.
     Kill(Target),
+    /// Replaces the instance of a service.
+    Replace {
+        /// The service's name.
+        name: String,
+        /// The image; the current one of the name without one.
+        image: Option<u64>,
+    },
+    /// Replaces it by the image that was current before.
+    Rollback(String),
+    /// The replacements of this boot.
+    Replacements,
     /// So many failures, the newest first.
     Faults {
         /// How many.
@@ -190,6 +201,32 @@ pub const COMMANDS: &[Entry] = &[
         },
     },
     Entry {
+        name: "replace",
+        arguments: "NAME [IMAGE]",
+        help: "Replaces a running service by an instance of another image, or of the current one of its name.",
+        more: "Requests wait meanwhile, and are served by the new instance. It is on trial for half a second: where it fails, or\n\
+               does not answer, the old one goes on. The image must serve all that the service serves, in the same way.",
+        parse: |words| {
+            let (name, image) = arguments::one_or_two(words, "the name of a service")?;
+            Ok(Command::Replace { name: name.into(), image: image.map(arguments::oid).transpose()? })
+        },
+    },
+    Entry {
+        name: "rollback",
+        arguments: "NAME",
+        help: "Replaces a running service by the image that was current before the one that is.",
+        more: "That is remembered across reboots. To roll back twice is to come back.",
+        parse: |words| arguments::one(words, "the name of a service").map(|name| Command::Rollback(name.into())),
+    },
+    Entry {
+        name: "replacements",
+        arguments: "",
+        help: "Lists the last replacement of each service in this boot: how far it is, how long requests waited, and how many.",
+        more: "WAITED counts the microseconds for which the endpoint was shut, PARKED the most requests that stood there then,\n\
+               HELD those that the old instance was at when it was shut.",
+        parse: |words| arguments::none(words).map(|()| Command::Replacements),
+    },
+    Entry {
         name: "faults",
         arguments: "[-v] [COUNT]",
         help: "Lists the last failures of cells, the newest first; 10 without a count; with -v, all that is known of them.",
@@ -317,6 +354,10 @@ mod tests {
             ("kill #12", Command::Kill(Target::Object(12))),
             ("kill 0x1b", Command::Kill(Target::Object(27))),
             ("kill memory", Command::Kill(Target::Named("memory".into()))),
+            ("replace memory", Command::Replace { name: "memory".into(), image: None }),
+            ("replace memory #26", Command::Replace { name: "memory".into(), image: Some(26) }),
+            ("rollback memory", Command::Rollback("memory".into())),
+            ("replacements", Command::Replacements),
             ("faults", Command::Faults { count: 10, detail: Detail::Line }),
             ("faults -v 1", Command::Faults { count: 1, detail: Detail::All }),
             ("spawn test_proc", spawn("test_proc", Until::Started)),
@@ -341,6 +382,8 @@ mod tests {
             ("txlog -1", "txlog: `-1` is no count, which is a number from 1 on; type `txlog [COUNT]`"),
             ("spawn", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
             ("kill", "kill: the name of a process or service, or an OID is missing; type `kill NAME|OID`"),
+            ("replace", "replace: the name of a service is missing; type `replace NAME [IMAGE]`"),
+            ("replace a 1 2", "replace: `2` is one argument too many; type `replace NAME [IMAGE]`"),
             ("kill 1x", "kill: `1x` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `kill NAME|OID`"),
             ("faults 0", "faults: `0` is no count, which is a number from 1 on; type `faults [-v] [COUNT]`"),
             ("spawn -w", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),

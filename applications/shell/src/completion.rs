@@ -18,6 +18,8 @@ pub enum Expected {
     Running,
     /// An object's number.
     Object,
+    /// The name of a service.
+    Service,
     /// Nothing that is known here.
     Nothing,
 }
@@ -35,6 +37,8 @@ pub fn expected(before: &str) -> Expected {
         [] | ["help"] => Expected::Command,
         ["spawn"] | ["spawn", "-w"] => Expected::Image,
         ["kill"] => Expected::Running,
+        ["replace" | "rollback"] => Expected::Service,
+        ["replace", _] => Expected::Object,
         ["inspect"] | ["inspect", "-x"] => Expected::Object,
         _ => Expected::Nothing,
     }
@@ -90,6 +94,9 @@ mod tests {
             ("inspect ", Expected::Object),
             ("inspect -x #1", Expected::Object),
             ("kill m", Expected::Running),
+            ("replace m", Expected::Service),
+            ("replace memory #", Expected::Object),
+            ("rollback ", Expected::Service),
             ("kill memory ", Expected::Nothing),
             ("spawn a b", Expected::Nothing),
             ("ps ", Expected::Nothing),

@@ -226,6 +226,15 @@ fn by_process(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result
             by_persistence(f, u32::try_from(detail).unwrap_or(u32::MAX), 0)
         }
         process::NO_SUCH_PROCESS => f.write_str("there is no such process; `ps` lists them"),
+        process::BUSY => f.write_str("it is being replaced, or does not run; `replacements` and `cells` show that"),
+        process::OTHER_INTERFACE => write!(
+            f,
+            "the image does not serve label {detail} as the service does, so its clients could not go on; build one that does"
+        ),
+        process::HAS_STATE => {
+            f.write_str("it has a state of its own that cannot be handed over yet; kill it to have it begin again")
+        }
+        process::NO_PREVIOUS => f.write_str("no image was current before; `replace` takes one by its OID"),
         process::PLANTED => f.write_str("a test planted this failure; nothing is to be done"),
         _ => unknown(f, Server::Process, code, detail),
     }

@@ -6,7 +6,7 @@
 //! * [`completion`]: what a tab may put before the cursor;
 //! * [`servers`]: what the shell may call;
 //! * [`records`] and [`directory`]: what it reads in the graph;
-//! * [`processes`], [`faults`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
+//! * [`processes`], [`replacements`], [`faults`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
 //! * [`failure`]: what failed, why, and what to do;
 //! * [`table`] and [`text`]: lists in columns; numbers, times and foreign text.
 //!
@@ -33,6 +33,7 @@ pub mod nearest;
 pub mod objects;
 pub mod processes;
 pub mod records;
+pub mod replacements;
 pub mod servers;
 pub mod session;
 pub mod table;

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::records::Records;
 use crate::servers::Servers;
 use crate::text::Plain;
-use crate::{directory, faults, help, machine, memory, objects, processes, transactions};
+use crate::{directory, faults, help, machine, memory, objects, processes, replacements, transactions};
 
 /// What each line begins with.
 pub const PROMPT: &str = "telos> ";
@@ -90,6 +90,7 @@ impl Session {
             Expected::Command => completion::commands(),
             // Where they cannot be read there is nothing to complete.
             Expected::Image => directory::images(&self.servers, &mut self.records).unwrap_or_default(),
+            Expected::Service => replacements::services(&self.servers).unwrap_or_default(),
             Expected::Running => processes::killable(&self.servers, &mut self.records).unwrap_or_default(),
             Expected::Object => completion::objects(&self.mentioned, before),
             Expected::Nothing => Vec::new(),
@@ -138,6 +139,9 @@ impl Session {
             Command::Transactions(count) => transactions::list(servers, count),
             Command::Spawn { image, until } => processes::spawn(servers, records, &image, until),
             Command::Kill(target) => processes::kill(servers, records, &target),
+            Command::Replace { name, image } => replacements::replace(servers, &name, image),
+            Command::Rollback(name) => replacements::rollback(servers, &name),
+            Command::Replacements => replacements::list(servers),
             Command::Faults { count, detail } => faults::list(servers, records, count, detail),
             Command::Halt => machine::halt(servers),
             Command::Shutdown => machine::shutdown(servers),

@@ -53,6 +53,25 @@ pub struct Label {
     pub is_replayable: bool,
 }
 
+impl Label {
+    /// Labels as an image's manifest takes them: the number in 4 bytes and the signature in 8, little-endian.
+    ///
+    /// # Panics
+    /// For another number of labels, when the cell is compiled.
+    pub const fn encode<const COUNT: usize>(labels: &[Label]) -> [[u8; 12]; COUNT] {
+        assert!(labels.len() == COUNT, "as many as there are");
+        let mut encoded = [[0; 12]; COUNT];
+        let mut index = 0;
+        while index < COUNT {
+            let [n0, n1, n2, n3] = labels[index].number.to_le_bytes();
+            let [s0, s1, s2, s3, s4, s5, s6, s7] = labels[index].signature.to_le_bytes();
+            encoded[index] = [n0, n1, n2, n3, s0, s1, s2, s3, s4, s5, s6, s7];
+            index += 1;
+        }
+        encoded
+    }
+}
+
 /// One method of a server.
 pub trait Method: Sized {
     /// Its label.

@@ -56,6 +56,40 @@ pub fn enter_image(images: &mut Object, name: &str, image: Oid) {
     images.set(name, SlotKind::Data, reference);
 }
 
+/// The slot of the object of images in which the image of a name on trial stands: one that the confirmed ones cannot have.
+fn trial_slot(name: &str) -> String {
+    alloc::format!("{name} on trial")
+}
+
+/// The image of a name that is on trial.
+#[must_use]
+pub fn trial_image(images: &Object, name: &str) -> Option<Oid> {
+    images.reference(&trial_slot(name))
+}
+
+/// Names the image that is on trial, or that none is.
+pub fn enter_trial(images: &mut Object, name: &str, image: Option<Oid>) {
+    match image {
+        Some(image) => enter_image(images, &trial_slot(name), image),
+        None => drop(images.remove(&trial_slot(name))),
+    }
+}
+
+/// The image of a name that was current before the one that is.
+#[must_use]
+pub fn previous_image(images: &Object, name: &str) -> Option<Oid> {
+    images.reference(&alloc::format!("{name} before"))
+}
+
+/// Makes an image the current one of its name; the one that was stays known as the one before.
+pub fn confirm_image(images: &mut Object, name: &str, image: Oid) {
+    enter_trial(images, name, None);
+    if let Some(before) = current_image(images, name).filter(|before| *before != image) {
+        enter_image(images, &alloc::format!("{name} before"), before);
+    }
+    enter_image(images, name, image);
+}
+
 /// The Process objects.
 #[must_use]
 pub fn processes(processes: &Object) -> Vec<Oid> {

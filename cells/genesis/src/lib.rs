@@ -23,7 +23,10 @@ mod tests;
 
 use object_model::{BadObject, Object, Oid};
 
-pub use directory::{Image, current_image, enter_image, enter_process, image, processes};
+pub use directory::{
+    Image, confirm_image, current_image, enter_image, enter_process, enter_trial, image, previous_image, processes,
+    trial_image,
+};
 pub use faults::{Fault, KEPT as KEPT_FAULTS, faults, with_fault};
 pub use prototypes::{Restart, State, create, process, restart, state, with_state};
 

@@ -79,6 +79,61 @@ pub fn spawn_arguments(graph: &mut Graph, name: &str) -> Result<(Oid, Oid)> {
     Ok((image, list))
 }
 
+/// The images of a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Versions {
+    /// The current one.
+    pub current: Option<Oid>,
+    /// The one before.
+    pub previous: Option<Oid>,
+    /// The one on trial.
+    pub trial: Option<Oid>,
+}
+
+/// The images of a name.
+pub fn versions(graph: &mut Graph, name: &str) -> Result<Versions> {
+    let images = named(graph, "images")?;
+    let images = graph.object(images)?;
+    let (current, previous) = (genesis::current_image(&images, name), genesis::previous_image(&images, name));
+    Ok(Versions { current, previous, trial: genesis::trial_image(&images, name) })
+}
+
+/// Names the image that is on trial for a name, or that none is, in a transaction of its own.
+pub fn note_trial(graph: &mut Graph, name: &str, image: Option<Oid>) -> Result<Tid> {
+    change_images(graph, "replacement", |images| genesis::enter_trial(images, name, image))
+}
+
+/// Makes an image the current one of a name, in a transaction of its own.
+pub fn confirm(graph: &mut Graph, name: &str, image: Oid) -> Result<Tid> {
+    change_images(graph, "replacement confirmed", |images| genesis::confirm_image(images, name, image))
+}
+
+fn change_images(graph: &mut Graph, note: &str, mut change: impl FnMut(&mut Object)) -> Result<Tid> {
+    let mut attempts = ATTEMPTS;
+    loop {
+        attempts -= 1;
+        match try_change_images(graph, note, &mut change) {
+            Err(CatalogueError::Graph(GraphError::Call(CallError::Server(CONFLICT, _)))) if attempts > 0 => {}
+            changed => return changed,
+        }
+    }
+}
+
+fn try_change_images(graph: &mut Graph, note: &str, change: &mut impl FnMut(&mut Object)) -> Result<Tid> {
+    graph.begin()?;
+    let changed = named(graph, "images").and_then(|oid| {
+        let mut images = graph.object(oid)?;
+        change(&mut images);
+        graph.put_object(oid, &images)?;
+        graph.note(note)?;
+        Ok(graph.commit()?)
+    });
+    if changed.is_err() {
+        let _ = graph.abort();
+    }
+    changed
+}
+
 /// What a Process object asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {

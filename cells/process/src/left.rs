@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use abi::interfaces::process::{State, services};
 use abi::kernel::{Kind, ThreadState};
-use abi::token::{All, CNode, Cap, Frame, Image, Tcb, VSpace};
+use abi::token::{All, CNode, Cap, Frame, Image, Replacement, Tcb, VSpace};
 use clients::Allocation;
 use object_store::Oid;
 use runtime::{Environment, objects};
@@ -25,6 +25,54 @@ use crate::table::{Prepared, Process};
 const FIRST: u32 = services::END;
 /// Noted as owner of what this server allocates for itself: no Process object has this number.
 pub const OWN: u64 = u64::MAX;
+/// From this number on owners are what belongs to services: see [`Owner`].
+const SERVICES: u64 = u64::MAX - 0x300;
+
+/// What a capability belongs to that belongs to a service, by the number of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Its instance, which this server made.
+    Instance(usize),
+    /// An instance that is to take its place.
+    Candidate(usize),
+    /// The record of its replacement.
+    Record(usize),
+}
+
+impl Owner {
+    /// As it is noted.
+    pub fn number(self) -> u64 {
+        match self {
+            Owner::Instance(service) => SERVICES + service as u64,
+            Owner::Candidate(service) => SERVICES + 0x100 + service as u64,
+            Owner::Record(service) => SERVICES + 0x200 + service as u64,
+        }
+    }
+
+    fn of(number: u64) -> Option<Owner> {
+        let own = number.checked_sub(SERVICES).filter(|_| number != OWN)?;
+        let service = (own & 0xff) as usize;
+        match own >> 8 {
+            0 => Some(Owner::Instance(service)),
+            1 => Some(Owner::Candidate(service)),
+            2 => Some(Owner::Record(service)),
+            _ => None,
+        }
+    }
+}
+
+/// What an earlier instance of this server left of one service, or of its replacement.
+#[derive(Debug)]
+pub struct OfService {
+    /// What of it.
+    pub owner: Owner,
+    /// A record.
+    pub record: Option<Cap<Replacement, All>>,
+    /// An instance that is whole, with its image.
+    pub instance: Option<(Instance, Cap<Image, All>)>,
+    /// What it is all made of; what is not named here goes with that.
+    pub allocations: Vec<Allocation>,
+}
 
 /// What there is of one process.
 #[derive(Debug, Default)]
@@ -33,6 +81,7 @@ struct Parts {
     cnode: Option<Cap<CNode, All>>,
     vspace: Option<Cap<VSpace, All>>,
     image: Option<Cap<Image, All>>,
+    record: Option<Cap<Replacement, All>>,
     frames: Vec<(u64, Cap<Frame, All>)>,
     allocations: Vec<u64>,
 }
@@ -47,6 +96,10 @@ impl Left {
     /// Takes over what stands in the CNode. Call it before anything is put there.
     pub fn find(environment: &mut Environment) -> Left {
         let mut left = Left::default();
+        // Of a service's capabilities the CNode is there as long as the service, and nobody else has one there.
+        let is_service = |first: &u32| environment.inspect(first + 2).is_some_and(|info| info.endowed == 1);
+        let services = (services::FIRST..services::END).step_by(services::EACH as usize).take_while(is_service);
+        let behind_services = services.last().map_or(0, |first| first + services::EACH);
         for slot in environment.left(FIRST) {
             let Some(info) = environment.inspect(slot) else { continue };
             let [owner, allocation] = info.note;
@@ -55,22 +108,54 @@ impl Left {
                 continue;
             }
             let parts = left.parts.entry(owner).or_default();
+            if slot < behind_services {
+                // It is taken with its service.
+                parts.allocations.push(allocation);
+                continue;
+            }
             const TCB: u8 = Kind::Tcb as u8;
             const CNODE: u8 = Kind::CNode as u8;
             const VSPACE: u8 = Kind::VSpace as u8;
             const IMAGE: u8 = Kind::Image as u8;
             const FRAME: u8 = Kind::Frame as u8;
+            const REPLACEMENT: u8 = Kind::Replacement as u8;
             match info.kind {
                 TCB => parts.tcb = environment.take(slot),
                 CNODE => parts.cnode = environment.take(slot),
                 VSPACE => parts.vspace = environment.take(slot),
                 IMAGE => parts.image = environment.take(slot),
                 FRAME => parts.frames.extend(environment.take(slot).map(|frame| (allocation, frame))),
+                REPLACEMENT => parts.record = environment.take(slot),
                 _ => environment.discard(slot),
             }
             parts.allocations.push(allocation);
         }
         left
+    }
+
+    /// Takes what belongs to services out of it.
+    pub fn take_of_services(&mut self) -> Vec<OfService> {
+        let owners: Vec<(u64, Owner)> =
+            self.parts.keys().filter_map(|number| Some((*number, Owner::of(*number)?))).collect();
+        let of_service = |(number, owner)| {
+            let Parts { tcb, cnode, vspace, image, record, mut frames, allocations } = self.parts.remove(&number)?;
+            frames.sort_by_key(|(allocation, _)| *allocation);
+            let mut frames: Vec<Cap<Frame, All>> = frames.into_iter().map(|(_, frame)| frame).collect();
+            let whole = tcb.zip(cnode).zip(vspace).zip(image);
+            let instance = match (whole, frames.len()) {
+                (Some((((tcb, cnode), vspace), image)), 3) => {
+                    let mut frames = frames.drain(..);
+                    let frames = frames.next().zip(frames.next()).zip(frames.next());
+                    frames.map(|((code, stack), heap)| {
+                        (Instance { cnode, vspace, tcb, frames: [code, stack, heap] }, image)
+                    })
+                }
+                _ => None,
+            };
+            let allocations = allocations.into_iter().map(Allocation).collect();
+            Some(OfService { owner, record, instance, allocations })
+        };
+        owners.into_iter().filter_map(of_service).collect()
     }
 
     /// The processes among it: those that were started, and those that were not. The rest is given back.
@@ -89,7 +174,7 @@ impl Left {
 }
 
 fn process(oid: Oid, parts: Parts, factory: &mut Factory) -> Option<(Process, ThreadState)> {
-    let Parts { tcb, cnode, vspace, image, mut frames, allocations } = parts;
+    let Parts { tcb, cnode, vspace, image, mut frames, allocations, .. } = parts;
     frames.sort_by_key(|(allocation, _)| *allocation);
     let mut frames = frames.into_iter().map(|(_, frame)| frame);
     let frames = [frames.next()?, frames.next()?, frames.next()?];

@@ -7,6 +7,7 @@
 //! * [`failure_points`]: the registry of the places where CreateProcess can fail, for the test that plants failures;
 //! * [`grants`]: what a process may be given, by name;
 //! * [`services`]: the cells that the root task started;
+//! * [`replacements`]: how another image takes the place of one of them;
 //! * [`identity`]: what a cell is an instance of;
 //! * [`left`]: the processes that an earlier instance of this server left;
 //! * [`backoff`]: when what failed begins again;
@@ -43,6 +44,7 @@ mod grants;
 mod identity;
 mod left;
 mod reconciler;
+mod replacements;
 mod server;
 mod services;
 mod table;
@@ -66,6 +68,8 @@ const BUF_BITS: u8 = 20;
 pub(crate) const ENDED: u64 = 1;
 /// The bit that the persistence server signals when a transaction has ended that wrote a Process object.
 pub(crate) const CHANGED: u64 = 2;
+/// The bit that the kernel signals when a replacement is over.
+pub(crate) const REPLACED: u64 = 8;
 
 /// Serves for ever.
 ///
@@ -74,7 +78,7 @@ pub(crate) const CHANGED: u64 = 2;
 pub fn main(mut environment: Environment) -> u64 {
     let console = Console::new(environment.take(slots::CONSOLE), "process");
     // Before anything is put into the CNode.
-    let left = left::Left::find(&mut environment);
+    let mut left = left::Left::find(&mut environment);
     let cnode = environment.cnode();
     let own = environment.cnode_again();
     let vspace: Cap<VSpace, All> = environment.need(slots::VSPACE, "its VSpace");
@@ -118,8 +122,9 @@ pub fn main(mut environment: Environment) -> u64 {
         Ok(changed) => changed,
         Err(error) => panic!("no capability to be signalled by can be made: {error:?}"),
     };
-    let factory = factory::Factory { graph, memory, loader, scheduler, grants, console, planted: None };
+    let mut factory = factory::Factory { graph, memory, loader, scheduler, grants, console, planted: None };
+    let replacements = replacements::Replacements::go_on(left.take_of_services(), &mut factory);
     let mut server = Server::new(endpoint, replies);
     let reconciler = reconciler::Reconciler::start(factory, left, changed, &mut server);
-    server::run(server, reconciler, environment.heap())
+    server::run(server, reconciler, replacements, environment.heap())
 }

@@ -1,5 +1,6 @@
 //! The messages.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State};
@@ -8,28 +9,33 @@ use abi::{CallError, KernelError};
 use object_store::Oid;
 use runtime::{Event, Heap, Request, Server, objects};
 
-use crate::catalogue;
 use crate::factory::{Beginner, Refusal};
 use crate::failure_points::Point;
 use crate::reconciler::Reconciler;
+use crate::replacements::Replacements;
 use crate::services;
 use crate::table::{Prepared, Process};
+use crate::{REPLACED, catalogue};
 
 /// Summaries of one reply, at most: they fit a message with names and versions as long as manifests have them.
 const PAGE: usize = 12;
 
 /// Serves for ever.
-pub fn run(mut server: Server, mut reconciler: Reconciler, heap: &'static Heap) -> u64 {
+pub fn run(mut server: Server, mut reconciler: Reconciler, mut replacements: Replacements, heap: &'static Heap) -> u64 {
+    replacements.settle(&mut reconciler.factory, &mut server);
     let mut due = services::attend();
     loop {
         // What a request changed is looked at before whoever asked for it goes on.
         let mut changed = None;
         match server.next_event_within(patience(&[due, reconciler.next_due()])) {
             Ok(Event::Signal(bits)) => {
+                if bits & REPLACED != 0 {
+                    replacements.settle(&mut reconciler.factory, &mut server);
+                }
                 due = services::attend();
                 reconciler.signalled(bits, &mut server);
             }
-            Ok(Event::Request(request)) => changed = answer(request, &mut reconciler, heap),
+            Ok(Event::Request(request)) => changed = answer(request, &mut reconciler, &mut replacements, heap),
             Err(CallError::Kernel(KernelError::TimedOut, _)) => {
                 due = services::attend();
                 reconciler.signalled(services::ATTENDED, &mut server);
@@ -49,7 +55,12 @@ fn patience(moments: &[Option<u64>]) -> u64 {
 }
 
 /// Answers a request, at once or later. Answers which process it changed.
-fn answer(request: Request<'_>, reconciler: &mut Reconciler, heap: &'static Heap) -> Option<Oid> {
+fn answer(
+    request: Request<'_>,
+    reconciler: &mut Reconciler,
+    replacements: &mut Replacements,
+    heap: &'static Heap,
+) -> Option<Oid> {
     let factory = &mut reconciler.factory;
     match Method::decode(request.label(), request.words()) {
         Some(Method::CreateProcess(method)) => {
@@ -79,6 +90,23 @@ fn answer(request: Request<'_>, reconciler: &mut Reconciler, heap: &'static Heap
             let killed = core::str::from_utf8(request.body()).is_ok_and(services::kill);
             if killed { request.ok(0) } else { request.refuse(codes::NO_SUCH_PROCESS, 0) }
         }
+        Some(Method::Replace(method)) => {
+            let image = (method.image != 0).then_some(Oid::new(method.image));
+            let begun = name_of(&request).and_then(|name| replacements.begin(&name, image, factory));
+            finish(request, begun);
+        }
+        Some(Method::Rollback(_)) => {
+            let begun = name_of(&request).and_then(|name| {
+                let previous = Replacements::previous(&name, factory)?;
+                replacements.begin(&name, Some(previous), factory)
+            });
+            finish(request, begun);
+        }
+        Some(Method::WaitReplaced(_)) => wait_replaced(request, replacements),
+        Some(Method::Replacements(_)) => {
+            let (count, list) = replacements.list();
+            request.ok_bytes(count, &list);
+        }
         Some(Method::Cells(method)) => cells(request, method.from, &reconciler.table),
         Some(Method::PlantFailure(method)) => match Point::from_number(method.point) {
             Some(point) => {
@@ -95,6 +123,32 @@ fn answer(request: Request<'_>, reconciler: &mut Reconciler, heap: &'static Heap
         None => request.refuse(codes::BAD_IMAGE, 0),
     }
     None
+}
+
+/// The name that is a request's body.
+fn name_of(request: &Request<'_>) -> Result<String, Refusal> {
+    let name = core::str::from_utf8(request.body()).map_err(|_| Refusal(codes::NO_SUCH_PROCESS, 0))?;
+    Ok(name.into())
+}
+
+fn finish(request: Request<'_>, done: Result<(), Refusal>) {
+    match done {
+        Ok(()) => request.ok(0),
+        Err(Refusal(code, detail)) => request.refuse(code, detail),
+    }
+}
+
+fn wait_replaced(request: Request<'_>, replacements: &mut Replacements) {
+    let named = name_of(&request).ok().and_then(|name| services::number_of(&name));
+    let Some(service) = named else { return request.refuse(codes::NO_SUCH_PROCESS, 0) };
+    match replacements.is_under_way(service) {
+        Ok(()) => match request.defer() {
+            Ok(pending) => replacements.wait(service, pending),
+            Err(request) => request.refuse(codes::OUT_OF_MEMORY, 0),
+        },
+        Err(Some(summary)) => request.ok_bytes(0, &summary),
+        Err(None) => request.refuse(codes::NO_SUCH_PROCESS, 0),
+    }
 }
 
 /// Whose transaction a request works in.

@@ -16,15 +16,21 @@ use alloc::vec::Vec;
 use abi::interfaces::process::services::{EACH, END, FIRST};
 use abi::interfaces::process::{CellSummary, State};
 use abi::kernel::{Clock, Scratch};
-use abi::token::{All, CNode, Cap, Endpoint, Image, Loader, Notification, Tcb, VSpace};
+use abi::token::{All, CNode, Cap, Endpoint, Image, Loader, Notification, Object, Replacement, Tcb, VSpace};
+use abi::{CallError, KernelError};
 use runtime::Environment;
-use runtime::objects::{self, Instance as Outcome};
+use runtime::objects::{self, Instance as Outcome, ReplacementTerms};
 use spin::Mutex;
 
-use crate::ENDED;
 use crate::backoff::{Failures, Verdict};
 use crate::faults::Fault;
 use crate::identity::{self, Identity};
+use crate::{ENDED, REPLACED};
+
+/// Nanoseconds that a phase of a replacement may take.
+const PATIENCE: u64 = 2_000_000_000;
+/// Nanoseconds for which a new instance is on trial.
+const TRIAL: u64 = 500_000_000;
 
 /// The bit by which this server tells itself to look at what was done inside a call.
 pub(crate) const ATTENDED: u64 = 4;
@@ -40,6 +46,8 @@ struct Service {
     tcb: Cap<Tcb, All>,
     #[expect(dead_code, reason = "held for whoever asks what the service holds")]
     cnode: Cap<CNode, All>,
+    /// Where its capabilities stand in this server's own CNode.
+    first_slot: u32,
     image: Cap<Image, All>,
     endpoint: Option<Cap<Endpoint, All>>,
     scratch: Scratch,
@@ -52,6 +60,8 @@ enum Condition {
     Runs,
     /// It failed, and begins again at this time.
     Rests(u64),
+    /// Another instance takes its place: the kernel sees to it.
+    Replaced,
     /// Its endpoint is gone: who calls it is told.
     GivenUp,
 }
@@ -79,7 +89,7 @@ pub fn take(
         let parts = (environment.take(first), environment.take(first + 1), environment.take(first + 2));
         let (Some(vspace), Some(tcb), Some(cnode)) = parts else { break };
         let (image, endpoint) = (environment.need(first + 3, "the image of a service"), environment.take(first + 4));
-        services.push(Service::new(&loader, vspace, tcb, cnode, image, endpoint)?);
+        services.push(Service::new(&loader, (vspace, tcb, cnode), image, endpoint, first)?);
     }
     let own = services.iter().find(|service| service.identity.name == env!("CARGO_PKG_NAME"));
     let kept = own.map(|own| objects::keep(&loader, &own.tcb, &own.image, own.scratch));
@@ -110,6 +120,129 @@ pub fn kill(name: &str) -> bool {
 /// Lines of `cells`, one each.
 pub fn summaries() -> Vec<(String, String, CellSummary<'static>)> {
     with(|services| services.services.iter().map(Service::summary).collect()).unwrap_or_default()
+}
+
+/// The number of a service that can be asked for something.
+pub fn number_of(name: &str) -> Option<usize> {
+    with(|services| services.services.iter().position(|service| service.identity.name == name)).flatten()
+}
+
+/// Its name.
+pub fn name_of(number: usize) -> Option<String> {
+    with(|services| services.services.get(number).map(|service| service.identity.name.clone())).flatten()
+}
+
+/// Why a service is not replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It does not run, or is being replaced.
+    Busy,
+    /// The image does not serve this label as the service does.
+    Label(u64),
+    /// The kernel refuses.
+    Kernel(abi::KernelError),
+}
+
+impl From<abi::KernelError> for Obstacle {
+    fn from(error: abi::KernelError) -> Self {
+        Obstacle::Kernel(error)
+    }
+}
+
+/// Whether a service can be replaced by an instance of an image; answers the priority that it runs at.
+pub fn may_replace(number: usize, image: &Cap<Image, All>) -> Result<u8, Obstacle> {
+    with(|services| {
+        let service = services.services.get(number).filter(|service| service.condition == Condition::Runs);
+        let service = service.ok_or(Obstacle::Busy)?;
+        if let Some(endpoint) = &service.endpoint {
+            objects::image_serves(&services.loader, image, endpoint).map_err(|error| match error {
+                CallError::Kernel(KernelError::UnknownLabel | KernelError::WrongSignature, label) => {
+                    Obstacle::Label(label)
+                }
+                CallError::Kernel(error, _) => Obstacle::Kernel(error),
+                CallError::Server(..) | CallError::Malformed => Obstacle::Kernel(KernelError::ImageRefused),
+            })?;
+        }
+        Ok(objects::thread_info(&service.tcb)?.priority)
+    })
+    .unwrap_or(Err(Obstacle::Busy))
+}
+
+/// Has the kernel replace the instance of a service.
+pub fn replace(
+    number: usize,
+    record: &Cap<Replacement, All>,
+    (tcb, image): (&Cap<Tcb, All>, &Cap<Image, All>),
+) -> Result<(), Obstacle> {
+    with(|services| {
+        let Services { loader, notification, services, .. } = services;
+        let service = services.get_mut(number).ok_or(Obstacle::Busy)?;
+        let terms = ReplacementTerms {
+            export: None,
+            notification,
+            bits: REPLACED,
+            scratch: service.scratch,
+            patience: PATIENCE,
+            trial: TRIAL,
+            trial_replies: 0,
+            schema: 0,
+        };
+        objects::replacement_terms(record, &terms)?;
+        objects::begin_replacement(record, loader, (&service.tcb, &service.image), (tcb, image))?;
+        service.condition = Condition::Replaced;
+        Ok(())
+    })
+    .unwrap_or(Err(Obstacle::Busy))
+}
+
+/// A replacement of the service is under way, which an earlier instance of this server has begun.
+pub fn is_replaced(number: usize) {
+    with(|services| {
+        if let Some(service) = services.services.get_mut(number) {
+            service.condition = Condition::Replaced;
+        }
+    });
+}
+
+/// The instance that the service has now: VSpace, thread and image.
+pub type NewParts = (Cap<VSpace, All>, Cap<Tcb, All>, Cap<Image, All>);
+
+/// A replacement is over. With new parts, those are the service's from now on, in the slots where they belong, and what was
+/// there goes.
+pub fn settle(number: usize, parts: Option<NewParts>, own: &Cap<CNode, All>) -> Result<(), KernelError> {
+    with(|services| {
+        let Services { loader, services, .. } = services;
+        let Some(parts) = parts else {
+            if let Some(service) = services.get_mut(number) {
+                service.condition = Condition::Runs;
+            }
+            return Ok(());
+        };
+        if number < services.len() {
+            let settled = services.remove(number).with_parts(parts, loader, own)?;
+            services.insert(number, settled);
+        }
+        Ok(())
+    })
+    .unwrap_or(Ok(()))
+}
+
+/// Notes an owner with the parts of a service's instance, which this server made.
+pub fn note_parts(number: usize, owner: u64, own: &Cap<CNode, All>) -> Result<(), KernelError> {
+    with(|services| {
+        let Some(Service { vspace, tcb, image, .. }) = services.services.get(number) else { return Ok(()) };
+        renote(vspace, owner, own)?;
+        renote(tcb, owner, own)?;
+        renote(image, owner, own)
+    })
+    .unwrap_or(Ok(()))
+}
+
+/// Notes another owner with a capability of this server.
+pub fn renote<T: Object>(cap: &Cap<T, All>, owner: u64, own: &Cap<CNode, All>) -> Result<(), KernelError> {
+    let noted = objects::inspect(own, cap.raw().slot as u32).ok_or(KernelError::InvalidCapability)?;
+    let [_, allocation] = noted.note;
+    objects::note(cap, [owner, allocation])
 }
 
 fn with<R>(use_them: impl FnOnce(&mut Services) -> R) -> Option<R> {
@@ -152,7 +285,7 @@ impl Services {
         }
         let rests = self.services.iter().filter_map(|service| match service.condition {
             Condition::Rests(then) => Some(then),
-            Condition::Runs | Condition::GivenUp => None,
+            Condition::Runs | Condition::Replaced | Condition::GivenUp => None,
         });
         rests.min()
     }
@@ -161,16 +294,37 @@ impl Services {
 impl Service {
     fn new(
         loader: &Cap<Loader, All>,
-        vspace: Cap<VSpace, All>,
-        tcb: Cap<Tcb, All>,
-        cnode: Cap<CNode, All>,
+        (vspace, tcb, cnode): (Cap<VSpace, All>, Cap<Tcb, All>, Cap<CNode, All>),
         image: Cap<Image, All>,
         endpoint: Option<Cap<Endpoint, All>>,
+        first_slot: u32,
     ) -> Result<Service, abi::KernelError> {
         let identity = Identity::of(loader, &image)?;
         let scratch = if KEEP_SCRATCH.contains(&identity.name.as_str()) { Scratch::Keep } else { Scratch::Clear };
         let (failures, condition) = (Failures::default(), Condition::Runs);
-        Ok(Service { identity, vspace, tcb, cnode, image, endpoint, scratch, failures, condition })
+        Ok(Service { identity, vspace, tcb, cnode, first_slot, image, endpoint, scratch, failures, condition })
+    }
+
+    /// The service with another instance.
+    fn with_parts(
+        self,
+        (vspace, tcb, image): NewParts,
+        loader: &Cap<Loader, All>,
+        own: &Cap<CNode, All>,
+    ) -> Result<Service, KernelError> {
+        let identity = Identity::of(loader, &image)?;
+        objects::delete(self.vspace);
+        objects::delete(self.tcb);
+        objects::delete(self.image);
+        Ok(Service {
+            vspace: objects::place(vspace, own, self.first_slot)?,
+            tcb: objects::place(tcb, own, self.first_slot + 1)?,
+            image: objects::place(image, own, self.first_slot + 3)?,
+            identity,
+            failures: Failures::default(),
+            condition: Condition::Runs,
+            ..self
+        })
     }
 
     /// This server itself runs whenever it looks: the kernel has seen to it.

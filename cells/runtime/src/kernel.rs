@@ -100,6 +100,13 @@ pub(crate) fn invoke(operation: Operation, cap: RawCap, words: &mut [u64; WORDS]
     }
 }
 
+/// As [`invoke`], with the detail of an error.
+pub(crate) fn invoke_in_full(operation: Operation, cap: RawCap, words: &mut [u64; WORDS]) -> Result<u64, CallError> {
+    // SAFETY: as for `invoke`.
+    let answer = unsafe { raw::telos_k_invoke(operation as u64, cap.slot, cap.generation, words) };
+    outcome(answer)
+}
+
 /// Reads a clock, in nanoseconds.
 pub fn clock(clock: Clock) -> u64 {
     // SAFETY: an integer crosses.

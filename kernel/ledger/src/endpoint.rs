@@ -90,6 +90,11 @@ impl Endpoint {
         }
     }
 
+    /// The labels that are served, with their signatures.
+    pub fn labels(&self) -> impl Iterator<Item = (u32, u64)> {
+        (0..LABELS).zip(self.signatures).filter(|(label, _)| self.serves(*label))
+    }
+
     /// Whether the label is served.
     #[inline(always)]
     pub fn serves(&self, label: u32) -> bool {

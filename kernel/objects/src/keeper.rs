@@ -90,11 +90,25 @@ pub(crate) fn keep(tcb: &Slot, image: &Slot, scratch: Scratch) -> Result<(), Fai
     Ok(())
 }
 
+/// Keeps one instance in place of another, if that is the kept one.
+///
+/// # Errors
+/// The capability layer's.
+pub(crate) fn keep_instead(of: &Tcb, tcb: &Slot, image: &Slot) -> Result<(), Failure> {
+    let keeper = KEEPER.get();
+    if !keeper.thread().is_some_and(|kept| core::ptr::eq(kept, of)) {
+        return Ok(());
+    }
+    keep(tcb, image, if keeper.keeps_scratch.get() { Scratch::Keep } else { Scratch::Clear })
+}
+
 /// An instance ended: where it is the kept one, the worker is told.
 pub(crate) fn noted_end(vspace: &VSpace) {
     let keeper = KEEPER.get();
     let kept = keeper.thread().and_then(Tcb::vspace);
-    if kept.is_some_and(|kept| core::ptr::eq(kept, vspace)) {
+    let is_replaced = keeper.thread().is_some_and(|thread| thread.replacement().is_some());
+    // While it is replaced, the replacer sees to it.
+    if kept.is_some_and(|kept| core::ptr::eq(kept, vspace)) && !is_replaced {
         keeper.has_work.set(true);
         scheduler::ready(keeper.worker());
     }

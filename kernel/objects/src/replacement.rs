@@ -7,11 +7,11 @@
 
 use core::cell::{Cell, UnsafeCell};
 use core::mem::{MaybeUninit, offset_of, size_of};
-use core::ptr::{null, null_mut, with_exposed_provenance};
+use core::ptr::{null, null_mut, with_exposed_provenance, with_exposed_provenance_mut};
 
 use abi::KernelError;
 use abi::kernel::{ReplacementPhase, ReplacementReason, Scratch};
-use capability::{ObjectKind, Slot};
+use capability::{ObjectKind, Rights, Slot};
 use ledger::{Endpoint, Request};
 use lists::{Link, List};
 use replace::{Event, Outcome, Phase, Reason};
@@ -22,7 +22,7 @@ use crate::instance::ImageObject;
 use crate::notification::Notification;
 use crate::tcb::{State, Tcb};
 use crate::vspace::Outcome as Instance;
-use crate::{Failure, authority, ipc, replacer};
+use crate::{Failure, authority, ipc, keeper, replacer};
 
 /// A replacement. Zeroed memory is one that has not begun; the first 16 bytes belong to the object layer.
 #[repr(C)]
@@ -41,6 +41,7 @@ pub(crate) struct Replacement {
     gate: UnsafeCell<Request>,
     // Embedded slots, next to each other.
     image: Slot,
+    new_image: Slot,
     notification: Slot,
     pub(crate) export: Export,
     bits: Cell<u64>,
@@ -77,7 +78,7 @@ pub(crate) struct Account {
 }
 
 const _: () = assert!(size_of::<Replacement>() <= 1024);
-const _: () = assert!(offset_of!(Replacement, export) == offset_of!(Replacement, image) + 2 * size_of::<Slot>());
+const _: () = assert!(offset_of!(Replacement, export) == offset_of!(Replacement, image) + 3 * size_of::<Slot>());
 
 static OPEN: Exclusive<List> = Exclusive::new(List::EMPTY);
 
@@ -122,8 +123,8 @@ impl Replacement {
 
     /// The slots embedded in it.
     pub(crate) fn slots(&self) -> &[Slot] {
-        // SAFETY: `image`, `notification` and the slot with which `export` begins follow each other in `repr(C)` structures.
-        unsafe { core::slice::from_raw_parts(&raw const self.image, 3) }
+        // SAFETY: `image`, `new_image`, `notification` and the slot with which `export` begins follow each other in `repr(C)` structures.
+        unsafe { core::slice::from_raw_parts(&raw const self.image, 4) }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -150,15 +151,20 @@ impl Replacement {
     /// Begins.
     ///
     /// # Errors
-    /// `IllegalOperation` where it, or one of the instances, takes part in one already, the old one does not run, or the new one
-    /// was started.
-    pub(crate) fn begin(&self, old: &Tcb, new: &Tcb, endpoint: *mut Endpoint, image: &Slot) -> Result<(), Failure> {
+    /// `IllegalOperation` where it, or one of the instances, takes part in one already, the old one does not run or serves no
+    /// endpoint in its fixed slot, or the new one was started.
+    pub(crate) fn begin(&self, old: &Tcb, new: &Tcb, old_image: &Slot, new_image: &Slot) -> Result<(), Failure> {
         self.check_closed()?;
+        let served = old.cnode().slot(abi::slots::ENDPOINT)?;
+        if !served.is(ObjectKind::Endpoint) || !served.rights().contains(Rights::RECEIVE) {
+            return Err(KernelError::IllegalOperation.into());
+        }
+        let endpoint = with_exposed_provenance_mut::<Endpoint>(served.object() as usize);
         let runs = |thread: &Tcb, state: State| {
             let instance = thread.vspace().map(|vspace| vspace.outcome.get());
             thread.state.get() == state && instance == Some(Instance::Running) && thread.replacement().is_none()
         };
-        // SAFETY: the caller's capability names a live endpoint.
+        // SAFETY: the capability names a live endpoint.
         let is_shut = unsafe { (*endpoint).is_shut() };
         if !runs(old, State::Started) || !runs(new, State::Ready) || is_shut || core::ptr::eq(old, new) {
             return Err(KernelError::IllegalOperation.into());
@@ -169,7 +175,8 @@ impl Replacement {
                 return Err(KernelError::IllegalOperation.into());
             }
         }
-        put(&self.image, Some(image))?;
+        put(&self.image, Some(old_image))?;
+        put(&self.new_image, Some(new_image))?;
         for flag in [&self.is_switched, &self.is_frozen, &self.is_ending, &self.is_proving] {
             flag.set(false);
         }
@@ -355,9 +362,7 @@ impl Replacement {
         self.open();
         // SAFETY: an open record is on the list.
         OPEN.with(|open| unsafe { open.remove(self.link.get()) });
-        for thread in [self.old_thread(), self.new_thread()].into_iter().flatten() {
-            thread.replacement.set(null());
-        }
+        self.take_leave();
         if self.is_frozen.replace(false)
             && let Some(old) = self.old_thread().filter(|old| old.state.get() == State::Started)
         {
@@ -369,6 +374,33 @@ impl Replacement {
         if self.notification.is(ObjectKind::Notification) {
             // SAFETY: the slot's capability keeps it alive.
             unsafe { Notification::at(self.notification.object() as usize) }.signal(self.bits.get());
+        }
+    }
+
+    /// The threads take part in nothing any more.
+    fn take_leave(&self) {
+        for thread in [self.old_thread(), self.new_thread()].into_iter().flatten() {
+            thread.replacement.set(null());
+        }
+    }
+
+    /// The kernel looks after whoever serves now, where it looked after the old instance.
+    ///
+    /// # Errors
+    /// The capability layer's.
+    pub(crate) fn hand_over_keeping(&self) -> Result<(), Failure> {
+        let (Some(old), Some(new)) = (self.old_thread(), self.new_thread()) else { return Ok(()) };
+        self.take_leave();
+        match self.machine().map(|machine| machine.phase()) {
+            Some(Phase::Ended(Outcome::Confirmed)) => {
+                keeper::keep_instead(old, new.cnode().slot(abi::slots::TCB)?, &self.new_image)
+            }
+            _ => {
+                if let Some(vspace) = old.vspace().filter(|vspace| vspace.outcome.get() != Instance::Running) {
+                    keeper::noted_end(vspace);
+                }
+                Ok(())
+            }
         }
     }
 

@@ -151,6 +151,11 @@ fn advance(replacement: &Replacement, event: Event) {
     // The actions may have taken the machine further.
     if let Some(Phase::Ended(end)) = replacement.machine().map(|machine| machine.phase()) {
         report(replacement, end);
+        // First those who take part are free, so that the keeper sees to them.
+        let kept = replacement.hand_over_keeping();
+        if let Err(failure) = kept {
+            log::error!("the kernel cannot look after the new instance: {failure:?}");
+        }
         replacement.close();
     }
 }

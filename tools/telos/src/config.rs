@@ -24,6 +24,8 @@ pub struct Cell {
     #[serde(default)]
     pub readable: Vec<u32>,
     #[serde(default)]
+    pub interface: Option<String>,
+    #[serde(default)]
     pub test: bool,
     #[serde(default)]
     pub faults: bool,

@@ -56,11 +56,21 @@ fn wrapper_name(cell: &str) -> String {
     format!("cell_{cell}")
 }
 
+/// What a wrapper says of the interface that its cell serves: the builder finds it there for the manifest.
+fn served(interface: &str) -> String {
+    format!(
+        "\nconst SERVED: &[runtime::abi::interface::Label] = {interface}::LABELS;\n\
+         #[used]\n\
+         #[unsafe(link_section = \".telos.labels\")]\n\
+         static LABELS: [[u8; 12]; SERVED.len()] = runtime::abi::interface::Label::encode(SERVED);\n"
+    )
+}
+
 /// The source of a wrapper; what of a cell for tests goes behind it, and is opened at the entry.
-fn wrapper(template: &str, faults: &str, cell: &str, package: &str) -> String {
+fn wrapper(template: &str, faults: &str, cell: &str, package: &str, interface: Option<&str>) -> String {
     let open = if faults.is_empty() { "" } else { "runtime::forbidden::open(telos_forbidden);" };
     let source = template.replace("@NAME@", cell).replace("@CRATE@", &package.replace('-', "_"));
-    source.replace("@FAULTS@", open) + faults
+    source.replace("@FAULTS@", open) + faults + &interface.map_or_else(String::new, served)
 }
 
 impl Workspace {
@@ -76,7 +86,8 @@ impl Workspace {
         for cell in cells {
             let name = wrapper_name(&cell.name);
             let package = package(project, &cell.path)?;
-            let source = wrapper(&template, if cell.faults { &faults } else { "" }, &cell.name, &package.name);
+            let faults = if cell.faults { faults.as_str() } else { "" };
+            let source = wrapper(&template, faults, &cell.name, &package.name, cell.interface.as_deref());
             write(&folder.join(&name).join("src/lib.rs"), source.as_bytes())?;
             let path = |inner: &str| toml_string(&project.root.join(inner));
             let manifest = format!(

@@ -82,7 +82,7 @@ impl Tools {
         Ok(rig.adopt(instance))
     }
 
-    fn begin(&self, rig: &Rig, has_state: bool, old: Peer, new: Peer, endpoint: &Cap<Endpoint, All>) -> Outcome {
+    fn begin(&self, rig: &Rig, has_state: bool, old: Peer, new: Peer) -> Outcome {
         let terms = ReplacementTerms {
             export: has_state.then_some(&self.export),
             notification: &self.done,
@@ -94,8 +94,8 @@ impl Tools {
             schema: 1,
         };
         objects::replacement_terms(&self.replacement, &terms)?;
-        let old = (&rig.instance(old)?.tcb, &rig.image);
-        objects::begin_replacement(&self.replacement, &rig.loader, old, &rig.instance(new)?.tcb, endpoint)?;
+        let [old, new] = [rig.instance(old)?, rig.instance(new)?].map(|instance| (&instance.tcb, &rig.image));
+        objects::begin_replacement(&self.replacement, &rig.loader, old, new)?;
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl Tools {
     /// Replaces whoever serves by a version; answers how that went.
     fn replace(&mut self, rig: &mut Rig, service: &mut Service, version: Version) -> Result<Replaced, Failure> {
         let new = self.instance(rig, Task::new(Role::Tally, version as u64))?;
-        self.begin(rig, true, service.serving, new, &service.endpoint)?;
+        self.begin(rig, true, service.serving, new)?;
         let replaced = self.end(rig)?;
         if replaced.phase == ReplacementPhase::Confirmed {
             service.serving = new;
@@ -203,10 +203,10 @@ fn every_flaw_of_a_new_version_leaves_the_old_one_serving_the_same_counts(rig: &
 
 fn a_server_without_a_state_is_replaced_by_a_restart(rig: &mut Rig) -> Outcome {
     let mut tools = Tools::new(rig)?;
-    let (old, endpoint, client) = rig.server(0)?;
+    let (old, _, client) = rig.server(0)?;
     ask(&client, methods::Write { digit: 7 })?;
     let new = tools.instance(rig, Task::new(Role::Serve, 0))?;
-    tools.begin(rig, false, old, new, &endpoint)?;
+    tools.begin(rig, false, old, new)?;
     // Whoever calls meanwhile waits and is served by the new one, which knows nothing of the first.
     equal("what the new one has written", ask(&client, methods::Read {})?, 0)?;
     for _ in 1..TRIAL_REPLIES {
@@ -226,7 +226,7 @@ fn what_cannot_be_parked_again_is_waited_for_and_no_longer_than_said(rig: &mut R
     let (old, endpoint, client) = rig.server(1)?;
     let held = Plan::new(Task::call::<methods::Hold>(1)).calling(&endpoint).start(rig)?;
     let new = tools.instance(rig, Task::new(Role::Serve, 0))?;
-    tools.begin(rig, false, old, new, &endpoint)?;
+    tools.begin(rig, false, old, new)?;
     let replaced = tools.end(rig)?;
     let expected = (ReplacementPhase::Returned, ReplacementReason::TimedOut, 1);
     equal("how it ended", (replaced.phase, replaced.reason, replaced.delivered), expected)?;
@@ -240,7 +240,7 @@ fn whoever_dies_somebody_serves(rig: &mut Rig) -> Outcome {
     // The old one dies while its last request is waited for.
     let held = Plan::new(Task::call::<methods::Hold>(1)).calling(&endpoint).start(rig)?;
     let new = tools.instance(rig, Task::new(Role::Serve, 0))?;
-    tools.begin(rig, false, old, new, &endpoint)?;
+    tools.begin(rig, false, old, new)?;
     rig.stop(old)?;
     let replaced = tools.end(rig)?;
     equal(
@@ -254,7 +254,7 @@ fn whoever_dies_somebody_serves(rig: &mut Rig) -> Outcome {
     equal("it begins again", ask(&client, methods::Count {})?, 1)?;
     // The new one dies on trial, with a request that may have had an effect.
     let new = tools.instance(rig, Task::new(Role::Serve, 1))?;
-    tools.begin(rig, false, old, new, &endpoint)?;
+    tools.begin(rig, false, old, new)?;
     let ends = ask(&client, methods::End { how: crate::protocol::ending::PANIC });
     equal("its caller", ends.is_err_and(|error| matches!(error, CallError::Kernel(KernelError::ServerDied, _))), true)?;
     let replaced = tools.end(rig)?;
@@ -266,7 +266,7 @@ fn whoever_dies_somebody_serves(rig: &mut Rig) -> Outcome {
     equal("the old one begins again", ask(&client, methods::Count {})?, 1)?;
     // Somebody thinks better of it.
     let new = tools.instance(rig, Task::new(Role::Serve, 1))?;
-    tools.begin(rig, false, old, new, &endpoint)?;
+    tools.begin(rig, false, old, new)?;
     objects::abort_replacement(&tools.replacement)?;
     let replaced = tools.end(rig)?;
     equal("when asked", (replaced.phase, replaced.reason), (ReplacementPhase::Returned, ReplacementReason::Aborted))?;
@@ -278,7 +278,7 @@ fn a_record_that_is_deleted_gives_the_requests_back(rig: &mut Rig) -> Outcome {
     let (old, endpoint, client) = rig.server(1)?;
     let held = Plan::new(Task::call::<methods::Hold>(1)).calling(&endpoint).start(rig)?;
     let new = tools.instance(rig, Task::new(Role::Serve, 0))?;
-    tools.begin(rig, false, old, new, &endpoint)?;
+    tools.begin(rig, false, old, new)?;
     let parked = Plan::new(Task::call::<methods::Who>(5)).calling_as(&endpoint, 5).priority(OWN + 2).start(rig)?;
     equal("while it is open", rig.end(parked)?, crate::cells::End::Runs)?;
     objects::delete(tools.replacement);
@@ -295,11 +295,11 @@ fn what_is_no_replacement_is_refused(rig: &mut Rig) -> Outcome {
         other => Err(Failure::Wrong(alloc::format!("{other:?} instead of a refusal"))),
     };
     let new = tools.instance(rig, Task::new(Role::Tally, Version::Second as u64))?;
-    refused(tools.begin(rig, true, service.serving, service.serving, &service.endpoint))?;
-    refused(tools.begin(rig, true, new, service.serving, &service.endpoint))?;
+    refused(tools.begin(rig, true, service.serving, service.serving))?;
+    refused(tools.begin(rig, true, new, service.serving))?;
     refused(objects::abort_replacement(&tools.replacement).map_err(Failure::from))?;
-    tools.begin(rig, true, service.serving, new, &service.endpoint)?;
-    refused(tools.begin(rig, true, service.serving, new, &service.endpoint))?;
+    tools.begin(rig, true, service.serving, new)?;
+    refused(tools.begin(rig, true, service.serving, new))?;
     for _ in 0..TRIAL_REPLIES {
         tally::version(&service.client)?;
     }

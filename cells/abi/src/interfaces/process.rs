@@ -16,6 +16,14 @@ pub const STORE_FAILED: u32 = 5;
 pub const NO_SUCH_PROCESS: u32 = 6;
 /// A planted failure of a test.
 pub const PLANTED: u32 = 7;
+/// A replacement of the service is under way.
+pub const BUSY: u32 = 8;
+/// The image does not serve what the service serves; detail: the first label that it lacks or means otherwise.
+pub const OTHER_INTERFACE: u32 = 9;
+/// The service has a state that cannot be handed over yet.
+pub const HAS_STATE: u32 = 10;
+/// There is no image that was current before.
+pub const NO_PREVIOUS: u32 = 11;
 
 /// Where the process server finds the services that were started before it, in its CNode: for each, in the order in which they
 /// started, copies of five capabilities to what it is made of. It keeps an eye on them from then on.
@@ -92,6 +100,53 @@ pub struct CellSummary<'a> {
     pub state: State,
 }
 
+/// How far a replacement is, or how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Progress {
+    /// The old instance answers what it has.
+    Draining,
+    /// State is on its way.
+    Moving,
+    /// The new instance serves, on trial.
+    Trial,
+    /// The new instance serves.
+    Confirmed,
+    /// The old instance serves.
+    Returned(Why),
+    /// Neither could go on; the service begins again.
+    Lost,
+}
+
+/// Why the old instance serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Why {
+    /// Somebody asked for it.
+    Aborted,
+    /// Something took too long.
+    TimedOut,
+    /// State could not be handed over.
+    Refused,
+    /// The old instance ended.
+    OldEnded,
+    /// The new instance ended.
+    NewEnded,
+}
+
+/// The last replacement of a service in this boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacementSummary<'a> {
+    /// The service's name.
+    pub name: &'a str,
+    /// How far it is.
+    pub progress: Progress,
+    /// Nanoseconds for which requests waited.
+    pub pause: u64,
+    /// The most requests that waited.
+    pub parked: u64,
+    /// Requests that the old instance had when the others began to wait.
+    pub delivered: u64,
+}
+
 crate::interface! {
     /// What a client of the process server asks.
     Process {
@@ -115,5 +170,14 @@ crate::interface! {
         8 Cells(from: u64) -> u64;
         /// What the server itself has in use.
         9 GetUsage() -> u64, Usage;
+        /// Replaces the instance of a service, whose name is the body, by one of an image; 0 for the current one of the name. Answers
+        /// when that has begun, or what stands against it.
+        10 Replace(image: u64);
+        /// The same by the image that was current before.
+        11 Rollback();
+        /// Waits until a replacement of the service, whose name is the body, is over; answers its summary.
+        replayable 12 WaitReplaced() -> u64;
+        /// The last replacement of each service that had one in this boot; answers how many.
+        13 Replacements() -> u64;
     }
 }

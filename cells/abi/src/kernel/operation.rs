@@ -88,7 +88,8 @@ pub enum Operation {
     ImageRead = 0x0701,
     /// Loader: Image token, VSpace token, Frame token; relocates the cell into the frame.
     Instantiate = 0x0800,
-    /// Loader: Image token; words out: bytes of memory it needs, heap, stack, slots, build, hash (4 words).
+    /// Loader: Image token; words out: bytes of memory it needs, heap, stack, slots, build, hash (4 words), the schema
+    /// of the state that it exports, 0 for none.
     ImageNeeds = 0x0801,
     /// Loader: Notification token, bits; signalled when an instance ends.
     WatchInstances = 0x0802,
@@ -98,6 +99,9 @@ pub enum Operation {
     WatchAborts = 0x0805,
     /// Loader: Image token, address, capacity; answers the length of `name version`, as much of it as fits.
     ImageName = 0x0804,
+    /// Loader: Image token, Endpoint token; refused, with the label, unless the image serves every label of the endpoint with the same
+    /// signature.
+    ImageServes = 0x0808,
     /// Loader: Tcb token, Image token, a [`Scratch`]. From now on the kernel itself lets this instance begin again
     /// whenever it ends, and stops the machine where that happens too often.
     Keep = 0x0806,
@@ -150,7 +154,8 @@ pub enum Operation {
     /// Replacement: Frame token (empty: the instance has no state of its own), Notification token, bits, a [`Scratch`], nanoseconds
     /// that a phase may take, nanoseconds and replies that the trial takes, schema of the state.
     ReplacementTerms = 0x1100,
-    /// Replacement: tokens of Loader, old Tcb, new Tcb, Endpoint, and the old instance's Image. Begins.
+    /// Replacement: tokens of Loader, old Tcb, new Tcb, and the Images that the two are of. Begins, for the endpoint in the old
+    /// one's fixed slot.
     ReplacementBegin = 0x1101,
     /// Replacement: answers its [`crate::kernel::ReplacementPhase`]; words out: the reason, as
     /// [`crate::kernel::ReplacementReason`], nanoseconds that the gate was shut, requests that were delivered when it was shut first,

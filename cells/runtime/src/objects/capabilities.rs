@@ -144,6 +144,18 @@ pub fn duplicate<T: Object, R: Rights, N: abi::token::Within<R>>(
     adopt(cnode, raw)
 }
 
+/// Moves a capability into a slot of the caller's own CNode.
+///
+/// # Errors
+/// `DeleteFirst`; then it is still in its slot, but the token is gone.
+pub fn place<T: Object, R: Rights>(source: Cap<T, R>, cnode: &Cap<CNode, All>, slot: u32) -> Result<Cap<T, R>> {
+    let source = source.into_raw();
+    let mut given = words(&[source.slot, source.generation, slot.into()]);
+    let slot = invoke(Operation::Move, cnode.raw(), &mut given)?;
+    let [generation, ..] = given;
+    adopt(cnode, RawCap { slot, generation })
+}
+
 /// Moves a capability into a slot of a CNode (0: any free one); the caller has it no more.
 ///
 /// # Errors

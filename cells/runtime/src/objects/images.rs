@@ -1,7 +1,7 @@
 //! Images, the boot archive that they come from, and the memory that they are mapped into.
 
 use abi::kernel::Operation;
-use abi::token::{All, Cap, Frame, Image, Loader, VSpace};
+use abi::token::{All, Cap, Endpoint, Frame, Image, Loader, Rights, VSpace};
 
 use super::{Result, invoke_with, words};
 use crate::kernel::invoke;
@@ -39,6 +39,8 @@ pub struct ImageNeeds {
     pub build: u64,
     /// SHA-256 of the signed file.
     pub hash: [u8; 32],
+    /// The schema of the state that it exports when it is replaced; 0 where that is in the graph or the kernel's tables.
+    pub schema: u32,
 }
 
 /// What the image of an object asks for.
@@ -49,12 +51,26 @@ pub fn image_needs(loader: &Cap<Loader, All>, image: &Cap<Image, All>) -> Result
     let image = image.raw();
     let mut words = words(&[image.slot, image.generation]);
     invoke(Operation::ImageNeeds, loader.raw(), &mut words)?;
-    let [memory, heap, stack, slots, build, h0, h1, h2, h3, _] = words;
+    let [memory, heap, stack, slots, build, h0, h1, h2, h3, schema] = words;
     let mut hash = [0; 32];
     for (part, word) in hash.chunks_exact_mut(8).zip([h0, h1, h2, h3]) {
         part.copy_from_slice(&word.to_le_bytes());
     }
-    Ok(ImageNeeds { memory, heap, stack, slots, build, hash })
+    Ok(ImageNeeds { memory, heap, stack, slots, build, hash, schema: schema as u32 })
+}
+
+/// Checks that an image serves every label of an endpoint, each with the same signature.
+///
+/// # Errors
+/// `UnknownLabel`, `WrongSignature`, with the label.
+pub fn image_serves<R: Rights>(
+    loader: &Cap<Loader, All>,
+    image: &Cap<Image, All>,
+    endpoint: &Cap<Endpoint, R>,
+) -> core::result::Result<(), abi::CallError> {
+    let (image, endpoint) = (image.raw(), endpoint.raw());
+    let mut words = words(&[image.slot, image.generation, endpoint.slot, endpoint.generation]);
+    crate::kernel::invoke_in_full(Operation::ImageServes, loader.raw(), &mut words).map(drop)
 }
 
 /// Relocates an image into a frame, as the code of a VSpace.

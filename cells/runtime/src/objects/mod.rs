@@ -16,15 +16,15 @@ use abi::token::RawCap;
 
 use crate::kernel::invoke;
 
-pub use capabilities::{Granted, copy, count, delete, duplicate, give, give_granted, inspect, note, revoke};
+pub use capabilities::{Granted, copy, count, delete, duplicate, give, give_granted, inspect, note, place, revoke};
 pub(crate) use capabilities::{copy_own_cnode, has_rights, inspect_raw};
 pub use devices::{
     dma_map, irq_acknowledge, irq_bind, pci_map, pci_read, pci_write, port_read, port_write, serial_log, serial_read,
     serial_watch, serial_write,
 };
 pub use images::{
-    ArchiveEntry, ImageNeeds, archive_read, fill_image, image_name, image_needs, image_read, image_symbol, instantiate,
-    map_frame,
+    ArchiveEntry, ImageNeeds, archive_read, fill_image, image_name, image_needs, image_read, image_serves,
+    image_symbol, instantiate, map_frame,
 };
 pub use machine::{MachineInfo, command_line, halt, machine_info};
 pub use messages::{ENDPOINT_RIGHTS, bind, bind_and_interrupt, check_labels, receiving, serve_labels, signal, wait};

@@ -1,7 +1,7 @@
 //! One instance takes the place of another.
 
 use abi::kernel::{Operation, ReplacementPhase, ReplacementReason, Scratch};
-use abi::token::{All, Cap, Endpoint, Frame, Image, Loader, Notification, RawCap, Replacement, Rights, Tcb};
+use abi::token::{All, Cap, Frame, Image, Loader, Notification, RawCap, Replacement, Tcb};
 
 use super::{Result, invoke_with, words};
 use crate::kernel::invoke;
@@ -54,17 +54,15 @@ pub fn replacement_terms(replacement: &Cap<Replacement, All>, terms: &Replacemen
 /// its place. The kernel brings that to an end, whoever dies.
 ///
 /// # Errors
-/// `IllegalOperation` where the old instance does not run, the new one was started, or one of them takes part in another
+/// `IllegalOperation` where the old instance does not run or serves no endpoint in its fixed slot, the new one was started, or one of them takes part in another
 /// replacement.
-pub fn begin_replacement<R: Rights>(
+pub fn begin_replacement(
     replacement: &Cap<Replacement, All>,
     loader: &Cap<Loader, All>,
     old: (&Cap<Tcb, All>, &Cap<Image, All>),
-    new: &Cap<Tcb, All>,
-    endpoint: &Cap<Endpoint, R>,
+    new: (&Cap<Tcb, All>, &Cap<Image, All>),
 ) -> Result<()> {
-    let (tcb, image) = old;
-    let tokens = [loader.raw(), tcb.raw(), new.raw(), endpoint.raw(), image.raw()];
+    let tokens = [loader.raw(), old.0.raw(), new.0.raw(), old.1.raw(), new.1.raw()];
     let mut given = words(&[]);
     for (pair, token) in given.chunks_exact_mut(2).zip(tokens) {
         pair.copy_from_slice(&[token.slot, token.generation]);

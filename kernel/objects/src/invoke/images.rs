@@ -6,8 +6,8 @@ use abi::KernelError;
 use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
 
-use super::{Result, Words, bytes, cnode, image, object, put_bytes, read_part, room, token, vspace};
-use crate::{instance, root};
+use super::{Result, Words, bytes, cnode, image, messages, object, put_bytes, read_part, room, token, vspace};
+use crate::{Failure, instance, root};
 
 /// # Safety
 /// As [`super::invoke`].
@@ -41,6 +41,23 @@ pub(super) fn image_needs(raw: RawCap, words: &mut Words) -> Result<u64> {
     words[4] = verified.manifest().build;
     if let Some(rest) = words.get_mut(5..9) {
         put_bytes(rest, verified.hash());
+    }
+    words[9] = verified.manifest().schema_written.into();
+    Ok(0)
+}
+
+pub(super) fn image_serves(raw: RawCap, words: &Words) -> Result<u64> {
+    object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
+    let verified = image(token(words, 0))?.verified()?;
+    let endpoint = messages::endpoint(token(words, 2), Rights::empty())?;
+    // SAFETY: the capability names a live endpoint.
+    for (label, signature) in unsafe { (*endpoint).labels() } {
+        let served = verified.manifest().labels.iter().find(|served| served.label == label);
+        match served {
+            Some(served) if served.signature == signature => {}
+            Some(_) => return Err(Failure(KernelError::WrongSignature, label.into())),
+            None => return Err(Failure(KernelError::UnknownLabel, label.into())),
+        }
     }
     Ok(0)
 }

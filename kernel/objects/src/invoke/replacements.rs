@@ -8,7 +8,7 @@ use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
 use replace::{Event, Phase};
 
-use super::{Result, Words, messages, object, thread, threads, token};
+use super::{Result, Words, object, thread, threads, token};
 use crate::replacement::{Replacement, Terms};
 use crate::scheduler;
 use crate::tcb::Tcb;
@@ -34,9 +34,9 @@ pub(super) fn terms(raw: RawCap, words: &Words) -> Result<u64> {
 pub(super) fn begin(raw: RawCap, words: &Words) -> Result<u64> {
     object(token(words, 0), ObjectKind::Loader, Rights::EXECUTE)?;
     let (old, new) = (thread(token(words, 2))?, thread(token(words, 4))?);
-    let endpoint = messages::endpoint(token(words, 6), Rights::empty())?;
-    let image = object(token(words, 8), ObjectKind::Image, Rights::READ)?;
-    replacement(raw)?.begin(old, new, endpoint, image)?;
+    let old_image = object(token(words, 6), ObjectKind::Image, Rights::READ)?;
+    let new_image = object(token(words, 8), ObjectKind::Image, Rights::READ)?;
+    replacement(raw)?.begin(old, new, old_image, new_image)?;
     scheduler::give_way();
     Ok(0)
 }

@@ -55,7 +55,7 @@ pub fn services_begin_again(stage: &Stage) -> Result<()> {
 }
 
 /// The figures of `mem`: they come in one piece, whatever is logged around them.
-fn memory_in_use(machine: &mut Machine) -> Result<String> {
+pub fn memory_in_use(machine: &mut Machine) -> Result<String> {
     machine.send_line("mem")?;
     machine.expect("\ntotal ", PATIENCE)?;
     let figures = machine.expect("\nallocations ", PATIENCE)?;

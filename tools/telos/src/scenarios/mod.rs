@@ -6,6 +6,7 @@ mod boot;
 mod failures;
 mod images;
 mod processes;
+mod replacements;
 mod runner;
 mod session;
 mod state;
@@ -49,6 +50,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "a_non_maskable_interrupt_ends_nothing", needs: Some("persistence"), run: session::non_maskable },
     Scenario { name: "a_kernel_panic_is_told_at_once", needs: Some("persistence"), run: session::panic },
     Scenario { name: "services_begin_again", needs: Some("persistence"), run: failures::services_begin_again },
+    Scenario { name: "services_are_replaced_live", needs: Some("persistence"), run: replacements::at_the_prompt },
     Scenario {
         name: "a_failing_process_is_given_up",
         needs: Some("persistence"),

@@ -1,0 +1,169 @@
+//! Services that are replaced while they serve.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use runtime::Call;
+use runtime::abi::interfaces::process::{
+    CellSummary, Cells, NO_SUCH_PROCESS, Progress, Replace, ReplacementSummary, Replacements, Rollback, WaitReplaced,
+    Why,
+};
+use runtime::abi::kernel::BODY_MAX;
+use runtime::abi::{CallError, KernelError};
+
+use crate::failure::{Failure, Server};
+use crate::nearest::nearest;
+use crate::servers::Servers;
+use crate::table::{Side, Table};
+use crate::text::Plain;
+
+/// Replaces a service's instance, and waits until that is over.
+///
+/// # Errors
+/// Those of the calls; `NoProcess`.
+pub fn replace(servers: &Servers, name: &str, image: Option<u64>) -> Result<String, Failure> {
+    let method = Replace { image: image.unwrap_or(0) };
+    let begun = Call::new(servers.endpoint(Server::Process)?, method).bytes(name.as_bytes()).send().map(drop);
+    follow(servers, name, begun)
+}
+
+/// Replaces it by the image that was current before.
+///
+/// # Errors
+/// As [`replace`].
+pub fn rollback(servers: &Servers, name: &str) -> Result<String, Failure> {
+    let begun = Call::new(servers.endpoint(Server::Process)?, Rollback {}).bytes(name.as_bytes()).send().map(drop);
+    follow(servers, name, begun)
+}
+
+fn follow(servers: &Servers, name: &str, begun: Result<(), CallError>) -> Result<String, Failure> {
+    match begun {
+        Ok(()) => {}
+        Err(CallError::Server(NO_SUCH_PROCESS, _)) => {
+            let names = services(servers).unwrap_or_default();
+            let meant = nearest(name, names.iter().map(String::as_str)).map(String::from);
+            return Err(Failure::NoProcess { name: name.into(), meant });
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    servers.console.write(format!("{} is being replaced\n", Plain(name)).as_bytes());
+    let endpoint = servers.endpoint(Server::Process)?;
+    let mut room = [0; BODY_MAX];
+    loop {
+        match Call::new(endpoint, WaitReplaced {}).bytes(name.as_bytes()).into_bytes(&mut room) {
+            Ok((_, length)) => {
+                let body = room.get(..length).unwrap_or(&[]);
+                let summary: ReplacementSummary<'_> =
+                    postcard::from_bytes(body).map_err(|_| Failure::BadReply(Server::Process))?;
+                return Ok(outcome(&summary));
+            }
+            // Whoever was asked ended: whoever came after it knows as well.
+            Err(CallError::Kernel(KernelError::ServerDied, _)) => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+fn outcome(summary: &ReplacementSummary<'_>) -> String {
+    let ReplacementSummary { name, progress, pause, parked, .. } = summary;
+    let waited = format!("requests waited for {} us, {parked} at the most", pause / 1000);
+    match progress {
+        Progress::Confirmed => format!("{} is replaced; {waited}\n", Plain(name)),
+        Progress::Returned(why) => {
+            format!("{} is not replaced: {}; the old instance serves\n", Plain(name), because(*why))
+        }
+        other => format!("{}: {}; {waited}\n", Plain(name), said(*other)),
+    }
+}
+
+const fn because(why: Why) -> &'static str {
+    match why {
+        Why::Aborted => "it was called off",
+        Why::TimedOut => "it took too long",
+        Why::Refused => "its state could not be handed over",
+        Why::OldEnded => "the old instance ended",
+        Why::NewEnded => "the new instance failed",
+    }
+}
+
+fn said(progress: Progress) -> String {
+    match progress {
+        Progress::Draining => "draining".to_string(),
+        Progress::Moving => "moving state".to_string(),
+        Progress::Trial => "on trial".to_string(),
+        Progress::Confirmed => "confirmed".to_string(),
+        Progress::Returned(why) => format!("not replaced: {}", because(why)),
+        Progress::Lost => "begun again".to_string(),
+    }
+}
+
+/// The last replacement of each service.
+///
+/// # Errors
+/// Those of the call.
+pub fn list(servers: &Servers) -> Result<String, Failure> {
+    let mut room = [0; BODY_MAX];
+    let (_, length) =
+        Call::new(servers.endpoint(Server::Process)?, Replacements {}).into_bytes(&mut room).map_err(failed)?;
+    let body = room.get(..length).unwrap_or(&[]);
+    let list: Vec<ReplacementSummary<'_>> =
+        postcard::from_bytes(body).map_err(|_| Failure::BadReply(Server::Process))?;
+    Ok(table(&list).to_string())
+}
+
+fn table(list: &[ReplacementSummary<'_>]) -> Table {
+    let columns = [
+        ("NAME", Side::Left),
+        ("WAITED", Side::Right),
+        ("PARKED", Side::Right),
+        ("HELD", Side::Right),
+        ("STATE", Side::Left),
+    ];
+    let mut table = Table::new(&columns);
+    for ReplacementSummary { name, progress, pause, parked, delivered } in list {
+        let (pause, parked, delivered) = ((pause / 1000).to_string(), parked.to_string(), delivered.to_string());
+        table.row([*name, &pause, &parked, &delivered, &said(*progress)]);
+    }
+    table
+}
+
+/// The names of the services.
+///
+/// # Errors
+/// Those of the call.
+pub fn services(servers: &Servers) -> Result<Vec<String>, Failure> {
+    let mut room = [0; BODY_MAX];
+    let (_, length) =
+        Call::new(servers.endpoint(Server::Process)?, Cells { from: 0 }).into_bytes(&mut room).map_err(failed)?;
+    let cells: Vec<CellSummary<'_>> =
+        postcard::from_bytes(room.get(..length).unwrap_or(&[])).map_err(|_| Failure::BadReply(Server::Process))?;
+    Ok(cells.iter().map(|cell| cell.name.to_string()).collect())
+}
+
+fn failed(error: CallError) -> Failure {
+    Failure::Call(Server::Process, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUMMARY: ReplacementSummary<'static> =
+        ReplacementSummary { name: "memory", progress: Progress::Confirmed, pause: 1_234_567, parked: 3, delivered: 1 };
+
+    #[test]
+    fn what_came_of_it_is_said() {
+        assert_eq!(outcome(&SUMMARY), "memory is replaced; requests waited for 1234 us, 3 at the most\n");
+        let returned = ReplacementSummary { progress: Progress::Returned(Why::NewEnded), ..SUMMARY };
+        assert_eq!(outcome(&returned), "memory is not replaced: the new instance failed; the old instance serves\n");
+    }
+
+    #[test]
+    fn each_has_a_line() {
+        let text = table(&[SUMMARY]).to_string();
+        let [head, line] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+        assert_eq!(head.split_whitespace().collect::<Vec<_>>(), ["NAME", "WAITED", "PARKED", "HELD", "STATE"]);
+        assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["memory", "1234", "3", "1", "confirmed"]);
+    }
+}
