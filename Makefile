@@ -8,13 +8,14 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 TELOS := cargo run --quiet --package telos --
 COMMANDS := build run fresh test soak test-reboot bench iso gdb fmt lint doc
 
-.PHONY: help setup $(COMMANDS)
+.PHONY: help setup push $(COMMANDS)
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make setup        install what is missing"
 	@echo "make build        build kernel, cells, boot archive and ISO"
 	@echo "make run          boot; a script on standard input is typed line by line"
+	@echo "make push CELL=X  build a cell and send it to the running system, for replace X"
 	@echo "make fresh        delete the state file; make run then makes a new one"
 	@echo "make test         host tests, in-kernel tests, a boot under UEFI, scenario tests"
 	@echo "make soak         the tests with long counts"
@@ -31,6 +32,10 @@ help:
 
 setup:
 	@bash tools/setup.sh
+
+# Builds a cell and sends it to the system that `make run` has started in another terminal.
+push: setup
+	@$(TELOS) push $(CELL)
 
 $(COMMANDS): setup
 	@$(TELOS) $@ $(ARGS)

@@ -75,6 +75,17 @@ pub fn enter_trial(images: &mut Object, name: &str, image: Option<Oid>) {
     }
 }
 
+/// The image of a name that came last and was never current.
+#[must_use]
+pub fn newest_image(images: &Object, name: &str) -> Option<Oid> {
+    images.reference(&alloc::format!("{name} new"))
+}
+
+/// Notes an image as the last that came.
+pub fn enter_newest(images: &mut Object, name: &str, image: Oid) {
+    enter_image(images, &alloc::format!("{name} new"), image);
+}
+
 /// The image of a name that was current before the one that is.
 #[must_use]
 pub fn previous_image(images: &Object, name: &str) -> Option<Oid> {
@@ -84,6 +95,9 @@ pub fn previous_image(images: &Object, name: &str) -> Option<Oid> {
 /// Makes an image the current one of its name; the one that was stays known as the one before.
 pub fn confirm_image(images: &mut Object, name: &str, image: Oid) {
     enter_trial(images, name, None);
+    if newest_image(images, name) == Some(image) {
+        drop(images.remove(&alloc::format!("{name} new")));
+    }
     if let Some(before) = current_image(images, name).filter(|before| *before != image) {
         enter_image(images, &alloc::format!("{name} before"), before);
     }

@@ -88,6 +88,8 @@ pub struct Versions {
     pub previous: Option<Oid>,
     /// The one on trial.
     pub trial: Option<Oid>,
+    /// The one that came last and was never current.
+    pub newest: Option<Oid>,
 }
 
 /// The images of a name.
@@ -95,7 +97,8 @@ pub fn versions(graph: &mut Graph, name: &str) -> Result<Versions> {
     let images = named(graph, "images")?;
     let images = graph.object(images)?;
     let (current, previous) = (genesis::current_image(&images, name), genesis::previous_image(&images, name));
-    Ok(Versions { current, previous, trial: genesis::trial_image(&images, name) })
+    let (trial, newest) = (genesis::trial_image(&images, name), genesis::newest_image(&images, name));
+    Ok(Versions { current, previous, trial, newest })
 }
 
 /// Names the image that is on trial for a name, or that none is, in a transaction of its own.
@@ -106,6 +109,41 @@ pub fn note_trial(graph: &mut Graph, name: &str, image: Option<Oid>) -> Result<T
 /// Makes an image the current one of a name, in a transaction of its own.
 pub fn confirm(graph: &mut Graph, name: &str, image: Oid) -> Result<Tid> {
     change_images(graph, "replacement confirmed", |images| genesis::confirm_image(images, name, image))
+}
+
+/// What is done with an image that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// It is the current one of its name.
+    Current,
+    /// It waits for a replacement.
+    Newest,
+}
+
+/// Stores an image in a transaction of its own.
+pub fn store_image(graph: &mut Graph, image: &ImageObject, entry: Entry) -> Result<(Oid, Tid)> {
+    let prototype = named(graph, "Image")?;
+    graph.begin()?;
+    let stored = try_store_image(graph, prototype, image, entry).and_then(|oid| Ok((oid, graph.commit()?)));
+    if stored.is_err() {
+        let _ = graph.abort();
+    }
+    stored
+}
+
+fn try_store_image(graph: &mut Graph, prototype: Oid, image: &ImageObject, entry: Entry) -> Result<Oid> {
+    let directory = named(graph, "images")?;
+    let mut images = graph.object(directory)?;
+    let oid = graph.new_object()?;
+    let previous = genesis::current_image(&images, &image.name);
+    graph.put_object(oid, &genesis::image(prototype, oid, image, previous))?;
+    match entry {
+        Entry::Current => genesis::confirm_image(&mut images, &image.name, oid),
+        Entry::Newest => genesis::enter_newest(&mut images, &image.name, oid),
+    }
+    graph.put_object(directory, &images)?;
+    graph.note("image pushed")?;
+    Ok(oid)
 }
 
 fn change_images(graph: &mut Graph, note: &str, mut change: impl FnMut(&mut Object)) -> Result<Tid> {

@@ -7,6 +7,7 @@
 //! * [`failure_points`]: the registry of the places where CreateProcess can fail, for the test that plants failures;
 //! * [`grants`]: what a process may be given, by name;
 //! * [`services`]: the cells that the root task started;
+//! * [`imports`]: images that come while the system runs;
 //! * [`replacements`]: how another image takes the place of one of them;
 //! * [`identity`]: what a cell is an instance of;
 //! * [`left`]: the processes that an earlier instance of this server left;
@@ -42,6 +43,7 @@ mod failure_points;
 mod faults;
 mod grants;
 mod identity;
+mod imports;
 mod left;
 mod reconciler;
 mod replacements;

@@ -100,14 +100,14 @@ impl Replacements {
         }
     }
 
-    /// Replaces a service's instance by one of an image; without one, of the current image of its name.
+    /// Replaces a service's instance by one of an image; without one, of the image of its name that came last.
     ///
     /// # Errors
     /// A code of the interface; everything is as it was.
     pub fn begin(&mut self, name: &str, image: Option<Oid>, factory: &mut Factory) -> Result<(), Refusal> {
         let service = services::number_of(name).ok_or(Refusal(codes::NO_SUCH_PROCESS, 0))?;
-        let current = catalogue::versions(&mut factory.graph, name)?.current;
-        let image = image.or(current).ok_or(Refusal(codes::BAD_IMAGE, 0))?;
+        let versions = catalogue::versions(&mut factory.graph, name)?;
+        let image = image.or(versions.newest).or(versions.current).ok_or(Refusal(codes::BAD_IMAGE, 0))?;
         let candidate = candidate(service, image, name, factory)?;
         let begun = self.begin_with(service, name, image, &candidate, factory);
         match begun {

@@ -15,7 +15,7 @@ use crate::reconciler::Reconciler;
 use crate::replacements::Replacements;
 use crate::services;
 use crate::table::{Prepared, Process};
-use crate::{REPLACED, catalogue};
+use crate::{REPLACED, catalogue, imports};
 
 /// Summaries of one reply, at most: they fit a message with names and versions as long as manifests have them.
 const PAGE: usize = 12;
@@ -101,6 +101,14 @@ fn answer(
                 replacements.begin(&name, Some(previous), factory)
             });
             finish(request, begun);
+        }
+        Some(Method::Import(method)) => {
+            let mut request = request;
+            let bytes = request.lease().get(..method.length as usize);
+            match bytes.ok_or(Refusal(codes::IMAGE_REFUSED, 0)).and_then(|bytes| imports::import(bytes, factory)) {
+                Ok((oid, text)) => request.ok_bytes(oid.number(), text.as_bytes()),
+                Err(Refusal(code, detail)) => request.refuse(code, detail),
+            }
         }
         Some(Method::WaitReplaced(_)) => wait_replaced(request, replacements),
         Some(Method::Replacements(_)) => {

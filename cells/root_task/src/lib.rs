@@ -16,6 +16,8 @@ mod probe;
 mod services;
 mod validation;
 
+use alloc::vec::Vec;
+
 use abi::interfaces::persistence::Root;
 use abi::slots::FIRST_GRANTED;
 use abi::token::{All, Buf as BufObject, CallOnly, Cap, Endpoint, Loader, Machine, Scheduler, VSpace};
@@ -94,7 +96,8 @@ fn build(
     mode: &Mode,
 ) -> Built {
     let vspace: Cap<VSpace, All> = environment.need(abi::slots::VSPACE, "its VSpace");
-    let Some(block) = services::block(&mut authority, environment, &console) else {
+    let mut functions = pci::Functions::new(environment);
+    let Some(block) = services::block(&mut authority, &mut functions, environment, &console) else {
         say!(say, "no virtio block device: give the machine a disk (-drive id=p_disk,...)");
         return Err((failure::NO_DISK, authority.machine));
     };
@@ -120,14 +123,20 @@ fn build(
     }
     let memory = services::memory(&mut authority, &mut graph, &console);
     let process = services::process(&mut authority, &mut graph, &console, &persistence, &memory);
+    let port = services::image_port(&mut authority, &mut functions, environment, &console);
+    if let Some(port) = &port {
+        services::grant_call(port, abi::slots::PROCESS, &process);
+        port.start(&authority, services::priority::IMAGE_PORT);
+    }
     let delegated = services::delegate(&mut authority, &memory);
     say!(say, "untyped of {delegated} bytes delegated to the memory server");
     memory.start(&authority, services::priority::MEMORY);
     say!(say, "memory started at its endpoint");
     let server = process.client(&authority, 0);
     let Authority { loader, scheduler, machine, .. } = authority;
-    let machine =
-        services::endow_process(&process, [&console, &block, &persistence, &memory], loader, scheduler, machine);
+    let others: Vec<&services::Service> =
+        [&console, &block, &persistence, &memory].into_iter().chain(port.as_ref()).collect();
+    let machine = services::endow_process(&process, &others, loader, scheduler, machine);
     say!(say, "process started at its endpoint");
     match first_processes(&mut graph, &server, say, mode) {
         Ok(Some(test_process)) => validation::first_half(&mut graph, &server, test_process, mode, say, &machine),

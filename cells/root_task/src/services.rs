@@ -12,7 +12,8 @@ use spawner::{Instance, Memory};
 
 use clients::Graph;
 
-use crate::{Authority, archive, import, pci};
+use crate::pci::{self, Functions};
+use crate::{Authority, archive, import};
 
 /// Priorities of the servers: whoever is called by more stands higher.
 pub mod priority {
@@ -21,6 +22,7 @@ pub mod priority {
     pub const MEMORY: u8 = 48;
     pub const PERSISTENCE: u8 = 46;
     pub const PROCESS: u8 = 44;
+    pub const IMAGE_PORT: u8 = 42;
 }
 
 /// What a service is made of, beyond its cell: it outlives the instance.
@@ -151,8 +153,13 @@ pub fn console(authority: &mut Authority, serial: Cap<Serial, All>) -> Service {
 const DMA_BITS: u8 = 19;
 
 /// The driver of the first virtio block device; `None` where the machine has none.
-pub fn block(authority: &mut Authority, environment: &mut Environment, console: &Service) -> Option<Service> {
-    let (function, irq) = pci::find(environment, pci::VIRTIO, &pci::BLOCK)?;
+pub fn block(
+    authority: &mut Authority,
+    functions: &mut Functions,
+    environment: &mut Environment,
+    console: &Service,
+) -> Option<Service> {
+    let (function, irq) = functions.find(environment, pci::VIRTIO, &pci::BLOCK)?;
     let service = Service::new(authority, "virtio_blk", interfaces::block::Block::LABELS);
     let dma: Cap<DmaFrame, All> =
         authority.memory.make(DMA_BITS).unwrap_or_else(|error| panic!("no memory for DMA: {error:?}"));
@@ -162,6 +169,27 @@ pub fn block(authority: &mut Authority, environment: &mut Environment, console: 
     give(&service, FIRST_GRANTED + 2, dma);
     give(&service, FIRST_GRANTED + 3, scratch(authority));
     service.start(authority, priority::BLOCK);
+    Some(service)
+}
+
+/// Bytes of the Buf that images come in, with room around it.
+const PORT_BITS: u8 = 21;
+
+/// The driver of the serial line on which images come; not started. `None` where the machine has none.
+pub fn image_port(
+    authority: &mut Authority,
+    functions: &mut Functions,
+    environment: &mut Environment,
+    console: &Service,
+) -> Option<Service> {
+    let (function, irq) = functions.find(environment, pci::QEMU, &pci::SERIAL)?;
+    let service = Service::new(authority, "image_port", &[]);
+    let memory: Cap<Untyped, All> =
+        authority.memory.make(PORT_BITS).unwrap_or_else(|error| panic!("no boot memory is left: {error:?}"));
+    service.lend_console(console);
+    give(&service, FIRST_GRANTED, function);
+    give(&service, FIRST_GRANTED + 1, irq);
+    give(&service, FIRST_GRANTED + 2, memory);
     Some(service)
 }
 
@@ -182,7 +210,7 @@ pub fn persistence(authority: &mut Authority, settle: Cap<Settle, All>, block: &
 }
 
 /// Lets a service call another one, without a badge: it mints those of its own clients.
-fn grant_call(service: &Service, slot: u32, server: &Service) {
+pub fn grant_call(service: &Service, slot: u32, server: &Service) {
     if let Err(error) = objects::copy(&server.endpoint, &service.instance.cnode, slot, CallOnly::BITS, 0) {
         panic!("a service cannot be given what it calls in slot {slot}: {error:?}");
     }
@@ -245,7 +273,7 @@ pub fn process(
 /// machine.
 pub fn endow_process(
     service: &Service,
-    others: [&Service; 4],
+    others: &[&Service],
     loader: Cap<Loader, All>,
     scheduler: Cap<Scheduler, All>,
     machine: Cap<Machine, All>,
@@ -255,7 +283,7 @@ pub fn endow_process(
     if let Err(error) = objects::copy(&machine, &service.instance.cnode, FIRST_GRANTED + 7, 0, 0) {
         panic!("the process server cannot be given the machine: {error:?}");
     }
-    for (index, entrusted) in (0..).zip(others.into_iter().chain([service])) {
+    for (index, entrusted) in (0..).zip(others.iter().copied().chain([service])) {
         entrust(service, index, entrusted);
     }
     if let Err(error) = service.instance.start() {

@@ -199,6 +199,48 @@ fn answers(function: u64) -> bool {
     raw_configuration(function, 0, 2, None).is_ok_and(|vendor| vendor != 0xffff)
 }
 
+/// The number of the port at an offset into a BAR of ports (section 6.2.5.1). How many there are is asked once, which takes the device
+/// off the bus for a moment, and noted with the capability that it is in use.
+pub(crate) fn bar_port(slot: &Slot, bar: u64, offset: u64) -> Result<u16, Failure> {
+    let at = u16::try_from(bar).ok().filter(|bar| *bar < 6).ok_or(KernelError::InvalidArgument)? * 4 + FIRST_BAR;
+    let function = slot.object();
+    let base = raw_configuration(function, at, 4, None)? as u32;
+    if base & 1 == 0 || base & !3 == 0 {
+        return Err(KernelError::InvalidArgument.into());
+    }
+    let ports = match slot.note() {
+        [_, noted] if noted >> 32 == bar + 1 => noted & u64::from(u32::MAX),
+        _ => {
+            let mask = sizes(function, at, base)? | 0xffff_0000;
+            let ports = u64::from(!(mask & !3)) + 1;
+            let [in_use, _] = IN_USE;
+            slot.set_note([in_use, (bar + 1) << 32 | ports])?;
+            ports
+        }
+    };
+    if offset >= ports {
+        return Err(Failure(KernelError::OutOfRange, ports - 1));
+    }
+    u16::try_from(u64::from(base & !3) + offset).map_err(|_| KernelError::OutOfRange.into())
+}
+
+/// What a base address register reads back of all ones; the device does not decode meanwhile (section 6.2.5.1).
+fn sizes(function: u64, at: u16, base: u32) -> Result<u32, Failure> {
+    let command = raw_configuration(function, COMMAND, 2, None)? as u32;
+    raw_configuration(function, COMMAND, 2, Some(command & !3))?;
+    raw_configuration(function, at, 4, Some(u32::MAX))?;
+    let mask = raw_configuration(function, at, 4, None)? as u32;
+    raw_configuration(function, at, 4, Some(base))?;
+    raw_configuration(function, COMMAND, 2, Some(command))?;
+    Ok(mask)
+}
+
+/// Whether a capability says that the device is in use.
+pub(crate) fn is_in_use(slot: &Slot) -> bool {
+    let ([noted, _], [in_use, _]) = (slot.note(), IN_USE);
+    noted == in_use
+}
+
 /// Maps a memory BAR of a function uncached.
 pub(crate) fn map_bar(function: u64, bar: u64, vspace: &VSpace) -> Result<Region, Failure> {
     let bar = u16::try_from(bar).ok().filter(|bar| *bar < 6).ok_or(KernelError::InvalidArgument)?;
@@ -213,13 +255,7 @@ pub(crate) fn map_bar(function: u64, bar: u64, vspace: &VSpace) -> Result<Region
     if physical == 0 {
         return Err(KernelError::InvalidArgument.into());
     }
-    // The size is what reads back of all ones; the device does not decode meanwhile (section 6.2.5.1).
-    let command = raw_configuration(function, COMMAND, 2, None)? as u32;
-    raw_configuration(function, COMMAND, 2, Some(command & !3))?;
-    raw_configuration(function, offset, 4, Some(u32::MAX))?;
-    let mask = raw_configuration(function, offset, 4, None)? as u32;
-    raw_configuration(function, offset, 4, Some(low))?;
-    raw_configuration(function, COMMAND, 2, Some(command))?;
+    let mask = sizes(function, offset, low)?;
     let bytes = u64::from(!(mask & !15)) + 1;
     let page = paging::layout::PAGE;
     let first = physical & !(page - 1);

@@ -398,8 +398,8 @@ fn release_services(cnode: CNode<'_>) {
                 continue;
             }
             match pass {
-                ObjectKind::PciFunction if slot.note() == devices::IN_USE => devices::silence(slot.object()),
-                ObjectKind::Irq if slot.note() == devices::IN_USE => devices::release_irq(slot.object() as u8),
+                ObjectKind::PciFunction if devices::is_in_use(slot) => devices::silence(slot.object()),
+                ObjectKind::Irq if devices::is_in_use(slot) => devices::release_irq(slot.object() as u8),
                 ObjectKind::Reply => {
                     // SAFETY: the capability names a live reply object.
                     let reply = unsafe { Reply::at(slot.object() as usize) };

@@ -10,7 +10,7 @@ use crate::iso::{Boot, Firmware};
 use crate::project::Project;
 use crate::run::Exit;
 use crate::toolchain::{self, TARGET};
-use crate::{bench, cells, fail, iso, kernel, run, state_file, test};
+use crate::{bench, cells, fail, iso, kernel, push, run, state_file, test};
 
 const HELP: &str = "\
 telos COMMAND
@@ -26,6 +26,7 @@ telos COMMAND
   bench        count instructions in the emulator
   iso          build build/telos.iso
   gdb          boot halted and attach gdb
+  push CELL    build a cell and send its image to the system that runs on the state file
   cell NAME    what a built cell says about itself
   fmt, lint, doc
 
@@ -88,6 +89,11 @@ fn others(words: &[&str], settings: &Settings) -> Result<()> {
         ["cells"] => cells::build(&Project::find()?),
         ["kernel"] => kernel::build(&Project::find()?),
         ["cell", name] => cells::show(&Project::find()?, name),
+        ["push"] => fail!("which cell? type `make push CELL=memory`"),
+        ["push", cell] => {
+            let project = Project::find()?;
+            push::push(&project, cell, &settings.state_file(&project))
+        }
         ["fresh"] => {
             println!("{}", state_file::delete(&settings.state_file(&Project::find()?))?);
             Ok(())

@@ -17,6 +17,7 @@ pub mod monitor;
 pub mod object_file;
 pub mod policy;
 pub mod project;
+pub mod push;
 pub mod qemu;
 pub mod reboot;
 pub mod run;

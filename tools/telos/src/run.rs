@@ -15,6 +15,7 @@ use crate::fail;
 use crate::failure::{Context, Failure, Result};
 use crate::iso::Boot;
 use crate::project::Project;
+use crate::push::Line;
 use crate::qemu::{self, Echo, Machine, Outcome, Stopped};
 
 /// The size of a new state file; it takes up only what is written.
@@ -76,6 +77,9 @@ fn exit(status: Status, reason: impl fmt::Display) -> Exit {
 pub fn run(project: &Project, boot: &Boot, settings: &Settings) -> std::result::Result<(), Exit> {
     let state = settings.state_file(project);
     make_state(&state)?;
+    let mut boot = boot.clone();
+    Line::of(&state).attach(&mut boot);
+    let boot = &boot;
     let done = if std::io::stdin().is_terminal() {
         at_terminal(project, boot, &state, settings.timeout)
     } else {

@@ -177,6 +177,10 @@ crate::interface! {
         11 Rollback();
         /// Waits until a replacement of the service, whose name is the body, is over; answers its summary.
         replayable 12 WaitReplaced() -> u64;
+        /// Verifies the signed image in the lent memory, of so many bytes, and stores it as an Image object. For the next replacement
+        /// of a service of its name it is the one that is taken without another word; where there is no such service it is the current
+        /// one of its name at once. Answers the object; the body says name, version and TID.
+        14 Import(length: u64) -> u64;
         /// The last replacement of each service that had one in this boot; answers how many.
         13 Replacements() -> u64;
     }

@@ -138,6 +138,10 @@ pub enum Operation {
     PciWrite = 0x0d01,
     /// PciFunction: BAR, VSpace token; maps it uncached and answers the address.
     PciMap = 0x0d02,
+    /// PciFunction: a BAR of ports, offset, address, count; reads so many bytes of the one port.
+    PciPortRead = 0x0d03,
+    /// PciFunction: a BAR of ports, offset, address, count; writes so many bytes to the one port.
+    PciPortWrite = 0x0d04,
     /// IoPort: port, width; answers the value.
     PortRead = 0x0e00,
     /// IoPort: port, width, value.

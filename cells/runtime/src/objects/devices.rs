@@ -51,6 +51,24 @@ pub fn irq_bind(irq: &Cap<Irq, All>, notification: &Cap<Notification, All>, bits
     invoke_with(Operation::IrqBind, irq.raw(), &[notification.slot, notification.generation, bits]).map(drop)
 }
 
+/// Reads bytes of one port of a function.
+///
+/// # Errors
+/// `OutOfRange` outside of its BAR, or where that is of memory.
+pub fn pci_port_read(function: &Cap<PciFunction, All>, bar: u64, offset: u64, into: &mut [u8]) -> Result<()> {
+    let given = [bar, offset, into.as_mut_ptr().expose_provenance() as u64, into.len() as u64];
+    invoke_with(Operation::PciPortRead, function.raw(), &given).map(drop)
+}
+
+/// Writes bytes to one port of a function.
+///
+/// # Errors
+/// As [`pci_port_read`].
+pub fn pci_port_write(function: &Cap<PciFunction, All>, bar: u64, offset: u64, bytes: &[u8]) -> Result<()> {
+    let given = [bar, offset, bytes.as_ptr().expose_provenance() as u64, bytes.len() as u64];
+    invoke_with(Operation::PciPortWrite, function.raw(), &given).map(drop)
+}
+
 /// Lets the next interrupt of a line through.
 ///
 /// # Errors

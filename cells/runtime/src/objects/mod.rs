@@ -19,8 +19,8 @@ use crate::kernel::invoke;
 pub use capabilities::{Granted, copy, count, delete, duplicate, give, give_granted, inspect, note, place, revoke};
 pub(crate) use capabilities::{copy_own_cnode, has_rights, inspect_raw};
 pub use devices::{
-    dma_map, irq_acknowledge, irq_bind, pci_map, pci_read, pci_write, port_read, port_write, serial_log, serial_read,
-    serial_watch, serial_write,
+    dma_map, irq_acknowledge, irq_bind, pci_map, pci_port_read, pci_port_write, pci_read, pci_write, port_read,
+    port_write, serial_log, serial_read, serial_watch, serial_write,
 };
 pub use images::{
     ArchiveEntry, ImageNeeds, archive_read, fill_image, image_name, image_needs, image_read, image_serves,

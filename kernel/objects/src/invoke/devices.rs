@@ -68,6 +68,30 @@ pub(super) fn pci_map(raw: RawCap, words: &mut Words) -> Result<u64> {
     Ok(region.start)
 }
 
+/// # Safety
+/// As [`super::invoke`].
+pub(super) unsafe fn pci_port_read(raw: RawCap, words: &Words) -> Result<u64> {
+    let slot = object(raw, ObjectKind::PciFunction, Rights::READ)?;
+    let port = devices::bar_port(slot, words[0], words[1])?;
+    // SAFETY: the caller's word.
+    for byte in unsafe { room(words[2], words[3]) } {
+        *byte = devices::port(port, 1, None)? as u8;
+    }
+    Ok(0)
+}
+
+/// # Safety
+/// As [`super::invoke`].
+pub(super) unsafe fn pci_port_write(raw: RawCap, words: &Words) -> Result<u64> {
+    let slot = object(raw, ObjectKind::PciFunction, Rights::WRITE)?;
+    let port = devices::bar_port(slot, words[0], words[1])?;
+    // SAFETY: the caller's word.
+    for byte in unsafe { bytes(words[2], words[3]) } {
+        devices::port(port, 1, Some((*byte).into()))?;
+    }
+    Ok(0)
+}
+
 pub(super) fn port_read(raw: RawCap, words: &Words) -> Result<u64> {
     devices::port(port(raw, words, Rights::READ)?, words[1], None)
 }

@@ -174,6 +174,8 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const PCI_READ: u32 = Operation::PciRead as u32;
     const PCI_WRITE: u32 = Operation::PciWrite as u32;
     const PCI_MAP: u32 = Operation::PciMap as u32;
+    const PCI_PORT_READ: u32 = Operation::PciPortRead as u32;
+    const PCI_PORT_WRITE: u32 = Operation::PciPortWrite as u32;
     const PORT_READ: u32 = Operation::PortRead as u32;
     const PORT_WRITE: u32 = Operation::PortWrite as u32;
     const DMA_MAP: u32 = Operation::DmaMap as u32;
@@ -255,6 +257,10 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         PCI_READ => devices::pci_read(raw, words),
         PCI_WRITE => devices::pci_write(raw, words),
         PCI_MAP => devices::pci_map(raw, words),
+        // SAFETY: as above.
+        PCI_PORT_READ => unsafe { devices::pci_port_read(raw, words) },
+        // SAFETY: as above.
+        PCI_PORT_WRITE => unsafe { devices::pci_port_write(raw, words) },
         PORT_READ => devices::port_read(raw, words),
         PORT_WRITE => devices::port_write(raw, words),
         HALT => devices::halt(raw, words),

@@ -60,9 +60,16 @@ pub fn outlive_the_archive(stage: &Stage) -> Result<()> {
 
 /// The image as a build of an edited source leaves it: another text, another version, signed.
 fn edit(file: &[u8]) -> Result<Vec<u8>> {
-    let file = replace(file, TEXT.as_bytes(), EDITED.as_bytes())?;
-    let file = replace(&file, VERSION, NEXT_VERSION)?;
-    resign(&file, &sign::key()?).context(NAME)
+    changed(file, &[(TEXT.as_bytes(), EDITED.as_bytes()), (VERSION, NEXT_VERSION)])
+}
+
+/// An image with other bytes in the places of some, signed.
+pub fn changed(file: &[u8], changes: &[(&[u8], &[u8])]) -> Result<Vec<u8>> {
+    let mut file = file.to_vec();
+    for (from, to) in changes {
+        file = replace(&file, from, to)?;
+    }
+    resign(&file, &sign::key()?).context("an edited image")
 }
 
 /// Replaces bytes that stand in a file once.

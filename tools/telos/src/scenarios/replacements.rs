@@ -2,9 +2,12 @@
 
 use crate::fail;
 use crate::failure::Result;
+use crate::project::read;
+use crate::push::Line;
 use crate::qemu::{Echo, Machine};
 use crate::run::make_state;
 use crate::scenarios::failures::memory_in_use;
+use crate::scenarios::images::changed;
 use crate::scenarios::{PATIENCE, Stage};
 
 /// The services whose state is in the kernel's tables or the graph. The process server is replaced twice: by what the boot has
@@ -59,4 +62,77 @@ pub fn at_the_prompt(stage: &Stage) -> Result<()> {
     }
     machine.send_line("shutdown")?;
     machine.wait(PATIENCE)?.clean()
+}
+
+/// An image that is pushed into a running system takes the place of what runs, can be rolled back, and is what runs after a reboot
+/// when it was confirmed; one that was never there runs as well, and what does not verify or does not serve is refused.
+pub fn of_pushed_images(stage: &Stage) -> Result<()> {
+    let cell = |name: &str| read(&stage.project.build.join("cells").join(format!("{name}.cell")));
+    let (memory, test_proc) = (cell("memory")?, cell("test_proc")?);
+    let newer = changed(&memory, &[(b"\x01\x06memory\x050.1.0", b"\x01\x06memory\x050.1.1")])?;
+    let unknown = changed(&test_proc, &[(b"\x01\x09test_proc\x05", b"\x01\x09hello_you\x05")])?;
+    // Another program under the name of the process server.
+    let impostor = changed(&cell("console")?, &[(b"\x01\x07console\x05", b"\x01\x07process\x05")])?;
+    let mut broken = newer.clone();
+    if let Some(byte) = broken.get_mut(memory.len() / 2) {
+        *byte ^= 1;
+    }
+    let state = stage.folder.join("state.fs");
+    make_state(&state)?;
+    let line = Line::of(&state);
+    let mut boot = stage.boot.clone();
+    line.attach(&mut boot);
+    let mut machine = Machine::spawn(&boot, Some(&state), Echo::Silent)?;
+    machine.expect_prompt(PATIENCE)?;
+    let said = line.send(&newer)?;
+    if !said.starts_with("memory 0.1.1 build ") || !said.ends_with("; `replace memory` has it run") {
+        fail!("of the image that was pushed it was said: {said}");
+    }
+    machine.send_line("")?;
+    machine.expect_prompt(PATIENCE)?;
+    version(&mut machine, "memory", "0.1.0")?;
+    replace(&mut machine, "memory")?;
+    version(&mut machine, "memory", "0.1.1")?;
+    for expected in ["0.1.0", "0.1.1"] {
+        machine.send_line("rollback memory")?;
+        machine.expect("memory is replaced; requests waited for ", PATIENCE)?;
+        machine.expect_prompt(PATIENCE)?;
+        version(&mut machine, "memory", expected)?;
+    }
+    for (image, refusal) in [(&broken, "refused: it does not verify"), (&vec![0; 2 << 20], "are the most")] {
+        match line.send(image) {
+            Err(failure) if failure.0.contains(refusal) => {}
+            other => fail!("a bad image was to be refused with {refusal:?}: {other:?}"),
+        }
+    }
+    line.send(&unknown)?;
+    machine.send_line("spawn -w hello_you")?;
+    machine.expect("hello_you ended with status 0", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    line.send(&impostor)?;
+    machine.send_line("replace process")?;
+    machine.expect("the image does not serve label 1 as the service does", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    machine.send_line("halt")?;
+    machine.wait(PATIENCE)?;
+    let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
+    machine.expect_prompt(PATIENCE)?;
+    version(&mut machine, "memory", "0.1.1")?;
+    machine.send_line("rollback memory")?;
+    machine.expect("memory is replaced; requests waited for ", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    version(&mut machine, "memory", "0.1.0")?;
+    machine.send_line("shutdown")?;
+    machine.wait(PATIENCE)?.clean()
+}
+
+/// The version of a cell that runs.
+fn version(machine: &mut Machine, name: &str, expected: &str) -> Result<()> {
+    machine.send_line("cells")?;
+    let cells = machine.expect_prompt(PATIENCE)?;
+    let line = cells.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap_or_default();
+    if line.split_whitespace().nth(1) != Some(expected) {
+        fail!("{name} was to be of version {expected}:\n{cells}");
+    }
+    Ok(())
 }
