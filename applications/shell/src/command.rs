@@ -48,6 +48,8 @@ pub enum Command {
     Rollback(String),
     /// The replacements of this boot.
     Replacements,
+    /// The images.
+    Images,
     /// So many failures, the newest first.
     Faults {
         /// How many.
@@ -212,6 +214,14 @@ pub const COMMANDS: &[Entry] = &[
         },
     },
     Entry {
+        name: "images",
+        arguments: "",
+        help: "Lists the images in the graph: OID, name, version and build, start of the hash, bytes, and what they are.",
+        more: "`current` runs from the next start on, `before` is what `rollback` takes, `new` came by `make push` and is what\n\
+               `replace` takes. The version is that of images that were pushed; `cells` has those of all that run.",
+        parse: |words| arguments::none(words).map(|()| Command::Images),
+    },
+    Entry {
         name: "rollback",
         arguments: "NAME",
         help: "Replaces a running service by the image that was current before the one that is.",
@@ -358,6 +368,7 @@ mod tests {
             ("replace memory #26", Command::Replace { name: "memory".into(), image: Some(26) }),
             ("rollback memory", Command::Rollback("memory".into())),
             ("replacements", Command::Replacements),
+            ("images", Command::Images),
             ("faults", Command::Faults { count: 10, detail: Detail::Line }),
             ("faults -v 1", Command::Faults { count: 1, detail: Detail::All }),
             ("spawn test_proc", spawn("test_proc", Until::Started)),

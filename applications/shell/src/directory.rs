@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use genesis::{Fault, State};
+use genesis::{Fault, Standing, State};
 use object_model::{Object, Value};
 
 use crate::failure::Failure;
@@ -27,8 +27,49 @@ pub struct Process {
 /// Those of reading the objects.
 pub fn images(servers: &Servers, records: &mut Records) -> Result<Vec<String>, Failure> {
     let images = named(servers, records, "images")?;
-    let names = images.slots().iter().filter(|slot| images.target(&slot.value).is_some());
-    Ok(names.map(|slot| slot.name.clone()).collect())
+    let current = genesis::standings(&images).into_iter().filter(|(_, standing, _)| *standing == Standing::Current);
+    Ok(current.map(|(name, ..)| name).collect())
+}
+
+/// An image that has a standing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Its object.
+    pub oid: u64,
+    /// Its name.
+    pub name: String,
+    /// What it is at that name.
+    pub standing: Standing,
+    /// Version and build; empty where the boot archive brought it.
+    pub version: String,
+    /// First bytes of its hash.
+    pub hash: u64,
+    /// Bytes of the signed file.
+    pub bytes: usize,
+}
+
+/// The images, by name.
+///
+/// # Errors
+/// Those of reading the objects.
+pub fn image_list(servers: &Servers, records: &mut Records) -> Result<Vec<Image>, Failure> {
+    let images = named(servers, records, "images")?;
+    let mut list = Vec::new();
+    for (name, standing, oid) in genesis::standings(&images) {
+        let oid = oid.number();
+        let object = records.object(servers, oid)?;
+        let Some(genesis::Image { hash, bytes, .. }) = genesis::Image::of(&object) else {
+            return Err(Failure::NoSlot(oid, "bytes"));
+        };
+        let version = match object.get("version") {
+            Some(Value::Text(version)) => version.clone(),
+            _ => String::new(),
+        };
+        let hash = hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+        list.push(Image { oid, name, standing, version, hash, bytes: bytes.len() });
+    }
+    list.sort_by(|one, other| (&one.name, one.oid).cmp(&(&other.name, other.oid)));
+    Ok(list)
 }
 
 /// The processes, the oldest first.

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use genesis::Standing;
 use runtime::Call;
 use runtime::abi::interfaces::process::{
     CellSummary, Cells, NO_SUCH_PROCESS, Progress, Replace, ReplacementSummary, Replacements, Rollback, WaitReplaced,
@@ -12,11 +13,13 @@ use runtime::abi::interfaces::process::{
 use runtime::abi::kernel::BODY_MAX;
 use runtime::abi::{CallError, KernelError};
 
+use crate::directory::{self, Image};
 use crate::failure::{Failure, Server};
 use crate::nearest::nearest;
+use crate::records::Records;
 use crate::servers::Servers;
 use crate::table::{Side, Table};
-use crate::text::Plain;
+use crate::text::{Oid, Plain};
 
 /// Replaces a service's instance, and waits until that is over.
 ///
@@ -128,6 +131,37 @@ fn table(list: &[ReplacementSummary<'_>]) -> Table {
     table
 }
 
+/// The images in the graph.
+///
+/// # Errors
+/// Those of reading the objects.
+pub fn images(servers: &Servers, records: &mut Records) -> Result<String, Failure> {
+    Ok(image_table(&directory::image_list(servers, records)?).to_string())
+}
+
+fn image_table(images: &[Image]) -> Table {
+    let columns = [
+        ("OID", Side::Left),
+        ("NAME", Side::Left),
+        ("VERSION", Side::Left),
+        ("HASH", Side::Left),
+        ("BYTES", Side::Right),
+        ("IS", Side::Left),
+    ];
+    let mut table = Table::new(&columns);
+    for Image { oid, name, standing, version, hash, bytes } in images {
+        let is = match standing {
+            Standing::Current => "current",
+            Standing::Before => "before",
+            Standing::New => "new",
+            Standing::OnTrial => "on trial",
+        };
+        let version = if version.is_empty() { "-" } else { version };
+        table.row([&Oid(*oid).to_string(), name, version, &format!("{hash:016x}"), &bytes.to_string(), is]);
+    }
+    table
+}
+
 /// The names of the services.
 ///
 /// # Errors
@@ -157,6 +191,22 @@ mod tests {
         assert_eq!(outcome(&SUMMARY), "memory is replaced; requests waited for 1234 us, 3 at the most\n");
         let returned = ReplacementSummary { progress: Progress::Returned(Why::NewEnded), ..SUMMARY };
         assert_eq!(outcome(&returned), "memory is not replaced: the new instance failed; the old instance serves\n");
+    }
+
+    #[test]
+    fn an_image_has_a_line() {
+        let image = Image {
+            oid: 26,
+            name: "memory".into(),
+            standing: Standing::New,
+            version: "0.1.1 build 7".into(),
+            hash: 0xab,
+            bytes: 4096,
+        };
+        let archived = Image { version: String::new(), standing: Standing::Current, ..image.clone() };
+        let text = image_table(&[image, archived]).to_string();
+        assert!(text.contains("#26  memory  0.1.1 build 7  00000000000000ab   4096  new\n"), "{text}");
+        assert!(text.contains("#26  memory  -              00000000000000ab   4096  current\n"), "{text}");
     }
 
     #[test]

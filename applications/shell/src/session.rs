@@ -141,6 +141,7 @@ impl Session {
             Command::Kill(target) => processes::kill(servers, records, &target),
             Command::Replace { name, image } => replacements::replace(servers, &name, image),
             Command::Rollback(name) => replacements::rollback(servers, &name),
+            Command::Images => replacements::images(servers, records),
             Command::Replacements => replacements::list(servers),
             Command::Faults { count, detail } => faults::list(servers, records, count, detail),
             Command::Halt => machine::halt(servers),

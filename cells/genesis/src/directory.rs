@@ -44,6 +44,35 @@ pub fn image(prototype: Oid, oid: Oid, image: &Image, previous: Option<Oid>) -> 
     }
 }
 
+/// What an image is at a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the current one.
+    Current,
+    /// It was the current one before.
+    Before,
+    /// It came last, and was never current.
+    New,
+    /// A service tries it.
+    OnTrial,
+}
+
+/// All images that have a standing, with their names.
+pub fn standings(images: &Object) -> Vec<(String, Standing, Oid)> {
+    let standing = |name: &str| {
+        [(" before", Standing::Before), (" new", Standing::New), (" on trial", Standing::OnTrial)]
+            .into_iter()
+            .find_map(|(end, standing)| Some((String::from(name.strip_suffix(end)?), standing)))
+            .unwrap_or_else(|| (name.into(), Standing::Current))
+    };
+    let of_slot = |slot: &object_model::Slot| {
+        let oid = images.target(&slot.value).filter(|_| slot.name != "oid")?;
+        let (name, standing) = standing(&slot.name);
+        Some((name, standing, oid))
+    };
+    images.slots().iter().filter_map(of_slot).collect()
+}
+
 /// The current image of a name.
 #[must_use]
 pub fn current_image(images: &Object, name: &str) -> Option<Oid> {

@@ -120,23 +120,24 @@ pub enum Entry {
     Newest,
 }
 
-/// Stores an image in a transaction of its own.
-pub fn store_image(graph: &mut Graph, image: &ImageObject, entry: Entry) -> Result<(Oid, Tid)> {
+/// Stores an image in a transaction of its own, with its version and build.
+pub fn store_image(graph: &mut Graph, image: &ImageObject, version: &str, entry: Entry) -> Result<(Oid, Tid)> {
     let prototype = named(graph, "Image")?;
     graph.begin()?;
-    let stored = try_store_image(graph, prototype, image, entry).and_then(|oid| Ok((oid, graph.commit()?)));
+    let stored = try_store_image(graph, prototype, image, version, entry).and_then(|oid| Ok((oid, graph.commit()?)));
     if stored.is_err() {
         let _ = graph.abort();
     }
     stored
 }
 
-fn try_store_image(graph: &mut Graph, prototype: Oid, image: &ImageObject, entry: Entry) -> Result<Oid> {
+fn try_store_image(graph: &mut Graph, prototype: Oid, image: &ImageObject, version: &str, entry: Entry) -> Result<Oid> {
     let directory = named(graph, "images")?;
     let mut images = graph.object(directory)?;
     let oid = graph.new_object()?;
     let previous = genesis::current_image(&images, &image.name);
-    graph.put_object(oid, &genesis::image(prototype, oid, image, previous))?;
+    let object = genesis::image(prototype, oid, image, previous).data("version", Value::text(version));
+    graph.put_object(oid, &object)?;
     match entry {
         Entry::Current => genesis::confirm_image(&mut images, &image.name, oid),
         Entry::Newest => genesis::enter_newest(&mut images, &image.name, oid),

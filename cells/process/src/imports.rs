@@ -27,7 +27,7 @@ pub fn import(bytes: &[u8], factory: &mut Factory) -> Result<(Oid, String), Refu
         None => Entry::Current,
     };
     let object = ImageObject { name: name.clone(), hash: hash.to_vec(), bytes: bytes.to_vec() };
-    let (oid, tid) = catalogue::store_image(&mut factory.graph, &object, entry)?;
+    let (oid, tid) = catalogue::store_image(&mut factory.graph, &object, &format!("{version} build {build}"), entry)?;
     let number = oid.number();
     say!(factory.console, "image #{number} of {name} {version} stored at TID {}", tid.number());
     let next = match entry {

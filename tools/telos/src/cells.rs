@@ -15,7 +15,7 @@ use crate::failure::{Context, Failure, Result};
 use crate::object_file::CellObject;
 use crate::project::{Project, hex, read, write};
 use crate::workspace::{Package, Workspace, package};
-use crate::{scan, sign, toolchain};
+use crate::{fail, scan, sign, toolchain};
 
 /// What is the same for every cell of a build.
 struct Builder<'p> {
@@ -31,29 +31,50 @@ struct Builder<'p> {
 /// # Errors
 /// The first step that says no.
 pub fn build(project: &Project) -> Result<()> {
-    let allowed = allowed(project)?;
-    scan::check(project, &allowed)?;
     let cells = boot_set(project)?;
-    let mut files = Vec::new();
-    if !cells.is_empty() {
-        let flags = toolchain::cell_flags(project)?;
-        let workspace = Workspace::generate(project, &cells)?;
-        let dependencies = workspace.check_dependencies(&allowed)?;
-        workspace.build(project, &allowed, &flags)?;
-        let builder = Builder {
-            project,
-            key: sign::key()?,
-            abi: kernel_abi(project)?,
-            compiler: toolchain::compiler(project)?,
-            flags_hash: short_hash(toolchain::flags_identity(&flags).as_bytes()),
-        };
-        for cell in &cells {
-            let file = builder.build(cell, &workspace, &dependencies.of(&cell.name))?;
-            files.push((cell.name.as_str(), file));
-        }
-    }
+    let files = build_of(project, &cells, None)?;
     let images: Vec<(&str, &[u8])> = files.iter().map(|(name, file)| (*name, file.as_slice())).collect();
     write(&project.build.join("cells.archive"), &pack(&images))
+}
+
+/// Builds one cell; answers its file, which the archive does not have yet.
+///
+/// # Errors
+/// There is none of the name, or the first step that says no.
+pub fn build_one(project: &Project, name: &str) -> Result<Vec<u8>> {
+    let cells = boot_set(project)?;
+    if !cells.iter().any(|cell| cell.name == name) {
+        let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
+        fail!("there is no cell `{name}` in cfg/boot.toml; there are {}", names.join(", "));
+    }
+    match build_of(project, &cells, Some(name))?.pop() {
+        Some((_, file)) => Ok(file),
+        None => fail!("the cell {name} was not built"),
+    }
+}
+
+/// The files of the cells of a boot set, or of one of them.
+fn build_of<'c>(project: &Project, cells: &'c [Cell], only: Option<&str>) -> Result<Vec<(&'c str, Vec<u8>)>> {
+    let allowed = allowed(project)?;
+    scan::check(project, &allowed)?;
+    if cells.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flags = toolchain::cell_flags(project)?;
+    let workspace = Workspace::generate(project, cells)?;
+    let dependencies = workspace.check_dependencies(&allowed)?;
+    workspace.build(project, &allowed, &flags, only)?;
+    let builder = Builder {
+        project,
+        key: sign::key()?,
+        abi: kernel_abi(project)?,
+        compiler: toolchain::compiler(project)?,
+        flags_hash: short_hash(toolchain::flags_identity(&flags).as_bytes()),
+    };
+    let wanted = cells.iter().filter(|cell| only.is_none_or(|name| cell.name == name));
+    wanted
+        .map(|cell| Ok((cell.name.as_str(), builder.build(cell, &workspace, &dependencies.of(&cell.name))?)))
+        .collect()
 }
 
 impl Builder<'_> {

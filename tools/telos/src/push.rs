@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::fail;
 use crate::failure::{Context, Result};
 use crate::iso::Boot;
-use crate::project::{Project, read};
+use crate::project::Project;
 
 /// How a frame begins.
 const MAGIC: &[u8; 8] = b"TELOSIMG";
@@ -83,13 +83,9 @@ impl Line {
 /// It does not build, or what [`Line::send`] says.
 pub fn push(project: &Project, cell: &str, state: &Path) -> Result<()> {
     let begun = Instant::now();
-    crate::cells::build(project)?;
-    let path = project.build.join("cells").join(format!("{cell}.cell"));
-    if !path.exists() {
-        fail!("there is no cell `{cell}` in cfg/boot.toml; it lists those that are built");
-    }
+    let image = crate::cells::build_one(project, cell)?;
     let built = begun.elapsed();
-    let stored = Line::of(state).send(&read(&path)?)?;
+    let stored = Line::of(state).send(&image)?;
     println!("{stored}");
     println!("built in {:.1} s, sent in {:.1} s", built.as_secs_f64(), (begun.elapsed() - built).as_secs_f64());
     Ok(())

@@ -148,13 +148,16 @@ impl Workspace {
     ///
     /// # Errors
     /// The compiler says no; it has said why.
-    pub fn build(&self, project: &Project, allowed: &Allowed, flags: &[String]) -> Result<()> {
+    pub fn build(&self, project: &Project, allowed: &Allowed, flags: &[String], only: Option<&str>) -> Result<()> {
         let mut flags = flags.to_vec();
         flags.push(crate::policy::fingerprint(allowed));
         let mut command = toolchain::cargo_build(&self.folder, &self.target, &flags);
         let wrapper = std::env::current_exe().context("cannot find this program")?;
         crate::policy::install(&mut command, project, allowed, &wrapper);
         command.arg("--quiet");
+        if let Some(cell) = only {
+            command.arg("--package").arg(wrapper_name(cell));
+        }
         // What the compiler says belongs into the failure when a test builds, and on the terminal in any case.
         toolchain::run_quietly(&mut command).map_err(|Failure(text)| Failure(format!("the cells do not build: {text}")))
     }

@@ -90,6 +90,11 @@ pub fn of_pushed_images(stage: &Stage) -> Result<()> {
     }
     machine.send_line("")?;
     machine.expect_prompt(PATIENCE)?;
+    let images = machine.ask("images", PATIENCE)?;
+    if !images.lines().any(|line| line.contains(" memory ") && line.contains("0.1.1 build ") && line.ends_with("  new"))
+    {
+        fail!("`images` does not list what was pushed:\n{images}");
+    }
     version(&mut machine, "memory", "0.1.0")?;
     replace(&mut machine, "memory")?;
     version(&mut machine, "memory", "0.1.1")?;
