@@ -41,8 +41,10 @@ pub enum Command {
     Replace {
         /// The service's name.
         name: String,
-        /// The image; the current one of the name without one.
+        /// The image; the one that came last, or the current one of the name, without one.
         image: Option<u64>,
+        /// What to do then.
+        until: Until,
     },
     /// Replaces it by the image that was current before.
     Rollback(String),
@@ -94,10 +96,10 @@ pub enum Detail {
     All,
 }
 
-/// Until when a spawn waits.
+/// Until when a command waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// Until the process runs.
+    /// Until it has begun.
     Started,
     /// Until it has ended.
     Ended,
@@ -204,13 +206,15 @@ pub const COMMANDS: &[Entry] = &[
     },
     Entry {
         name: "replace",
-        arguments: "NAME [IMAGE]",
-        help: "Replaces a running service by an instance of another image, or of the current one of its name.",
-        more: "Requests wait meanwhile, and are served by the new instance. It is on trial for half a second: where it fails, or\n\
+        arguments: "[-n] NAME [IMAGE]",
+        help: "Replaces a running service by an instance of another image; of the newest of its name without one.",
+        more: "With -n the end is not waited for: `replacements` shows it. Requests wait meanwhile, and are served by the new instance. It is on trial for half a second: where it fails, or\n\
                does not answer, the old one goes on. The image must serve all that the service serves, in the same way.",
         parse: |words| {
+            let (goes_on, words) = arguments::option(words, "-n")?;
             let (name, image) = arguments::one_or_two(words, "the name of a service")?;
-            Ok(Command::Replace { name: name.into(), image: image.map(arguments::oid).transpose()? })
+            let until = if goes_on { Until::Started } else { Until::Ended };
+            Ok(Command::Replace { name: name.into(), image: image.map(arguments::oid).transpose()?, until })
         },
     },
     Entry {
@@ -364,8 +368,9 @@ mod tests {
             ("kill #12", Command::Kill(Target::Object(12))),
             ("kill 0x1b", Command::Kill(Target::Object(27))),
             ("kill memory", Command::Kill(Target::Named("memory".into()))),
-            ("replace memory", Command::Replace { name: "memory".into(), image: None }),
-            ("replace memory #26", Command::Replace { name: "memory".into(), image: Some(26) }),
+            ("replace memory", Command::Replace { name: "memory".into(), image: None, until: Until::Ended }),
+            ("replace memory #26", Command::Replace { name: "memory".into(), image: Some(26), until: Until::Ended }),
+            ("replace -n memory", Command::Replace { name: "memory".into(), image: None, until: Until::Started }),
             ("rollback memory", Command::Rollback("memory".into())),
             ("replacements", Command::Replacements),
             ("images", Command::Images),
@@ -393,8 +398,8 @@ mod tests {
             ("txlog -1", "txlog: `-1` is no count, which is a number from 1 on; type `txlog [COUNT]`"),
             ("spawn", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
             ("kill", "kill: the name of a process or service, or an OID is missing; type `kill NAME|OID`"),
-            ("replace", "replace: the name of a service is missing; type `replace NAME [IMAGE]`"),
-            ("replace a 1 2", "replace: `2` is one argument too many; type `replace NAME [IMAGE]`"),
+            ("replace", "replace: the name of a service is missing; type `replace [-n] NAME [IMAGE]`"),
+            ("replace a 1 2", "replace: `2` is one argument too many; type `replace [-n] NAME [IMAGE]`"),
             ("kill 1x", "kill: `1x` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `kill NAME|OID`"),
             ("faults 0", "faults: `0` is no count, which is a number from 1 on; type `faults [-v] [COUNT]`"),
             ("spawn -w", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),

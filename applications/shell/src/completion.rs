@@ -37,8 +37,8 @@ pub fn expected(before: &str) -> Expected {
         [] | ["help"] => Expected::Command,
         ["spawn"] | ["spawn", "-w"] => Expected::Image,
         ["kill"] => Expected::Running,
-        ["replace" | "rollback"] => Expected::Service,
-        ["replace", _] => Expected::Object,
+        ["replace" | "rollback"] | ["replace", "-n"] => Expected::Service,
+        ["replace", _] | ["replace", "-n", _] => Expected::Object,
         ["inspect"] | ["inspect", "-x"] => Expected::Object,
         _ => Expected::Nothing,
     }

@@ -13,6 +13,7 @@ use runtime::abi::interfaces::process::{
 use runtime::abi::kernel::BODY_MAX;
 use runtime::abi::{CallError, KernelError};
 
+use crate::command::Until;
 use crate::directory::{self, Image};
 use crate::failure::{Failure, Server};
 use crate::nearest::nearest;
@@ -21,14 +22,14 @@ use crate::servers::Servers;
 use crate::table::{Side, Table};
 use crate::text::{Oid, Plain};
 
-/// Replaces a service's instance, and waits until that is over.
+/// Replaces a service's instance, and waits until that has begun, or is over.
 ///
 /// # Errors
 /// Those of the calls; `NoProcess`.
-pub fn replace(servers: &Servers, name: &str, image: Option<u64>) -> Result<String, Failure> {
+pub fn replace(servers: &Servers, name: &str, image: Option<u64>, until: Until) -> Result<String, Failure> {
     let method = Replace { image: image.unwrap_or(0) };
     let begun = Call::new(servers.endpoint(Server::Process)?, method).bytes(name.as_bytes()).send().map(drop);
-    follow(servers, name, begun)
+    follow(servers, name, begun, until)
 }
 
 /// Replaces it by the image that was current before.
@@ -37,10 +38,10 @@ pub fn replace(servers: &Servers, name: &str, image: Option<u64>) -> Result<Stri
 /// As [`replace`].
 pub fn rollback(servers: &Servers, name: &str) -> Result<String, Failure> {
     let begun = Call::new(servers.endpoint(Server::Process)?, Rollback {}).bytes(name.as_bytes()).send().map(drop);
-    follow(servers, name, begun)
+    follow(servers, name, begun, Until::Ended)
 }
 
-fn follow(servers: &Servers, name: &str, begun: Result<(), CallError>) -> Result<String, Failure> {
+fn follow(servers: &Servers, name: &str, begun: Result<(), CallError>, until: Until) -> Result<String, Failure> {
     match begun {
         Ok(()) => {}
         Err(CallError::Server(NO_SUCH_PROCESS, _)) => {
@@ -50,7 +51,11 @@ fn follow(servers: &Servers, name: &str, begun: Result<(), CallError>) -> Result
         }
         Err(error) => return Err(failed(error)),
     }
-    servers.console.write(format!("{} is being replaced\n", Plain(name)).as_bytes());
+    let line = format!("{} is being replaced\n", Plain(name));
+    if until == Until::Started {
+        return Ok(line);
+    }
+    servers.console.write(line.as_bytes());
     let endpoint = servers.endpoint(Server::Process)?;
     let mut room = [0; BODY_MAX];
     loop {

@@ -108,7 +108,7 @@ impl Left {
                 continue;
             }
             let parts = left.parts.entry(owner).or_default();
-            if slot < behind_services {
+            if (services::FIRST..behind_services).contains(&slot) {
                 // It is taken with its service.
                 parts.allocations.push(allocation);
                 continue;

@@ -177,6 +177,14 @@ impl Replacements {
         }
     }
 
+    /// Stops the instance that serves on trial, which ends that. `false` where none does.
+    pub fn kill(&self, name: &str) -> bool {
+        let Some(service) = services::number_of(name) else { return false };
+        let on_trial = |of: &&Of| of.service == service && of.phase() == Some(ReplacementPhase::Probation);
+        let candidate = self.of.iter().find(on_trial).and_then(|of| of.candidate.as_ref());
+        candidate.is_some_and(|candidate| objects::stop_thread(&candidate.instance.tcb).is_ok())
+    }
+
     /// Waits for the end of a replacement. `Err` where none is under way: the encoded summary of the last one, if there was one.
     ///
     /// # Errors

@@ -87,7 +87,8 @@ fn answer(
         }
         Some(Method::Wait(method)) => wait(request, Oid::new(method.process), &mut reconciler.table),
         Some(Method::Kill(_)) => {
-            let killed = core::str::from_utf8(request.body()).is_ok_and(services::kill);
+            let name = core::str::from_utf8(request.body());
+            let killed = name.is_ok_and(|name| services::kill(name) || replacements.kill(name));
             if killed { request.ok(0) } else { request.refuse(codes::NO_SUCH_PROCESS, 0) }
         }
         Some(Method::Replace(method)) => {

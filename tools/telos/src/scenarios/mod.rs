@@ -51,6 +51,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "a_kernel_panic_is_told_at_once", needs: Some("persistence"), run: session::panic },
     Scenario { name: "services_begin_again", needs: Some("persistence"), run: failures::services_begin_again },
     Scenario { name: "services_are_replaced_live", needs: Some("persistence"), run: replacements::at_the_prompt },
+    Scenario { name: "kills_during_a_replacement", needs: Some("persistence"), run: replacements::under_fire },
     Scenario { name: "pushed_images_run", needs: Some("image_port"), run: replacements::of_pushed_images },
     Scenario {
         name: "a_failing_process_is_given_up",

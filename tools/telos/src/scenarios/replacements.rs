@@ -64,6 +64,42 @@ pub fn at_the_prompt(stage: &Stage) -> Result<()> {
     machine.wait(PATIENCE)?.clean()
 }
 
+/// The process server is killed while it is on trial itself, and while another service is: somebody serves in the end, and what was
+/// begun is finished.
+pub fn under_fire(stage: &Stage) -> Result<()> {
+    let state = stage.folder.join("state.fs");
+    make_state(&state)?;
+    let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
+    machine.expect_prompt(PATIENCE)?;
+    for (service, killed, how) in [
+        ("process", "process", "not replaced: the new instance failed"),
+        ("memory", "process", "confirmed"),
+        ("memory", "memory", "not replaced: the new instance failed"),
+        ("process", "memory", "confirmed"),
+        ("console", "console", "not replaced: the new instance failed"),
+    ] {
+        machine.send_line(&format!("replace -n {service}"))?;
+        machine.expect(&format!("{service} is being replaced"), PATIENCE)?;
+        machine.expect_prompt(PATIENCE)?;
+        machine.send_line(&format!("kill {killed}"))?;
+        machine.expect(&format!("replacement of {service}: "), PATIENCE)?;
+        machine.send_line("")?;
+        machine.expect_prompt(PATIENCE)?;
+        machine.send_line("replacements")?;
+        machine.expect("\nNAME ", PATIENCE)?;
+        let list = machine.expect_prompt(PATIENCE)?;
+        if !list.lines().any(|line| line.starts_with(service) && line.ends_with(how)) {
+            fail!("when {killed} was killed in the trial of {service}, that was to be {how:?}:\n{list}");
+        }
+        machine.send_line("spawn -w test_proc")?;
+        machine.expect("test_proc ended with status 0", PATIENCE)?;
+        machine.expect_prompt(PATIENCE)?;
+        replace(&mut machine, service)?;
+    }
+    machine.send_line("shutdown")?;
+    machine.wait(PATIENCE)?.clean()
+}
+
 /// An image that is pushed into a running system takes the place of what runs, can be rolled back, and is what runs after a reboot
 /// when it was confirmed; one that was never there runs as well, and what does not verify or does not serve is refused.
 pub fn of_pushed_images(stage: &Stage) -> Result<()> {
