@@ -23,6 +23,7 @@ use spawner::{Instance, Memory};
 
 use crate::catalogue;
 use crate::factory::{Factory, Refusal};
+use crate::identity::Identity;
 use crate::left::{OfService, Owner};
 use crate::services::{self, Obstacle};
 
@@ -175,6 +176,31 @@ impl Replacements {
                 server.answer(pending, 0, 0, &self.summary(service).unwrap_or_default());
             }
         }
+    }
+
+    /// Makes the services be what the graph says: those that were started from the boot archive, before there was a graph, may be of
+    /// another image than the current one. A trial that nobody has brought to an end is over.
+    pub fn follow_graph(&mut self, factory: &mut Factory) {
+        for (service, Identity { name, hash, .. }) in services::identities().into_iter().enumerate() {
+            if self.is_under_way(service).is_ok() {
+                continue;
+            }
+            if let Err(Refusal(code, _)) = self.follow(&name, hash, factory) {
+                say!(factory.console, "{name} is not of the image that is current: code {code}");
+            }
+        }
+    }
+
+    fn follow(&mut self, name: &str, hash: u64, factory: &mut Factory) -> Result<(), Refusal> {
+        let versions = catalogue::versions(&mut factory.graph, name)?;
+        if versions.trial.is_some() {
+            say!(factory.console, "the trial of {name} was cut off: the image before it stays");
+            catalogue::note_trial(&mut factory.graph, name, None)?;
+        }
+        let Some(current) = versions.current else { return Ok(()) };
+        let image = catalogue::image(&mut factory.graph, current)?;
+        let wanted = image.hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+        if wanted == hash { Ok(()) } else { self.begin(name, Some(current), factory) }
     }
 
     /// Stops the instance that serves on trial, which ends that. `false` where none does.

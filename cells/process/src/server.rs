@@ -23,6 +23,7 @@ const PAGE: usize = 12;
 /// Serves for ever.
 pub fn run(mut server: Server, mut reconciler: Reconciler, mut replacements: Replacements, heap: &'static Heap) -> u64 {
     replacements.settle(&mut reconciler.factory, &mut server);
+    replacements.follow_graph(&mut reconciler.factory);
     let mut due = services::attend();
     loop {
         // What a request changed is looked at before whoever asked for it goes on.

@@ -132,6 +132,11 @@ pub fn name_of(number: usize) -> Option<String> {
     with(|services| services.services.get(number).map(|service| service.identity.name.clone())).flatten()
 }
 
+/// What the services are instances of, by number.
+pub fn identities() -> Vec<Identity> {
+    with(|services| services.services.iter().map(|service| service.identity.clone()).collect()).unwrap_or_default()
+}
+
 /// Why a service is not replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
@@ -362,6 +367,8 @@ impl Service {
     fn summary(&self) -> (String, String, CellSummary<'static>) {
         let (state, text, text_end) = match objects::instance_info(&self.vspace) {
             Ok((Outcome::Running, start, end)) => (State::Running, start, end),
+            // Who serves is the one on trial, which is not the service's yet.
+            Ok(_) if self.condition == Condition::Replaced => (State::Running, 0, 0),
             Ok((Outcome::Exited(status), ..)) => (State::Exited(status), 0, 0),
             Ok((Outcome::Failed, ..)) | Err(_) => (State::Failed, 0, 0),
         };

@@ -104,11 +104,11 @@ pub fn under_fire(stage: &Stage) -> Result<()> {
 /// when it was confirmed; one that was never there runs as well, and what does not verify or does not serve is refused.
 pub fn of_pushed_images(stage: &Stage) -> Result<()> {
     let cell = |name: &str| read(&stage.project.build.join("cells").join(format!("{name}.cell")));
-    let (memory, test_proc) = (cell("memory")?, cell("test_proc")?);
+    let (memory, test_proc, console) = (cell("memory")?, cell("test_proc")?, cell("console")?);
     let newer = changed(&memory, &[(b"\x01\x06memory\x050.1.0", b"\x01\x06memory\x050.1.1")])?;
     let unknown = changed(&test_proc, &[(b"\x01\x09test_proc\x05", b"\x01\x09hello_you\x05")])?;
     // Another program under the name of the process server.
-    let impostor = changed(&cell("console")?, &[(b"\x01\x07console\x05", b"\x01\x07process\x05")])?;
+    let impostor = changed(&console, &[(b"\x01\x07console\x05", b"\x01\x07process\x05")])?;
     let mut broken = newer.clone();
     if let Some(byte) = broken.get_mut(memory.len() / 2) {
         *byte ^= 1;
@@ -150,6 +150,11 @@ pub fn of_pushed_images(stage: &Stage) -> Result<()> {
     machine.send_line("spawn -w hello_you")?;
     machine.expect("hello_you ended with status 0", PATIENCE)?;
     machine.expect_prompt(PATIENCE)?;
+    // The console starts from the boot archive, before there is a graph.
+    line.send(&changed(&console, &[(b"\x01\x07console\x050.1.0", b"\x01\x07console\x050.1.1")])?)?;
+    machine.send_line("")?;
+    machine.expect_prompt(PATIENCE)?;
+    replace(&mut machine, "console")?;
     line.send(&impostor)?;
     machine.send_line("replace process")?;
     machine.expect("the image does not serve label 1 as the service does", PATIENCE)?;
@@ -157,7 +162,11 @@ pub fn of_pushed_images(stage: &Stage) -> Result<()> {
     machine.send_line("halt")?;
     machine.wait(PATIENCE)?;
     let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
+    machine.expect("replacement of console: Confirmed", PATIENCE)?;
+    machine.expect("process: console is replaced", PATIENCE)?;
+    machine.send_line("")?;
     machine.expect_prompt(PATIENCE)?;
+    version(&mut machine, "console", "0.1.1")?;
     version(&mut machine, "memory", "0.1.1")?;
     machine.send_line("rollback memory")?;
     machine.expect("memory is replaced; requests waited for ", PATIENCE)?;
@@ -170,6 +179,7 @@ pub fn of_pushed_images(stage: &Stage) -> Result<()> {
 /// The version of a cell that runs.
 fn version(machine: &mut Machine, name: &str, expected: &str) -> Result<()> {
     machine.send_line("cells")?;
+    machine.expect("\nNAME ", PATIENCE)?;
     let cells = machine.expect_prompt(PATIENCE)?;
     let line = cells.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap_or_default();
     if line.split_whitespace().nth(1) != Some(expected) {
