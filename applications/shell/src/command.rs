@@ -207,12 +207,13 @@ pub const COMMANDS: &[Entry] = &[
     Entry {
         name: "replace",
         arguments: "[-n] NAME [IMAGE]",
-        help: "Replaces a running service by an instance of another image; of the newest of its name without one.",
-        more: "With -n the end is not waited for: `replacements` shows it. Requests wait meanwhile, and are served by the new instance. It is on trial for half a second: where it fails, or\n\
-               does not answer, the old one goes on. The image must serve all that the service serves, in the same way.",
+        help: "Replaces a running service or process by an instance of another image; of the newest without one.",
+        more: "With -n the end is not waited for: `replacements` shows it. Requests to a service wait meanwhile, and are served by\n\
+               the new instance. It is on trial for half a second: where it fails, or does not answer, the old one goes on. The\n\
+               image must serve all that the service serves, in the same way. A process just begins anew.",
         parse: |words| {
             let (goes_on, words) = arguments::option(words, "-n")?;
-            let (name, image) = arguments::one_or_two(words, "the name of a service")?;
+            let (name, image) = arguments::one_or_two(words, "the name of a service or process")?;
             let until = if goes_on { Until::Started } else { Until::Ended };
             Ok(Command::Replace { name: name.into(), image: image.map(arguments::oid).transpose()?, until })
         },
@@ -228,9 +229,11 @@ pub const COMMANDS: &[Entry] = &[
     Entry {
         name: "rollback",
         arguments: "NAME",
-        help: "Replaces a running service by the image that was current before the one that is.",
+        help: "Replaces a running service or process by the image that was current before the one that is.",
         more: "That is remembered across reboots. To roll back twice is to come back.",
-        parse: |words| arguments::one(words, "the name of a service").map(|name| Command::Rollback(name.into())),
+        parse: |words| {
+            arguments::one(words, "the name of a service or process").map(|name| Command::Rollback(name.into()))
+        },
     },
     Entry {
         name: "replacements",
@@ -398,7 +401,7 @@ mod tests {
             ("txlog -1", "txlog: `-1` is no count, which is a number from 1 on; type `txlog [COUNT]`"),
             ("spawn", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
             ("kill", "kill: the name of a process or service, or an OID is missing; type `kill NAME|OID`"),
-            ("replace", "replace: the name of a service is missing; type `replace [-n] NAME [IMAGE]`"),
+            ("replace", "replace: the name of a service or process is missing; type `replace [-n] NAME [IMAGE]`"),
             ("replace a 1 2", "replace: `2` is one argument too many; type `replace [-n] NAME [IMAGE]`"),
             ("kill 1x", "kill: `1x` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `kill NAME|OID`"),
             ("faults 0", "faults: `0` is no count, which is a number from 1 on; type `faults [-v] [COUNT]`"),

@@ -18,8 +18,6 @@ pub enum Expected {
     Running,
     /// An object's number.
     Object,
-    /// The name of a service.
-    Service,
     /// Nothing that is known here.
     Nothing,
 }
@@ -37,7 +35,7 @@ pub fn expected(before: &str) -> Expected {
         [] | ["help"] => Expected::Command,
         ["spawn"] | ["spawn", "-w"] => Expected::Image,
         ["kill"] => Expected::Running,
-        ["replace" | "rollback"] | ["replace", "-n"] => Expected::Service,
+        ["replace" | "rollback"] | ["replace", "-n"] => Expected::Running,
         ["replace", _] | ["replace", "-n", _] => Expected::Object,
         ["inspect"] | ["inspect", "-x"] => Expected::Object,
         _ => Expected::Nothing,
@@ -94,9 +92,9 @@ mod tests {
             ("inspect ", Expected::Object),
             ("inspect -x #1", Expected::Object),
             ("kill m", Expected::Running),
-            ("replace m", Expected::Service),
+            ("replace m", Expected::Running),
             ("replace memory #", Expected::Object),
-            ("rollback ", Expected::Service),
+            ("rollback ", Expected::Running),
             ("kill memory ", Expected::Nothing),
             ("spawn a b", Expected::Nothing),
             ("ps ", Expected::Nothing),

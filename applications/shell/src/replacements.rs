@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use genesis::Standing;
 use runtime::Call;
 use runtime::abi::interfaces::process::{
-    CellSummary, Cells, NO_SUCH_PROCESS, Progress, Replace, ReplacementSummary, Replacements, Rollback, WaitReplaced,
-    Why,
+    Begun, CellSummary, Cells, NO_SUCH_PROCESS, Progress, Replace, ReplacementSummary, Replacements, Rollback,
+    WaitReplaced, Why,
 };
 use runtime::abi::kernel::BODY_MAX;
 use runtime::abi::{CallError, KernelError};
@@ -28,7 +28,10 @@ use crate::text::{Oid, Plain};
 /// Those of the calls; `NoProcess`.
 pub fn replace(servers: &Servers, name: &str, image: Option<u64>, until: Until) -> Result<String, Failure> {
     let method = Replace { image: image.unwrap_or(0) };
-    let begun = Call::new(servers.endpoint(Server::Process)?, method).bytes(name.as_bytes()).send().map(drop);
+    let begun = Call::new(servers.endpoint(Server::Process)?, method)
+        .bytes(name.as_bytes())
+        .send()
+        .map(|answered| answered.value);
     follow(servers, name, begun, until)
 }
 
@@ -37,13 +40,14 @@ pub fn replace(servers: &Servers, name: &str, image: Option<u64>, until: Until) 
 /// # Errors
 /// As [`replace`].
 pub fn rollback(servers: &Servers, name: &str) -> Result<String, Failure> {
-    let begun = Call::new(servers.endpoint(Server::Process)?, Rollback {}).bytes(name.as_bytes()).send().map(drop);
-    follow(servers, name, begun, Until::Ended)
+    let begun = Call::new(servers.endpoint(Server::Process)?, Rollback {}).bytes(name.as_bytes()).send();
+    follow(servers, name, begun.map(|answered| answered.value), Until::Ended)
 }
 
-fn follow(servers: &Servers, name: &str, begun: Result<(), CallError>, until: Until) -> Result<String, Failure> {
+fn follow(servers: &Servers, name: &str, begun: Result<Begun, CallError>, until: Until) -> Result<String, Failure> {
     match begun {
-        Ok(()) => {}
+        Ok(Begun::UnderWay) => {}
+        Ok(Begun::Done) => return Ok(format!("{} is replaced\n", Plain(name))),
         Err(CallError::Server(NO_SUCH_PROCESS, _)) => {
             let names = services(servers).unwrap_or_default();
             let meant = nearest(name, names.iter().map(String::as_str)).map(String::from);
@@ -171,7 +175,7 @@ fn image_table(images: &[Image]) -> Table {
 ///
 /// # Errors
 /// Those of the call.
-pub fn services(servers: &Servers) -> Result<Vec<String>, Failure> {
+fn services(servers: &Servers) -> Result<Vec<String>, Failure> {
     let mut room = [0; BODY_MAX];
     let (_, length) =
         Call::new(servers.endpoint(Server::Process)?, Cells { from: 0 }).into_bytes(&mut room).map_err(failed)?;

@@ -90,7 +90,6 @@ impl Session {
             Expected::Command => completion::commands(),
             // Where they cannot be read there is nothing to complete.
             Expected::Image => directory::images(&self.servers, &mut self.records).unwrap_or_default(),
-            Expected::Service => replacements::services(&self.servers).unwrap_or_default(),
             Expected::Running => processes::killable(&self.servers, &mut self.records).unwrap_or_default(),
             Expected::Object => completion::objects(&self.mentioned, before),
             Expected::Nothing => Vec::new(),

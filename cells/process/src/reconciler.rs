@@ -12,7 +12,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use abi::interfaces::process::{State, Usage};
+use abi::interfaces::process::{self as codes, State, Usage};
 use abi::kernel::{Clock, Scratch};
 use abi::token::{All, CallOnly, Cap, Loader, Notification};
 use clients::{Changed, Outcome};
@@ -93,6 +93,40 @@ impl Reconciler {
         // Whoever asked for its end does not want it to begin again.
         process.state = if runs { State::Failed } else { process.state };
         runs || rested
+    }
+
+    /// Replaces the instance of the one process of a name that runs, by one of an image, or of the current one of the name, which the
+    /// image becomes. The new instance is made before the old one ends; there is nobody whose requests would wait for it, and
+    /// nothing that it hands over: what a process has to keep is in the graph.
+    ///
+    /// # Errors
+    /// `NO_SUCH_PROCESS` unless just one of the name runs, `BAD_IMAGE`, or why there is no new instance: then the old one goes on.
+    pub fn replace(&mut self, name: &str, image: Option<Oid>) -> Result<(), Refusal> {
+        let mut running = self.table.iter().filter(|process| process.name == name && process.state == State::Running);
+        let (Some(oid), None) = (running.next().map(|process| process.oid), running.next()) else {
+            return Err(Refusal(codes::NO_SUCH_PROCESS, 0));
+        };
+        if let Some(image) = image {
+            if catalogue::image(&mut self.factory.graph, image)?.name != name {
+                return Err(Refusal(codes::BAD_IMAGE, 0));
+            }
+            catalogue::confirm(&mut self.factory.graph, name, image)?;
+        }
+        let prepared = self.factory.remake(oid)?;
+        let Some(place) = self.table.iter().position(|process| process.oid == oid) else {
+            runtime::bug!("a process that was found is gone")
+        };
+        let old = self.table.remove(place);
+        if let Some(instance) = &old.instance {
+            let _ = objects::stop_thread(&instance.tcb);
+        }
+        self.factory.give_back(old.allocations);
+        self.prepared.push(prepared);
+        self.launch(oid);
+        if let Some(new) = self.table.iter_mut().find(|process| process.oid == oid) {
+            new.waiting = old.waiting;
+        }
+        Ok(())
     }
 
     /// When there will be something to do, in nanoseconds since boot.

@@ -153,8 +153,8 @@ impl Replacements {
     /// # Errors
     /// `NO_PREVIOUS`, or the store's.
     pub fn previous(name: &str, factory: &mut Factory) -> Result<Oid, Refusal> {
-        services::number_of(name).ok_or(Refusal(codes::NO_SUCH_PROCESS, 0))?;
         let versions = catalogue::versions(&mut factory.graph, name)?;
+        versions.current.ok_or(Refusal(codes::NO_SUCH_PROCESS, 0))?;
         versions.previous.ok_or(Refusal(codes::NO_PREVIOUS, 0))
     }
 

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State};
+use abi::interfaces::process::{self as codes, Begun, CellSummary, Process as Method, ProcessSummary, State};
 use abi::kernel::{Clock, TIMEOUT_NONE};
 use abi::{CallError, KernelError};
 use object_store::Oid;
@@ -94,13 +94,13 @@ fn answer(
         }
         Some(Method::Replace(method)) => {
             let image = (method.image != 0).then_some(Oid::new(method.image));
-            let begun = name_of(&request).and_then(|name| replacements.begin(&name, image, factory));
+            let begun = name_of(&request).and_then(|name| replace(&name, image, reconciler, replacements));
             finish(request, begun);
         }
         Some(Method::Rollback(_)) => {
             let begun = name_of(&request).and_then(|name| {
-                let previous = Replacements::previous(&name, factory)?;
-                replacements.begin(&name, Some(previous), factory)
+                let previous = Replacements::previous(&name, &mut reconciler.factory)?;
+                replace(&name, Some(previous), reconciler, replacements)
             });
             finish(request, begun);
         }
@@ -141,9 +141,22 @@ fn name_of(request: &Request<'_>) -> Result<String, Refusal> {
     Ok(name.into())
 }
 
-fn finish(request: Request<'_>, done: Result<(), Refusal>) {
+/// Replaces a service, or a process.
+fn replace(
+    name: &str,
+    image: Option<Oid>,
+    reconciler: &mut Reconciler,
+    replacements: &mut Replacements,
+) -> Result<Begun, Refusal> {
+    if services::number_of(name).is_some() {
+        return replacements.begin(name, image, &mut reconciler.factory).map(|()| Begun::UnderWay);
+    }
+    reconciler.replace(name, image).map(|()| Begun::Done)
+}
+
+fn finish(request: Request<'_>, done: Result<Begun, Refusal>) {
     match done {
-        Ok(()) => request.ok(0),
+        Ok(begun) => request.ok(begun as u64),
         Err(Refusal(code, detail)) => request.refuse(code, detail),
     }
 }

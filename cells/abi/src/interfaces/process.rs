@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::interface::Word;
+
 /// The image object does not exist, or is none.
 pub const BAD_IMAGE: u32 = 1;
 /// The image does not verify; it is not run.
@@ -100,6 +102,25 @@ pub struct CellSummary<'a> {
     pub state: State,
 }
 
+/// How far a replacement is when the request for it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Begun {
+    /// It is under way; WaitReplaced tells of its end.
+    UnderWay = 0,
+    /// It was a process, and is replaced.
+    Done = 1,
+}
+
+impl Word for Begun {
+    fn to_word(&self) -> u64 {
+        *self as u64
+    }
+    fn from_word(word: u64) -> Option<Self> {
+        [Begun::UnderWay, Begun::Done].into_iter().find(|begun| *begun as u64 == word)
+    }
+}
+
 /// How far a replacement is, or how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
@@ -170,11 +191,11 @@ crate::interface! {
         8 Cells(from: u64) -> u64;
         /// What the server itself has in use.
         9 GetUsage() -> u64, Usage;
-        /// Replaces the instance of a service, whose name is the body, by one of an image; 0 for the current one of the name. Answers
-        /// when that has begun, or what stands against it.
-        10 Replace(image: u64);
+        /// Replaces the instance of a service or of a process, whose name is the body, by one of an image; 0 for the newest one of
+        /// the name. Answers how far that is.
+        10 Replace(image: u64) -> Begun;
         /// The same by the image that was current before.
-        11 Rollback();
+        11 Rollback() -> Begun;
         /// Waits until a replacement of the service, whose name is the body, is over; answers its summary.
         replayable 12 WaitReplaced() -> u64;
         /// Verifies the signed image in the lent memory, of so many bytes, and stores it as an Image object. For the next replacement

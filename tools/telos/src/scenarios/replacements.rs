@@ -104,7 +104,8 @@ pub fn under_fire(stage: &Stage) -> Result<()> {
 /// when it was confirmed; one that was never there runs as well, and what does not verify or does not serve is refused.
 pub fn of_pushed_images(stage: &Stage) -> Result<()> {
     let cell = |name: &str| read(&stage.project.build.join("cells").join(format!("{name}.cell")));
-    let (memory, test_proc, console) = (cell("memory")?, cell("test_proc")?, cell("console")?);
+    let (memory, test_proc) = (cell("memory")?, cell("test_proc")?);
+    let (console, shell) = (cell("console")?, cell("shell")?);
     let newer = changed(&memory, &[(b"\x01\x06memory\x050.1.0", b"\x01\x06memory\x050.1.1")])?;
     let unknown = changed(&test_proc, &[(b"\x01\x09test_proc\x05", b"\x01\x09hello_you\x05")])?;
     // Another program under the name of the process server.
@@ -146,6 +147,16 @@ pub fn of_pushed_images(stage: &Stage) -> Result<()> {
             other => fail!("a bad image was to be refused with {refusal:?}: {other:?}"),
         }
     }
+    // A process begins anew, the shell itself too; the graph knows it under the same number.
+    line.send(&changed(&shell, &[(b"\x01\x05shell\x050.1.0", b"\x01\x05shell\x050.1.1")])?)?;
+    machine.send_line("replace shell")?;
+    machine.expect(" of shell started", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    version(&mut machine, "shell", "0.1.1")?;
+    machine.send_line("rollback shell")?;
+    machine.expect(" of shell started", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    version(&mut machine, "shell", "0.1.0")?;
     line.send(&unknown)?;
     machine.send_line("spawn -w hello_you")?;
     machine.expect("hello_you ended with status 0", PATIENCE)?;
@@ -161,7 +172,7 @@ pub fn of_pushed_images(stage: &Stage) -> Result<()> {
     machine.expect_prompt(PATIENCE)?;
     machine.send_line("halt")?;
     machine.wait(PATIENCE)?;
-    let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
+    let mut machine = Machine::spawn(&boot, Some(&state), Echo::Silent)?;
     machine.expect("replacement of console: Confirmed", PATIENCE)?;
     machine.expect("process: console is replaced", PATIENCE)?;
     machine.send_line("")?;
@@ -170,6 +181,18 @@ pub fn of_pushed_images(stage: &Stage) -> Result<()> {
     version(&mut machine, "memory", "0.1.1")?;
     machine.send_line("rollback memory")?;
     machine.expect("memory is replaced; requests waited for ", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    version(&mut machine, "memory", "0.1.0")?;
+    // The power goes while an image is on trial: it has not proven itself, and does not run.
+    line.send(&changed(&memory, &[(b"\x01\x06memory\x050.1.0", b"\x01\x06memory\x050.1.2")])?)?;
+    machine.send_line("replace -n memory")?;
+    machine.expect("memory is being replaced", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    machine.send_line("halt")?;
+    machine.wait(PATIENCE)?;
+    let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
+    machine.expect("process: the trial of memory was cut off: the image before it stays", PATIENCE)?;
+    machine.send_line("")?;
     machine.expect_prompt(PATIENCE)?;
     version(&mut machine, "memory", "0.1.0")?;
     machine.send_line("shutdown")?;
