@@ -17,6 +17,8 @@ use crate::{Role, slot};
 
 /// Priority of the thread that is made: above the driver's, so that it runs at once.
 const ABOVE: u8 = 31;
+/// Copies that are revoked at once.
+const CHILDREN: u64 = 16;
 /// Badge of what is minted.
 const BADGE: u64 = 7;
 
@@ -103,8 +105,10 @@ impl Driver {
             ("copy", take(|| self.copy(0))),
             ("mint", take(|| self.copy(BADGE))),
             ("delete", take(|| self.delete())),
+            ("revoke_per_child", take(|| self.revoke())),
             ("endpoint_retype", take(|| self.retype())),
             ("signal", take(|| self.signal())),
+            ("signal_and_wait", take(|| self.signal_and_wait())),
             ("signal_to_waiter", take(|| self.signal_to_waiter())),
             ("thread_create", take(|| self.create_thread().ok())),
         ];
@@ -148,6 +152,15 @@ impl Driver {
         Some(count(|| objects::delete(copy)).0)
     }
 
+    /// What each of many copies of a capability costs when they are revoked at once.
+    fn revoke(&self) -> Option<u64> {
+        for _ in 0..CHILDREN {
+            objects::copy(&self.endpoint, &self.cnode, 0, CallOnly::BITS, 0).ok()?;
+        }
+        let (spent, revoked) = count(|| objects::revoke(&self.endpoint));
+        revoked.ok().map(|()| spent / CHILDREN)
+    }
+
     fn retype(&self) -> Option<u64> {
         let (spent, made) = count(|| objects::retype_any(&self.memory, abi::kernel::Kind::Endpoint, 0, &self.cnode));
         made.ok()?.refuse();
@@ -157,6 +170,15 @@ impl Driver {
     fn signal(&self) -> Option<u64> {
         let (spent, signalled) = count(|| objects::signal(&self.quiet, 1));
         signalled.ok().map(|()| spent)
+    }
+
+    /// A signal, and a wait that finds it.
+    fn signal_and_wait(&self) -> Option<u64> {
+        let (spent, bits) = count(|| {
+            objects::signal(&self.quiet, 1).ok()?;
+            objects::wait(&self.quiet, 0).ok()
+        });
+        bits.map(|_| spent)
     }
 
     /// From the signal to the first instruction of a waiter of a higher priority.
