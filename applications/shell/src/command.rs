@@ -19,6 +19,8 @@ pub enum Command {
     Cells,
     /// How much memory there is.
     Memory,
+    /// What the cells use.
+    Top,
     /// An object.
     Inspect {
         /// Which; the root without one.
@@ -150,6 +152,14 @@ pub const COMMANDS: &[Entry] = &[
         help: "Lists the cells loaded in this boot: name, version, start of the image's hash, addresses of the text, state.",
         more: "The servers that the boot began with come first. A cell that has ended has no addresses.",
         parse: |words| arguments::none(words).map(|()| Command::Cells),
+    },
+    Entry {
+        name: "top",
+        arguments: "",
+        help: "Lists the cells that run: priority, ticks of the timer that they ran for, heap, and requests.",
+        more: "PARKED requests wait at the cell's endpoint, HELD ones it has taken and not answered. EPOCH counts the instances that\n\
+               served there before. The one with the most ticks comes first.",
+        parse: |words| arguments::none(words).map(|()| Command::Top),
     },
     Entry {
         name: "mem",
@@ -377,6 +387,7 @@ mod tests {
             ("rollback memory", Command::Rollback("memory".into())),
             ("replacements", Command::Replacements),
             ("images", Command::Images),
+            ("top", Command::Top),
             ("faults", Command::Faults { count: 10, detail: Detail::Line }),
             ("faults -v 1", Command::Faults { count: 1, detail: Detail::All }),
             ("spawn test_proc", spawn("test_proc", Until::Started)),

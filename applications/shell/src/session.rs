@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::records::Records;
 use crate::servers::Servers;
 use crate::text::Plain;
-use crate::{directory, faults, help, machine, memory, objects, processes, replacements, transactions};
+use crate::{directory, faults, help, machine, memory, objects, processes, replacements, top, transactions};
 
 /// What each line begins with.
 pub const PROMPT: &str = "telos> ";
@@ -133,6 +133,7 @@ impl Session {
             Command::Help(Some(name)) => Ok(help::about(&name)),
             Command::Processes => processes::list(servers, records),
             Command::Cells => processes::cells(servers),
+            Command::Top => top::list(servers),
             Command::Memory => memory::show(servers),
             Command::Inspect { oid, form } => objects::inspect(servers, records, oid, form),
             Command::Transactions(count) => transactions::list(servers, count),

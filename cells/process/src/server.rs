@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use abi::interfaces::process::{self as codes, Begun, CellSummary, Process as Method, ProcessSummary, State};
+use abi::interfaces::process::{self as codes, Begun, CellSummary, Process as Method, ProcessSummary, State, Use};
 use abi::kernel::{Clock, TIMEOUT_NONE};
 use abi::{CallError, KernelError};
 use object_store::Oid;
@@ -104,6 +104,7 @@ fn answer(
             });
             finish(request, begun);
         }
+        Some(Method::Top(method)) => top(request, method.from, &reconciler.table),
         Some(Method::Import(method)) => {
             let mut request = request;
             let bytes = request.lease().get(..method.length as usize);
@@ -238,6 +239,20 @@ fn cells(request: Request<'_>, from: u64, table: &[Process]) {
     let all: Vec<CellSummary<'_>> = services.chain(processes).collect();
     let from = usize::try_from(from).unwrap_or(usize::MAX);
     let page: Vec<&CellSummary<'_>> = all.iter().skip(from).take(PAGE).collect();
+    request.ok_body(all.len() as u64, &page);
+}
+
+/// What runs, and what that uses.
+fn top(request: Request<'_>, from: u64, table: &[Process]) {
+    let of_process = |process: &Process| {
+        let instance = process.instance.as_ref()?;
+        Some((process.name.clone(), services::usage(&instance.tcb, &instance.vspace)?))
+    };
+    let all: Vec<(String, Use<'static>)> =
+        services::uses().into_iter().chain(table.iter().filter_map(of_process)).collect();
+    let from = usize::try_from(from).unwrap_or(usize::MAX);
+    let page: Vec<Use<'_>> =
+        all.iter().skip(from).take(PAGE).map(|(name, usage)| Use { name, ..usage.clone() }).collect();
     request.ok_body(all.len() as u64, &page);
 }
 

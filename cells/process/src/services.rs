@@ -14,8 +14,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::services::{EACH, END, FIRST};
-use abi::interfaces::process::{CellSummary, State};
-use abi::kernel::{Clock, Scratch};
+use abi::interfaces::process::{CellSummary, State, Use};
+use abi::kernel::{Clock, Scratch, ThreadState};
 use abi::token::{All, CNode, Cap, Endpoint, Image, Loader, Notification, Object, Replacement, Tcb, VSpace};
 use abi::{CallError, KernelError};
 use runtime::Environment;
@@ -135,6 +135,18 @@ pub fn name_of(number: usize) -> Option<String> {
 /// What the services are instances of, by number.
 pub fn identities() -> Vec<Identity> {
     with(|services| services.services.iter().map(|service| service.identity.clone()).collect()).unwrap_or_default()
+}
+
+/// What the services use, each with its name.
+pub fn uses() -> Vec<(String, Use<'static>)> {
+    with(|services| services.services.iter().filter_map(Service::usage).collect()).unwrap_or_default()
+}
+
+/// What an instance uses.
+pub fn usage(tcb: &Cap<Tcb, All>, vspace: &Cap<VSpace, All>) -> Option<Use<'static>> {
+    let info = objects::thread_info(tcb).ok().filter(|info| info.state == ThreadState::Started)?;
+    let heap = objects::heap_bytes(vspace).ok()?;
+    Some(Use { name: "", priority: info.priority, ticks: info.ticks, heap, requests: None })
 }
 
 /// Why a service is not replaced.
@@ -362,6 +374,12 @@ impl Service {
             objects::delete(endpoint);
         }
         Condition::GivenUp
+    }
+
+    fn usage(&self) -> Option<(String, Use<'static>)> {
+        let info = self.endpoint.as_ref().and_then(|endpoint| objects::endpoint_info(endpoint).ok());
+        let requests = info.map(|info| (info.parked, info.held, info.epoch));
+        Some((self.identity.name.clone(), Use { requests, ..usage(&self.tcb, &self.vspace)? }))
     }
 
     fn summary(&self) -> (String, String, CellSummary<'static>) {

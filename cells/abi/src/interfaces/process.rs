@@ -102,6 +102,21 @@ pub struct CellSummary<'a> {
     pub state: State,
 }
 
+/// One line of `top`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Use<'a> {
+    /// The cell's name.
+    pub name: &'a str,
+    /// Its thread's present priority.
+    pub priority: u8,
+    /// Ticks of the timer during which that ran.
+    pub ticks: u64,
+    /// Bytes of its heap.
+    pub heap: u64,
+    /// Requests that wait at its endpoint, those that it has, and the instances that served it before; `None` without one.
+    pub requests: Option<(u64, u64, u64)>,
+}
+
 /// How far a replacement is when the request for it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
@@ -198,6 +213,8 @@ crate::interface! {
         11 Rollback() -> Begun;
         /// Waits until a replacement of the service, whose name is the body, is over; answers its summary.
         replayable 12 WaitReplaced() -> u64;
+        /// What the cells of this boot that run use, from an index on, as many as fit the reply; answers how many there are.
+        15 Top(from: u64) -> u64;
         /// Verifies the signed image in the lent memory, of so many bytes, and stores it as an Image object. For the next replacement
         /// of a service of its name it is the one that is taken without another word; where there is no such service it is the current
         /// one of its name at once. Answers the object; the body says name, version and TID.

@@ -80,6 +80,8 @@ pub enum Operation {
     EndpointAbi = 0x0500,
     /// Endpoint: label, signature; refused unless served with just that signature.
     EndpointCheck = 0x0501,
+    /// Endpoint: answers its epoch; words out: requests that are parked, that are with a server, and with a server but replayable.
+    EndpointInfo = 0x0502,
     /// Notification: ORs the word into it.
     Signal = 0x0600,
     /// Image: address and length of signed bytes; verifies and keeps them.
@@ -108,7 +110,7 @@ pub enum Operation {
     /// Loader: Image token, offset into its text, address, capacity; answers the length of `function+offset`, as much of it as
     /// fits.
     ImageSymbol = 0x0807,
-    /// VSpace: answers its state; words out: exit status, text base, text end, threads, image hash prefix.
+    /// VSpace: answers its state; words out: exit status, text base, text end, bytes of heap.
     VSpaceInfo = 0x0900,
     /// Scope: Reply token, Settle token; the caller held in the reply becomes its beginner.
     ScopeAttach = 0x0a00,

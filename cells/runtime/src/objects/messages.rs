@@ -4,8 +4,8 @@ use abi::interface::Label;
 use abi::kernel::Operation;
 use abi::token::{All, CallOnly, Cap, Endpoint, Notification, ReceiveOnly, Rights, Tcb, bits};
 
-use super::{Result, invoke_with};
-use crate::kernel::wait as kernel_wait;
+use super::{Result, invoke_with, words};
+use crate::kernel::{invoke, wait as kernel_wait};
 
 /// The rights that a server's own endpoint needs, to serve and to hand out.
 pub const ENDPOINT_RIGHTS: u8 = bits::CALL | bits::RECEIVE | bits::GRANT;
@@ -36,6 +36,28 @@ pub fn check_labels(endpoint: &Cap<Endpoint, CallOnly>, labels: &'static [Label]
         invoke_with(Operation::EndpointCheck, endpoint.raw(), &[label.number.into(), label.signature])?;
     }
     Ok(())
+}
+
+/// How an endpoint stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointInfo {
+    /// Instances that served it and are gone.
+    pub epoch: u64,
+    /// Requests that wait for a server.
+    pub parked: u64,
+    /// Requests that a server has.
+    pub held: u64,
+}
+
+/// How an endpoint stands.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn endpoint_info<R: Rights>(endpoint: &Cap<Endpoint, R>) -> Result<EndpointInfo> {
+    let mut words = words(&[]);
+    let epoch = invoke(Operation::EndpointInfo, endpoint.raw(), &mut words)?;
+    let [parked, delivered, deferred, ..] = words;
+    Ok(EndpointInfo { epoch, parked, held: delivered + deferred })
 }
 
 /// Signals a notification.

@@ -27,15 +27,18 @@ pub use images::{
     image_symbol, instantiate, map_frame,
 };
 pub use machine::{MachineInfo, command_line, halt, machine_info};
-pub use messages::{ENDPOINT_RIGHTS, bind, bind_and_interrupt, check_labels, receiving, serve_labels, signal, wait};
+pub use messages::{
+    ENDPOINT_RIGHTS, EndpointInfo, bind, bind_and_interrupt, check_labels, endpoint_info, receiving, serve_labels,
+    signal, wait,
+};
 pub use replacements::{
     Replaced, ReplacementTerms, abort_replacement, begin_replacement, confirm_replacement, replacement_info,
     replacement_terms,
 };
 pub use scopes::{abort_scope, attach_scope, scope_state, settle_scope, watch_aborts};
 pub use threads::{
-    Instance, ThreadInfo, ThreadParts, configure, fault, instance_info, keep, restart, set_priority, start_thread,
-    stop_thread, thread_info, watch_instances,
+    Instance, ThreadInfo, ThreadParts, configure, fault, heap_bytes, instance_info, keep, restart, set_priority,
+    start_thread, stop_thread, thread_info, watch_instances,
 };
 pub use untyped::{UntypedInfo, reply_objects, retype, retype_any, untyped_info};
 

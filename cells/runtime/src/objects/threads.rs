@@ -157,6 +157,17 @@ pub fn instance_info(vspace: &Cap<VSpace, All>) -> Result<(Instance, u64, u64)> 
     Ok((instance, words[1], words[2]))
 }
 
+/// Bytes of heap of the instance in a VSpace.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn heap_bytes(vspace: &Cap<VSpace, All>) -> Result<u64> {
+    let mut words = words(&[]);
+    invoke(Operation::VSpaceInfo, vspace.raw(), &mut words)?;
+    let [_, _, _, heap, ..] = words;
+    Ok(heap)
+}
+
 /// Signals `bits` whenever the instance in some VSpace has ended.
 ///
 /// # Errors

@@ -43,6 +43,17 @@ pub(super) fn check(raw: RawCap, words: &Words) -> Result<u64> {
     Ok(0)
 }
 
+pub(super) fn info(raw: RawCap, words: &mut Words) -> Result<u64> {
+    let endpoint = endpoint(raw, Rights::empty())?;
+    // SAFETY: the capability names a live endpoint.
+    let count = unsafe { crate::ipc::count(endpoint) };
+    words[0] = count.parked.into();
+    words[1] = count.delivered.into();
+    words[2] = count.deferred.into();
+    // SAFETY: as above.
+    Ok(unsafe { (*endpoint).epoch() })
+}
+
 pub(super) fn signal(raw: RawCap, words: &Words) -> Result<u64> {
     let slot = object(raw, ObjectKind::Notification, Rights::SEND)?;
     let bits = if slot.badge() != 0 { slot.badge() } else { words[0] };

@@ -150,6 +150,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const TCB_RESTART: u32 = Operation::TcbRestart as u32;
     const ENDPOINT_ABI: u32 = Operation::EndpointAbi as u32;
     const ENDPOINT_CHECK: u32 = Operation::EndpointCheck as u32;
+    const ENDPOINT_INFO: u32 = Operation::EndpointInfo as u32;
     const SIGNAL: u32 = Operation::Signal as u32;
     const IMAGE_FILL: u32 = Operation::ImageFill as u32;
     const IMAGE_READ: u32 = Operation::ImageRead as u32;
@@ -211,6 +212,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         TCB_RESTART => threads::restart_instance(raw, words),
         ENDPOINT_ABI => messages::serve(raw, words),
         ENDPOINT_CHECK => messages::check(raw, words),
+        ENDPOINT_INFO => messages::info(raw, words),
         SIGNAL => messages::signal(raw, words),
         // SAFETY: the caller's word, here and below.
         IMAGE_FILL => unsafe { images::fill(raw, words) },

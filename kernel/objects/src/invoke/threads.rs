@@ -108,6 +108,7 @@ pub(super) fn vspace_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     words[0] = vspace.exit_status.get();
     words[1] = text.start;
     words[2] = text.start + text.bytes;
+    words[3] = vspace.heap.get().bytes;
     Ok(vspace.outcome.get() as u64)
 }
 

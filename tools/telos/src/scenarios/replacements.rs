@@ -50,6 +50,17 @@ pub fn at_the_prompt(stage: &Stage) -> Result<()> {
             fail!("`replacements` does not list {service} as confirmed:\n{list}");
         }
     }
+    // Each service has had an instance before this one, or several.
+    machine.send_line("top")?;
+    machine.expect("\nNAME ", PATIENCE)?;
+    let top = machine.expect_prompt(PATIENCE)?;
+    for service in REPLACED {
+        let line = top.lines().find(|line| line.starts_with(&format!("{service} "))).unwrap_or_default();
+        let epoch: Option<u64> = line.split_whitespace().last().and_then(|word| word.parse().ok());
+        if epoch.is_none_or(|epoch| epoch < 2) {
+            fail!("`top` was to count the instances of {service}:\n{top}");
+        }
+    }
     for (line, answer) in [
         ("replace persistence", "replace: it has a state of its own that cannot be handed over yet"),
         ("replace memory #1", "replace: "),
