@@ -147,8 +147,9 @@ fn advance(replacement: &Replacement, event: Event) {
         replacement.forget_stale();
         replacement.set_machine(machine);
     }
-    perform(replacement, actions);
-    // The actions may have taken the machine further.
+    if !perform(replacement, actions) {
+        return;
+    }
     if let Some(Phase::Ended(end)) = replacement.machine().map(|machine| machine.phase()) {
         report(replacement, end);
         // First those who take part are free, so that the keeper sees to them.
@@ -172,8 +173,8 @@ fn report(replacement: &Replacement, end: End) {
     );
 }
 
-/// Does what the machine answered.
-pub(crate) fn perform(replacement: &Replacement, actions: &[Action]) {
+/// Does what the machine answered. `false` where the record was deleted meanwhile: it is not to be touched then.
+pub(crate) fn perform(replacement: &Replacement, actions: &[Action]) -> bool {
     for action in actions {
         let done = match action {
             Action::Gate => {
@@ -207,9 +208,16 @@ pub(crate) fn perform(replacement: &Replacement, actions: &[Action]) {
         };
         if let Err(failure) = done {
             log::error!("replacement: {action:?} failed: {failure:?}");
-            replacement.tell(Event::Refused);
+            let Some(open) = find_again(replacement) else { return false };
+            open.tell(Event::Refused);
         }
     }
+    true
+}
+
+/// The record, unless it was deleted: others of the worker's priority may have run.
+fn find_again<'a>(address: *const Replacement) -> Option<&'a Replacement> {
+    replacement::find(|open| core::ptr::eq(open, address))
 }
 
 /// The old instance, which waits for requests, gives its state away: it is told to, or has none and ends.
@@ -335,9 +343,8 @@ fn clear_scratch(replacement: &Replacement, thread: &Tcb) -> Result<(), Failure>
     let (mut cursor, address) = (0, core::ptr::from_ref(replacement));
     while !replacement.keeps_scratch.get() && restart::clear_scratch_step(thread, &mut cursor)? == Progress::More {
         scheduler::preemption_point();
-        // Others of the worker's priority may have run: whoever began may have deleted the record, or a thread.
-        let is_there = |open: &Replacement| core::ptr::eq(open, address);
-        if replacement::find(is_there).and_then(|open| open.old_thread().zip(open.new_thread())).is_none() {
+        // Whoever began may have deleted the record, or a thread.
+        if find_again(address).and_then(|open| open.old_thread().zip(open.new_thread())).is_none() {
             return Err(KernelError::InvalidCapability.into());
         }
     }
