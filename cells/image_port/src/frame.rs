@@ -14,7 +14,7 @@ pub enum Collected {
     Part,
     /// So many bytes stand in the room: the frame is whole.
     Whole(usize),
-    /// The frame has more bytes than there is room for; they are skipped.
+    /// The frame announces more bytes than there is room for. In what comes the beginning of the next one is looked for.
     TooLong(u64),
 }
 

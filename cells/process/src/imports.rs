@@ -21,7 +21,7 @@ pub fn import(bytes: &[u8], factory: &mut Factory) -> Result<(Oid, String), Refu
     let looked_at = look_at(bytes, factory);
     let allocations = factory.memory.take_allocations();
     factory.give_back(allocations);
-    let (Identity { name, version, .. }, hash, build) = looked_at?;
+    let (Identity { name, version, hash: start }, hash, build) = looked_at?;
     let entry = match services::number_of(&name) {
         Some(_) => Entry::Newest,
         None => Entry::Current,
@@ -34,10 +34,8 @@ pub fn import(bytes: &[u8], factory: &mut Factory) -> Result<(Oid, String), Refu
         Entry::Newest => format!("`replace {name}` has it run"),
         Entry::Current => format!("`spawn {name}` starts it"),
     };
-    let [h0, h1, h2, h3, h4, h5, h6, h7, ..] = hash;
-    let hash = u64::from_be_bytes([h0, h1, h2, h3, h4, h5, h6, h7]);
     let tid = tid.number();
-    Ok((oid, format!("{name} {version} build {build} hash {hash:016x} is #{number} at TID {tid}; {next}")))
+    Ok((oid, format!("{name} {version} build {build} hash {start:016x} is #{number} at TID {tid}; {next}")))
 }
 
 /// Has the kernel verify the bytes, in memory that is given back.

@@ -313,7 +313,7 @@ impl Replacement {
             self.account.delivered.set(count.delivered);
             self.account.deferred.set(count.deferred);
         }
-        // SAFETY: the endpoint is live, and the gate goes with this record, which opens before.
+        // SAFETY: the endpoint is live and not shut, and the gate goes with this record, which opens before.
         unsafe { ipc::shut(endpoint, self.gate.get()) };
     }
 

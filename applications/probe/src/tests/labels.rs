@@ -21,12 +21,12 @@ tests! {
     a_badge_is_for_good,
 }
 
-/// Calls a label in both forms that a call has.
 /// How a method is served.
 const fn label<M: Method>() -> Label {
     Label { number: M::LABEL, signature: M::SIGNATURE, is_replayable: false }
 }
 
+/// Calls a label in both forms that a call has.
 fn refused<M: Method<Value = u64> + Copy>(client: &Cap<Endpoint, CallOnly>, method: M, error: KernelError) -> Outcome {
     let expected = Some(CallError::Kernel(error, 0));
     equal("the answer to words alone", Call::new(client, method).words().err(), expected)?;

@@ -218,7 +218,14 @@ fn a_server_without_a_state_is_replaced_by_a_restart(rig: &mut Rig) -> Outcome {
         objects::instance_info(&rig.instance(old)?.vspace)?.0,
         objects::Instance::Exited(0),
     )?;
-    holds("the new one serves", ask(&client, methods::Count {})? > 0)
+    holds("the new one serves", ask(&client, methods::Count {})? > 0)?;
+    // Who began it may know earlier that the next one is good: that it holds nothing is not waited for then.
+    let next = tools.instance(rig, Task::new(Role::Serve, 0))?;
+    tools.begin(rig, false, new, next)?;
+    equal("what the next one has seen", ask(&client, methods::Count {})?, 1)?;
+    objects::confirm_replacement(&tools.replacement)?;
+    equal("how that ended", tools.end(rig)?.phase, ReplacementPhase::Confirmed)?;
+    equal("the same one serves", ask(&client, methods::Count {})?, 2)
 }
 
 fn what_cannot_be_parked_again_is_waited_for_and_no_longer_than_said(rig: &mut Rig) -> Outcome {

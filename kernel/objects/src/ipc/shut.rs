@@ -12,13 +12,10 @@ use crate::{authority, lease, scheduler};
 /// Requests park from now on.
 ///
 /// # Safety
-/// The endpoint is live, and `gate`, which is zero at first, stays until it is open again or gone.
+/// The endpoint is live and not shut, and `gate`, which is zero at first, stays until it is open again or gone.
 pub(crate) unsafe fn shut(endpoint: *mut Endpoint, gate: *mut Request) {
     // SAFETY: the caller's word.
-    if !unsafe { (*endpoint).is_shut() } {
-        // SAFETY: as above.
-        unsafe { Endpoint::shut(endpoint, gate) };
-    }
+    unsafe { Endpoint::shut(endpoint, gate) };
 }
 
 /// Those that wait receive what is parked.
