@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use abi::kernel::Kind;
 use abi::slots as fixed;
 use abi::token::{All, CallOnly, Cap, Endpoint, Image, Notification, Reply, Rights, Untyped};
-use runtime::objects;
+use runtime::objects::{self, Share};
 use spawner::Instance;
 
 use crate::outcome::{Failure, equal};
@@ -40,7 +40,7 @@ pub enum End {
 /// A cell to be made.
 pub struct Plan<'a> {
     task: Task,
-    priority: u8,
+    share: Share,
     endpoint: Option<&'a Cap<Endpoint, All>>,
     target: Option<(&'a Cap<Endpoint, All>, u64)>,
     second: Option<&'a Cap<Endpoint, All>>,
@@ -55,7 +55,7 @@ impl<'a> Plan<'a> {
     pub fn new(task: Task) -> Self {
         Plan {
             task,
-            priority: ABOVE,
+            share: Share::unlimited(ABOVE),
             endpoint: None,
             target: None,
             second: None,
@@ -73,7 +73,12 @@ impl<'a> Plan<'a> {
 
     /// At another priority than [`ABOVE`].
     pub fn priority(self, priority: u8) -> Self {
-        Plan { priority, ..self }
+        self.share(Share::unlimited(priority))
+    }
+
+    /// With another share of the processor.
+    pub fn share(self, share: Share) -> Self {
+        Plan { share, ..self }
     }
 
     /// With an endpoint to serve.
@@ -157,7 +162,7 @@ impl<'a> Plan<'a> {
                 instance.give(slots::SCRATCH, own)?;
             }
         }
-        instance.configure(&rig.scheduler, self.priority, self.task.to_argument())?;
+        instance.configure(&rig.scheduler, self.share, self.task.to_argument())?;
         let peer = rig.adopt(instance);
         rig.instance(peer)?.start()?;
         Ok(peer)

@@ -15,6 +15,7 @@ use abi::token::{All, Cap, Image, Loader, Scheduler};
 use clients::{Allocation, Graph, GraphError, MemoryServer, Outcome};
 use genesis::Restart;
 use object_store::{Oid, Tid};
+use runtime::objects::Share;
 use runtime::{Console, objects, say};
 use spawner::Instance;
 
@@ -26,8 +27,8 @@ use crate::grants::{GrantError, Grants};
 use crate::identity::Identity;
 use crate::table::{Prepared, Process};
 
-/// Priority of processes.
-const PRIORITY: u8 = 16;
+/// What processes may have of the processor.
+const SHARE: Share = Share::unlimited(16);
 
 /// Everything that making a process needs.
 #[derive(Debug)]
@@ -220,7 +221,7 @@ impl Factory {
             self.grants.grant(&instance, name, oid.number() + 1)?;
         }
         self.pass(Point::Granted)?;
-        instance.configure(&self.scheduler, PRIORITY, oid.number())?;
+        instance.configure(&self.scheduler, SHARE, oid.number())?;
         self.pass(Point::Configured)?;
         let (_, start, end) = objects::instance_info(&instance.vspace)?;
         Ok(Process {

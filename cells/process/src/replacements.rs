@@ -133,8 +133,8 @@ impl Replacements {
         candidate: &Candidate,
         factory: &mut Factory,
     ) -> Result<(), Refusal> {
-        let priority = services::may_replace(service, &candidate.image)?;
-        candidate.instance.configure(&factory.scheduler, priority, 0)?;
+        let share = services::may_replace(service, &candidate.image)?;
+        candidate.instance.configure(&factory.scheduler, share, 0)?;
         if self.of(service).record.is_none() {
             factory.memory.note_owner(Owner::Record(service).number());
             let record = factory.memory.make::<Replacement>(0);

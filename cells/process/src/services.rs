@@ -19,7 +19,7 @@ use abi::kernel::{Clock, Scratch, ThreadState};
 use abi::token::{All, CNode, Cap, Endpoint, Image, Loader, Notification, Object, Replacement, Tcb, VSpace};
 use abi::{CallError, KernelError};
 use runtime::Environment;
-use runtime::objects::{self, Instance as Outcome, ReplacementTerms};
+use runtime::objects::{self, Instance as Outcome, ReplacementTerms, Share};
 use spin::Mutex;
 
 use crate::backoff::{Failures, Verdict};
@@ -166,8 +166,8 @@ impl From<abi::KernelError> for Obstacle {
     }
 }
 
-/// Whether a service can be replaced by an instance of an image; answers the priority that it runs at.
-pub fn may_replace(number: usize, image: &Cap<Image, All>) -> Result<u8, Obstacle> {
+/// Whether a service can be replaced by an instance of an image; answers what it may have of the processor.
+pub fn may_replace(number: usize, image: &Cap<Image, All>) -> Result<Share, Obstacle> {
     with(|services| {
         let service = services.services.get(number).filter(|service| service.condition == Condition::Runs);
         let service = service.ok_or(Obstacle::Busy)?;
@@ -180,7 +180,7 @@ pub fn may_replace(number: usize, image: &Cap<Image, All>) -> Result<u8, Obstacl
                 CallError::Server(..) | CallError::Malformed => Obstacle::Kernel(KernelError::ImageRefused),
             })?;
         }
-        Ok(objects::thread_info(&service.tcb)?.priority)
+        Ok(objects::thread_info(&service.tcb)?.share)
     })
     .unwrap_or(Err(Obstacle::Busy))
 }

@@ -3,7 +3,7 @@
 use abi::KernelError;
 use abi::slots::{CONSOLE, ENDPOINT, FIRST_GRANTED, NOTIFICATION, REPLY};
 use abi::token::{All, CallOnly, Cap, Endpoint, Image, Machine, Notification, Reply, Rights, Tcb, Untyped};
-use runtime::objects;
+use runtime::objects::{self, Share};
 use spawner::{Instance, Memory};
 
 use crate::services::Service;
@@ -39,9 +39,9 @@ mod role {
 /// Bytes of memory for the objects that are made, in bits.
 const MEMORY_BITS: u8 = 23;
 /// Of driver, server and yielder.
-const PRIORITY: u8 = 30;
+const SHARE: Share = Share::unlimited(30);
 /// Of the waiter, which is to run at once when it is signalled.
-const ABOVE: u8 = PRIORITY + 1;
+const ABOVE: Share = Share::unlimited(SHARE.priority + 1);
 /// Badge of the server's clients.
 const BADGE: u64 = 1;
 
@@ -84,7 +84,7 @@ fn try_start(mut authority: Authority, console: &Service) -> Result<(), KernelEr
     server.grant(ENDPOINT, &endpoint, 0)?;
     let reply: Cap<Reply, All> = authority.memory.make(0)?;
     server.give(REPLY, reply)?;
-    launch(&authority, &server, PRIORITY, role::SERVER)?;
+    launch(&authority, &server, SHARE, role::SERVER)?;
 
     let waiter = instance(&mut authority, &image)?;
     call(&waiter, slot::SERVER, &endpoint, BADGE)?;
@@ -93,12 +93,12 @@ fn try_start(mut authority: Authority, console: &Service) -> Result<(), KernelEr
 
     let yielder = instance(&mut authority, &image)?;
     call(&yielder, slot::SERVER, &endpoint, BADGE)?;
-    yielder.configure(&authority.scheduler, PRIORITY, role::YIELDER)?;
+    yielder.configure(&authority.scheduler, SHARE, role::YIELDER)?;
 
     let driver = instance(&mut authority, &image)?;
     let parts = instance(&mut authority, &image)?;
     // A thread of its own, which never runs: with its last thread an instance would have ended.
-    parts.configure(&authority.scheduler, PRIORITY, role::STANDS_STILL)?;
+    parts.configure(&authority.scheduler, SHARE, role::STANDS_STILL)?;
     let Instance { cnode, vspace, frames: [_, stack, heap], .. } = parts;
     let memory: Cap<Untyped, All> = authority.memory.make(MEMORY_BITS)?;
     call(&driver, CONSOLE, &console.endpoint, 0)?;
@@ -111,7 +111,7 @@ fn try_start(mut authority: Authority, console: &Service) -> Result<(), KernelEr
     driver.give(slot::PARTS + 1, vspace)?;
     driver.give(slot::PARTS + 2, stack)?;
     driver.give(slot::PARTS + 3, heap)?;
-    driver.configure(&authority.scheduler, PRIORITY, role::DRIVER)?;
+    driver.configure(&authority.scheduler, SHARE, role::DRIVER)?;
     driver.give(slot::MACHINE, authority.machine)?;
     driver.start()
 }
@@ -120,7 +120,7 @@ fn instance(authority: &mut Authority, image: &Cap<Image, All>) -> Result<Instan
     Instance::new(&mut authority.memory, &authority.loader, image)
 }
 
-fn launch(authority: &Authority, instance: &Instance, priority: u8, role: u64) -> Result<(), KernelError> {
-    instance.configure(&authority.scheduler, priority, role)?;
+fn launch(authority: &Authority, instance: &Instance, share: Share, role: u64) -> Result<(), KernelError> {
+    instance.configure(&authority.scheduler, share, role)?;
     instance.start()
 }

@@ -126,11 +126,11 @@ fn build(
     let port = services::image_port(&mut authority, &mut functions, environment, &console);
     if let Some(port) = &port {
         services::grant_call(port, abi::slots::PROCESS, &process);
-        port.start(&authority, services::priority::IMAGE_PORT);
+        port.start(&authority, services::share::IMAGE_PORT);
     }
     let delegated = services::delegate(&mut authority, &memory);
     say!(say, "untyped of {delegated} bytes delegated to the memory server");
-    memory.start(&authority, services::priority::MEMORY);
+    memory.start(&authority, services::share::MEMORY);
     say!(say, "memory started at its endpoint");
     let server = process.client(&authority, 0);
     let Authority { loader, scheduler, machine, .. } = authority;

@@ -3,7 +3,7 @@
 use abi::KernelError;
 use abi::slots::{CONSOLE, FIRST_GRANTED, NOTIFICATION};
 use abi::token::{All, CallOnly, Cap, Machine, Notification, Rights, Settle, Untyped};
-use runtime::objects;
+use runtime::objects::{self, Share};
 use spawner::{Instance, Memory};
 
 use crate::services::Service;
@@ -27,7 +27,7 @@ mod slot {
 /// Bytes of memory for the tests, in bits: twice the room of one.
 const MEMORY_BITS: u8 = 26;
 /// Below everything that the tests start.
-const PRIORITY: u8 = 1;
+const SHARE: Share = Share::unlimited(1);
 
 /// Whether the command line has the word.
 pub fn is_wanted(machine: &Cap<Machine, All>) -> bool {
@@ -56,7 +56,7 @@ fn try_start(mut authority: Authority, settle: Cap<Settle, All>, console: &Servi
     objects::copy(&console.endpoint, &tests.cnode, CONSOLE, CallOnly::BITS, 0)?;
     tests.give(NOTIFICATION, notification)?;
     tests.grant(slot::SCHEDULER, &authority.scheduler, 0)?;
-    tests.configure(&authority.scheduler, PRIORITY, 0)?;
+    tests.configure(&authority.scheduler, SHARE, 0)?;
     tests.give(slot::MEMORY, memory)?;
     tests.give(slot::IMAGE, image)?;
     tests.give(slot::SETTLE, settle)?;

@@ -7,6 +7,7 @@ use abi::token::{
     All, CallOnly, Cap, DmaFrame, Endpoint, Image, Loader, Machine, Notification, Object, Reply, Rights, Scheduler,
     Serial, Settle, Untyped,
 };
+use runtime::objects::Share;
 use runtime::{Environment, objects};
 use spawner::{Instance, Memory};
 
@@ -15,14 +16,22 @@ use clients::Graph;
 use crate::pci::{self, Functions};
 use crate::{Authority, archive, import};
 
-/// Priorities of the servers: whoever is called by more stands higher.
-pub mod priority {
-    pub const CONSOLE: u8 = 52;
-    pub const BLOCK: u8 = 50;
-    pub const MEMORY: u8 = 48;
-    pub const PERSISTENCE: u8 = 46;
-    pub const PROCESS: u8 = 44;
-    pub const IMAGE_PORT: u8 = 42;
+/// What the servers may have of the processor: whoever is called by more stands higher, and one that loops leaves the console
+/// and the shell enough to be ended with.
+pub mod share {
+    use runtime::objects::Share;
+
+    pub const CONSOLE: Share = server(52);
+    pub const BLOCK: Share = server(50);
+    pub const MEMORY: Share = server(48);
+    pub const PERSISTENCE: Share = server(46);
+    pub const PROCESS: Share = server(44);
+    pub const IMAGE_PORT: Share = server(42);
+
+    /// Half of the time at its own priority; more where nobody else wants it, or as much as its callers have.
+    const fn server(priority: u8) -> Share {
+        Share { priority, allowance: 50, period: 100 }
+    }
 }
 
 /// What a service is made of, beyond its cell: it outlives the instance.
@@ -100,12 +109,12 @@ impl Service {
         }
     }
 
-    /// Starts it at a priority.
+    /// Starts it.
     ///
     /// # Panics
     /// Where the kernel refuses.
-    pub fn start(&self, authority: &Authority, priority: u8) {
-        let started = self.instance.configure(&authority.scheduler, priority, 0).and_then(|()| self.instance.start());
+    pub fn start(&self, authority: &Authority, share: Share) {
+        let started = self.instance.configure(&authority.scheduler, share, 0).and_then(|()| self.instance.start());
         if let Err(error) = started {
             panic!("a service does not start: {error:?}");
         }
@@ -145,7 +154,7 @@ pub fn console(authority: &mut Authority, serial: Cap<Serial, All>) -> Service {
     let service = Service::new(authority, "console", interfaces::console::Console::LABELS);
     give(&service, FIRST_GRANTED, serial);
     give(&service, FIRST_GRANTED + 1, scratch(authority));
-    service.start(authority, priority::CONSOLE);
+    service.start(authority, share::CONSOLE);
     service
 }
 
@@ -168,7 +177,7 @@ pub fn block(
     give(&service, FIRST_GRANTED + 1, irq);
     give(&service, FIRST_GRANTED + 2, dma);
     give(&service, FIRST_GRANTED + 3, scratch(authority));
-    service.start(authority, priority::BLOCK);
+    service.start(authority, share::BLOCK);
     Some(service)
 }
 
@@ -205,7 +214,7 @@ pub fn persistence(authority: &mut Authority, settle: Cap<Settle, All>, block: &
     let own: Cap<Untyped, All> =
         authority.memory.make(PERSISTENCE_BITS).unwrap_or_else(|error| panic!("no boot memory is left: {error:?}"));
     give(&service, FIRST_GRANTED + 2, own);
-    service.start(authority, priority::PERSISTENCE);
+    service.start(authority, share::PERSISTENCE);
     service
 }
 
@@ -262,7 +271,7 @@ pub fn process(
     for (slot, server) in (FIRST_GRANTED + 3..).zip([console, persistence, memory, &service]) {
         grant_call(&service, slot, server);
     }
-    let configured = service.instance.configure(&authority.scheduler, priority::PROCESS, 0);
+    let configured = service.instance.configure(&authority.scheduler, share::PROCESS, 0);
     if let Err(error) = configured {
         panic!("the process server does not start: {error:?}");
     }

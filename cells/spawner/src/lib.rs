@@ -12,7 +12,7 @@ extern crate alloc;
 
 use abi::token::{All, CNode, Cap, Frame, Image, Loader, Object, Rights, Scheduler, Tcb, VSpace};
 use abi::{KernelError, slots};
-use runtime::objects::{self, ImageNeeds, ThreadParts};
+use runtime::objects::{self, ImageNeeds, Share, ThreadParts};
 
 /// Bytes before the signed bytes of an image object.
 const IMAGE_HEADER: usize = 64;
@@ -127,11 +127,11 @@ impl Instance {
     ///
     /// # Errors
     /// It has been done.
-    pub fn configure(&self, scheduler: &Cap<Scheduler, All>, priority: u8, argument: u64) -> Result<(), KernelError> {
+    pub fn configure(&self, scheduler: &Cap<Scheduler, All>, share: Share, argument: u64) -> Result<(), KernelError> {
         let [_, stack, heap] = &self.frames;
         let parts = ThreadParts { cnode: &self.cnode, vspace: &self.vspace, stack, heap, argument };
         objects::configure(&self.tcb, &parts)?;
-        objects::set_priority(&self.tcb, scheduler, priority)
+        objects::set_share(&self.tcb, scheduler, share)
     }
 
     /// Starts it.

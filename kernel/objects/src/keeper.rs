@@ -70,6 +70,7 @@ pub fn install() -> Result<(), paging::MapError> {
     worker.context.set(context);
     worker.state.set(State::Started);
     scheduler::raise_waiting(worker, PRIORITY);
+    worker.own_priority.set(PRIORITY);
     worker.base_priority.set(PRIORITY);
     replacer::install()
 }

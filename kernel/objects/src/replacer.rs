@@ -54,6 +54,7 @@ pub(crate) fn install() -> Result<(), paging::MapError> {
     worker.context.set(context);
     worker.state.set(State::Started);
     scheduler::raise_waiting(worker, PRIORITY);
+    worker.own_priority.set(PRIORITY);
     worker.base_priority.set(PRIORITY);
     REPLACER.get().sleeps.set(true);
     Ok(())

@@ -12,6 +12,7 @@ use abi::slots;
 use capability::{CNode, Memory, ObjectKind, Slot};
 use image::Archive;
 use paging::RangeSet;
+use threads::Budget;
 
 use crate::exclusive::Exclusive;
 use crate::instance::{self, ImageObject, Parts};
@@ -128,8 +129,7 @@ fn finish(
     let thread = unsafe { Tcb::at(tcb_slot.object() as usize) };
     let parts = Parts { cnode: cnode_slot, vspace: vspace_slot, stack, heap, argument: 0 };
     instance::configure(thread, &parts)?;
-    thread.base_priority.set(PRIORITY);
-    scheduler::set_priority(thread, PRIORITY);
+    scheduler::set_own_priority(thread, PRIORITY, Budget::UNLIMITED);
     scheduler::ready(thread);
     Ok(())
 }

@@ -8,7 +8,7 @@ use core::cell::{Cell, UnsafeCell};
 
 use abi::KernelError;
 use abi::kernel::Answer;
-use threads::{RunQueue, Timers};
+use threads::{Budget, EXHAUSTED, RunQueue, Timers};
 use x86::interrupts::TrapFrame;
 
 use crate::exclusive::Exclusive;
@@ -24,6 +24,9 @@ pub(crate) struct Cpu {
     idle: Tcb,
     queue: UnsafeCell<RunQueue>,
     timers: UnsafeCell<Timers>,
+    /// Threads whose budget is used up, by the tick at which it is whole again.
+    renewals: UnsafeCell<Timers>,
+    ticks: Cell<u64>,
     slice: Cell<u32>,
     identities: Cell<u64>,
 }
@@ -36,6 +39,8 @@ pub(crate) static CPU: Exclusive<Cpu> = Exclusive::new(Cpu {
     idle: Tcb::idle(),
     queue: UnsafeCell::new(RunQueue::new()),
     timers: UnsafeCell::new(Timers::new()),
+    renewals: UnsafeCell::new(Timers::new()),
+    ticks: Cell::new(0),
     slice: Cell::new(SLICE),
     identities: Cell::new(0),
 });
@@ -80,6 +85,12 @@ fn queue<R>(f: impl FnOnce(&mut RunQueue) -> R) -> R {
 fn timers<R>(f: impl FnOnce(&mut Timers) -> R) -> R {
     // SAFETY: as for `queue`.
     f(unsafe { &mut *CPU.get().timers.get() })
+}
+
+#[inline(always)]
+fn renewals<R>(f: impl FnOnce(&mut Timers) -> R) -> R {
+    // SAFETY: as for `queue`.
+    f(unsafe { &mut *CPU.get().renewals.get() })
 }
 
 /// Makes the calling context, the end of boot, the one that runs when nothing else does.
@@ -214,8 +225,49 @@ pub(crate) fn lower_running(me: &Tcb) {
     unsafe { (*me.run.get()).set_priority(me.base_priority.get()) };
 }
 
+/// A thread gets a priority of its own, in place of the one that it had, and a budget for it, which is whole.
+pub(crate) fn set_own_priority(thread: &Tcb, priority: u8, budget: Budget) {
+    renew_budget(thread);
+    thread.budget.set(budget);
+    thread.own_priority.set(priority);
+    thread.base_priority.set(priority);
+    set_priority(thread, priority);
+}
+
+/// The current thread has used its budget up: until tick `whole` it runs at what the caller lends whose request it serves, or
+/// when nobody else wants to.
+fn exhaust(me: &Tcb, whole: u64) {
+    // SAFETY: the thread is live; whoever ends it disarms it.
+    renewals(|renewals| unsafe { renewals.arm(me.renewal.get(), whole) });
+    me.base_priority.set(EXHAUSTED);
+    // Above its own it runs at what somebody lent.
+    if me.priority() <= me.own_priority.get() {
+        let lent = me.serving().and_then(|reply| reply.client()).map_or(EXHAUSTED, Tcb::priority);
+        set_priority(me, lent.min(me.priority()));
+    }
+}
+
+/// The budget of a thread is whole, if it was used up: it runs at its own priority again.
+fn renew_budget(thread: &Tcb) {
+    if !thread.is_exhausted() {
+        return;
+    }
+    // SAFETY: the thread is live.
+    renewals(|renewals| unsafe { renewals.disarm(thread.renewal.get()) });
+    restore_priority(thread);
+}
+
+fn restore_priority(thread: &Tcb) {
+    let own = thread.own_priority.get();
+    thread.base_priority.set(own);
+    if thread.priority() < own {
+        set_priority(thread, own);
+    }
+}
+
 /// Takes a thread off the run queue and the timers.
 pub(crate) fn remove(thread: &Tcb) {
+    renew_budget(thread);
     // SAFETY: the thread is live.
     queue(|queue| unsafe { queue.remove(thread.run.get()) });
     disarm(thread);
@@ -258,11 +310,32 @@ pub fn on_tick(frame: &TrapFrame) {
         // SAFETY: as above.
         time_out(unsafe { Tcb::of_timer(due) });
     }
-    let me = current();
-    me.ticks.set(me.ticks.get() + 1);
+    let tick = CPU.get().ticks.get() + 1;
+    CPU.get().ticks.set(tick);
+    loop {
+        // SAFETY: armed nodes are of live threads.
+        let due = renewals(|renewals| unsafe { renewals.pop_due(tick) });
+        if due.is_null() {
+            break;
+        }
+        // SAFETY: as above.
+        restore_priority(unsafe { Tcb::of_renewal(due) });
+    }
+    charge(current(), tick);
     let slice = &CPU.get().slice;
     slice.set(slice.get().saturating_sub(1));
     leave_interrupt(frame);
+}
+
+/// A thread ran for a tick.
+fn charge(me: &Tcb, tick: u64) {
+    me.ticks.set(me.ticks.get() + 1);
+    let mut budget = me.budget.get();
+    let used_up = budget.charge(tick);
+    me.budget.set(budget);
+    if let Some(whole) = used_up.filter(|_| !me.is_exhausted()) {
+        exhaust(me, whole);
+    }
 }
 
 fn time_out(thread: &Tcb) {

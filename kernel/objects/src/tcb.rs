@@ -13,7 +13,7 @@ use abi::token::RawCap;
 use capability::{CNode, Slot};
 use ledger::{Receiver, Request};
 use lists::Link;
-use threads::{RunNode, TimerNode};
+use threads::{Budget, RunNode, TimerNode};
 use x86::interrupts::TrapFrame;
 
 pub use abi::kernel::ThreadState as State;
@@ -78,8 +78,10 @@ pub struct Tcb {
     pub(crate) stack_limit: Cell<usize>,
     cnode_address: Cell<usize>,
     pub(crate) state: Cell<State>,
-    /// Its own priority, without what callers lend.
+    /// Its priority without what callers lend: its own, unless its budget is used up.
     pub(crate) base_priority: Cell<u8>,
+    /// Its own priority.
+    pub(crate) own_priority: Cell<u8>,
     /// Outcome of what it waited for.
     pub(crate) answer: Cell<Answer>,
     /// Whether its call is one of [`Asked`].
@@ -120,6 +122,9 @@ pub struct Tcb {
     /// Whether a report of its failure stands in the body.
     pub(crate) has_report: Cell<bool>,
     pub(crate) ticks: Cell<u64>,
+    pub(crate) budget: Cell<Budget>,
+    /// When its budget is whole again, in ticks; armed while that is used up.
+    pub(crate) renewal: UnsafeCell<TimerNode>,
     /// Address of the code that continues a preempted thread; the frame must follow it.
     resume: Cell<usize>,
     pub(crate) frame: Cell<TrapFrame>,
@@ -164,6 +169,13 @@ impl Tcb {
     pub(crate) unsafe fn of_timer<'a>(node: *const TimerNode) -> &'a Tcb {
         // SAFETY: the caller's word.
         unsafe { Self::containing(node, offset_of!(Tcb, timer)) }
+    }
+
+    /// # Safety
+    /// `node` is the `renewal` of a live TCB.
+    pub(crate) unsafe fn of_renewal<'a>(node: *const TimerNode) -> &'a Tcb {
+        // SAFETY: the caller's word.
+        unsafe { Self::containing(node, offset_of!(Tcb, renewal)) }
     }
 
     /// # Safety
@@ -242,6 +254,12 @@ impl Tcb {
     pub(crate) fn is_receiving(&self) -> bool {
         // SAFETY: exclusive references to the receiver exist within the ledger's functions alone.
         unsafe { (*self.receiver.get()).is_waiting() }
+    }
+
+    /// Whether its budget is used up.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        // SAFETY: exclusive references to the node exist within the functions of the timers alone.
+        unsafe { (*self.renewal.get()).is_armed() }
     }
 
     /// Whether its wait has a time limit.

@@ -1,4 +1,4 @@
-//! Timers: what is due when. Time is in nanoseconds since boot.
+//! Timers: what is due when. Time is in a unit of their owner's, such as nanoseconds since boot.
 
 use lists::{Link, List};
 

@@ -2,7 +2,7 @@
 
 use abi::token::{All, Cap, Notification};
 use abi::{CallError, KernelError};
-use runtime::objects;
+use runtime::objects::{self, Share};
 
 use crate::cells::{End, OWN, Peer, Plan};
 use crate::outcome::{Failure, Outcome, equal};
@@ -188,7 +188,7 @@ fn a_cell_that_has_ended_does_not_start_again(rig: &mut Rig) -> Outcome {
     rig.stop(peer)?;
     let instance = rig.instance(peer)?;
     equal("the answer to a start", instance.start(), Err(KernelError::IllegalOperation))?;
-    let configured = instance.configure(&rig.scheduler, OWN, 0);
+    let configured = instance.configure(&rig.scheduler, Share::unlimited(OWN), 0);
     equal("the answer to new parts", configured, Err(KernelError::IllegalOperation))?;
     rig.stop(peer).map_err(|_| Failure::Wrong("what has ended cannot be stopped".into()))
 }

@@ -2,7 +2,7 @@
 
 use abi::KernelError;
 use abi::token::{All, Cap, Endpoint, Notification};
-use runtime::objects;
+use runtime::objects::{self, Share};
 
 use crate::cells::{End, OWN, Peer, Plan};
 use crate::outcome::{Failure, Outcome, equal};
@@ -17,6 +17,8 @@ tests! {
     a_server_that_waits_for_another_hurries_that_one,
     a_server_that_has_answered_a_higher_caller_gives_its_priority_back,
     equals_take_turns,
+    a_cell_that_has_used_its_budget_up_lets_everybody_run,
+    no_budget_is_more_than_its_period,
     no_priority_is_above_the_authority,
     held_requests_are_answered_in_any_order,
     a_request_is_answered_once,
@@ -143,6 +145,38 @@ fn equals_take_turns(rig: &mut Rig) -> Outcome {
     busy(rig, MIDDLE)?;
     busy(rig, MIDDLE)?;
     busy(rig, MIDDLE).map(drop)
+}
+
+fn a_cell_that_has_used_its_budget_up_lets_everybody_run(rig: &mut Rig) -> Outcome {
+    let witness: Cap<Notification, All> = rig.make(0)?;
+    let share = Share { priority: HIGH, allowance: 4, period: 40 };
+    let busy = Plan::new(Task::new(Role::Busy, 0)).share(share).witness(&witness).start(rig)?;
+    rig.wait(&witness)?;
+    // It never rests, and the tests, which are below it, run none the less: after each of its turns.
+    for turn in 1..=3 {
+        loop {
+            let info = objects::thread_info(&rig.instance(busy)?.tcb)?;
+            equal("its share", info.share, share)?;
+            equal("its priority while the tests run", info.priority, 0)?;
+            if info.ticks >= turn * u64::from(share.allowance) {
+                break;
+            }
+        }
+    }
+    // What it is given anew counts from then on.
+    let lower = Share { priority: LOW, ..share };
+    objects::set_share(&rig.instance(busy)?.tcb, &rig.scheduler, lower)?;
+    let info = objects::thread_info(&rig.instance(busy)?.tcb)?;
+    equal("its new share and priority", (info.share, info.priority), (lower, LOW))?;
+    equal("the cell", rig.end(busy)?, End::Runs)
+}
+
+fn no_budget_is_more_than_its_period(rig: &mut Rig) -> Outcome {
+    let sleeper = Plan::new(Task::new(Role::Sleep, 0)).start(rig)?;
+    let tcb = &rig.instance(sleeper)?.tcb;
+    let refused = objects::set_share(tcb, &rig.scheduler, Share { priority: LOW, allowance: 41, period: 40 });
+    equal("the answer", refused, Err(KernelError::InvalidArgument))?;
+    equal("the share", objects::thread_info(tcb)?.share, Share::unlimited(OWN + 1))
 }
 
 fn no_priority_is_above_the_authority(rig: &mut Rig) -> Outcome {

@@ -6,7 +6,7 @@ use abi::interface::Method;
 use abi::kernel::{ReplacementPhase, ReplacementReason, Scratch};
 use abi::token::{All, CallOnly, Cap, Endpoint, Frame, Notification, Replacement, Untyped};
 use abi::{CallError, KernelError};
-use runtime::objects::{self, Replaced, ReplacementTerms};
+use runtime::objects::{self, Replaced, ReplacementTerms, Share};
 use spawner::Instance;
 
 use crate::cells::{OWN, Peer, Plan};
@@ -78,7 +78,7 @@ impl Tools {
         objects::revoke(untyped)?;
         let mut within = Within { untyped, cnode: &rig.cnode };
         let instance = Instance::with_needs(&mut within, &rig.loader, &rig.image, &rig.needs)?;
-        instance.configure(&rig.scheduler, SERVER, task.to_argument())?;
+        instance.configure(&rig.scheduler, Share::unlimited(SERVER), task.to_argument())?;
         Ok(rig.adopt(instance))
     }
 

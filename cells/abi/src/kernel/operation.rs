@@ -56,11 +56,13 @@ pub enum Operation {
     TcbStart = 0x0401,
     /// Tcb: stops it.
     TcbStop = 0x0402,
-    /// Tcb: Scheduler token, priority.
+    /// Tcb: Scheduler token, priority, ticks of the timer that it may run for at its own priority in each period (0: all of
+    /// them), length of a period in ticks.
     TcbPriority = 0x0403,
     /// Tcb: Notification token, bits; its signals arrive at receive. Those among the bits also end a call that is parked.
     TcbBind = 0x0404,
-    /// Tcb: answers its state; words out: thread identity, ticks of the timer that it ran for, present priority.
+    /// Tcb: answers its state; words out: thread identity, ticks of the timer that it ran for, present priority, its own priority, ticks of
+    /// its budget and of the budget's period.
     TcbInfo = 0x0405,
     /// Tcb: tokens of Loader and Image, a [`Scratch`]. The instance, which has ended, is made ready to start again, its variables
     /// as in the image, its stack empty.

@@ -37,8 +37,8 @@ pub use replacements::{
 };
 pub use scopes::{abort_scope, attach_scope, scope_state, settle_scope, watch_aborts};
 pub use threads::{
-    Instance, ThreadInfo, ThreadParts, configure, fault, heap_bytes, instance_info, keep, restart, set_priority,
-    start_thread, stop_thread, thread_info, watch_instances,
+    Instance, Share, ThreadInfo, ThreadParts, configure, fault, heap_bytes, instance_info, keep, restart, set_priority,
+    set_share, start_thread, stop_thread, thread_info, watch_instances,
 };
 pub use untyped::{UntypedInfo, reply_objects, retype, retype_any, untyped_info};
 

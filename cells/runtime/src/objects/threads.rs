@@ -93,13 +93,41 @@ pub fn fault(tcb: &Cap<Tcb, All>) -> Option<Box<FaultReport>> {
     Some(report)
 }
 
-/// Sets a thread's priority, 0 to 63.
+/// What a thread may have of the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Its priority, 0 to 63.
+    pub priority: u8,
+    /// Ticks of the timer that it may run for at that priority in each period, before everybody else comes first; 0: all.
+    pub allowance: u32,
+    /// Length of a period, in ticks.
+    pub period: u32,
+}
+
+impl Share {
+    /// Without a limit.
+    pub const fn unlimited(priority: u8) -> Share {
+        Share { priority, allowance: 0, period: 0 }
+    }
+}
+
+/// Sets a thread's priority, without a limit.
 ///
 /// # Errors
 /// `OutOfRange` above what the authority allows.
 pub fn set_priority(tcb: &Cap<Tcb, All>, authority: &Cap<Scheduler, All>, priority: u8) -> Result<()> {
+    set_share(tcb, authority, Share::unlimited(priority))
+}
+
+/// Sets a thread's priority and its budget, of which nothing is used then.
+///
+/// # Errors
+/// `OutOfRange` above what the authority allows; `InvalidArgument` for an allowance longer than its period.
+pub fn set_share(tcb: &Cap<Tcb, All>, authority: &Cap<Scheduler, All>, share: Share) -> Result<()> {
+    let Share { priority, allowance, period } = share;
     let authority = authority.raw();
-    invoke_with(Operation::TcbPriority, tcb.raw(), &[authority.slot, authority.generation, priority.into()]).map(drop)
+    let words = [authority.slot, authority.generation, priority.into(), allowance.into(), period.into()];
+    invoke_with(Operation::TcbPriority, tcb.raw(), &words).map(drop)
 }
 
 /// What a thread has been doing.
@@ -111,6 +139,8 @@ pub struct ThreadInfo {
     pub ticks: u64,
     /// Its present priority, with what callers lend.
     pub priority: u8,
+    /// What it may have of the processor.
+    pub share: Share,
     /// What it is doing.
     pub state: ThreadState,
 }
@@ -127,8 +157,9 @@ pub fn thread_info(tcb: &Cap<Tcb, All>) -> Result<ThreadInfo> {
         2 => ThreadState::Started,
         _ => ThreadState::Ended,
     };
-    let [identity, ticks, priority, ..] = words;
-    Ok(ThreadInfo { identity, ticks, priority: priority as u8, state })
+    let [identity, ticks, priority, own, allowance, period, ..] = words;
+    let share = Share { priority: own as u8, allowance: allowance as u32, period: period as u32 };
+    Ok(ThreadInfo { identity, ticks, priority: priority as u8, share, state })
 }
 
 /// State of a cell instance.

@@ -4,6 +4,7 @@ use abi::KernelError;
 use abi::kernel::{FaultReport, Scratch};
 use abi::token::RawCap;
 use capability::{ObjectKind, Progress, Rights};
+use threads::Budget;
 
 use super::capabilities::{finish_reaping, leave_if_ended};
 use super::{Result, Words, image, object, thread, token, vspace};
@@ -68,9 +69,10 @@ pub(super) fn priority(raw: RawCap, words: &Words) -> Result<u64> {
     if words[2] > most {
         return Err(Failure(KernelError::OutOfRange, most));
     }
-    let thread = thread(raw)?;
-    thread.base_priority.set(words[2] as u8);
-    scheduler::set_priority(thread, words[2] as u8);
+    let part = |word: u64| u32::try_from(word).ok();
+    let budget = part(words[3]).zip(part(words[4])).and_then(|(allowance, period)| Budget::new(allowance, period));
+    let budget = budget.ok_or(KernelError::InvalidArgument)?;
+    scheduler::set_own_priority(thread(raw)?, words[2] as u8, budget);
     scheduler::give_way();
     Ok(0)
 }
@@ -89,6 +91,9 @@ pub(super) fn tcb_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     words[0] = thread.identity();
     words[1] = thread.ticks.get();
     words[2] = thread.priority().into();
+    words[3] = thread.own_priority.get().into();
+    words[4] = thread.budget.get().allowance().into();
+    words[5] = thread.budget.get().period().into();
     Ok(thread.state.get() as u64)
 }
 
