@@ -18,6 +18,8 @@ pub enum Wrong {
     Oid(String),
     /// It is no count.
     Count(String),
+    /// It is no number that a message carries.
+    Word(String),
 }
 
 impl fmt::Display for Wrong {
@@ -28,6 +30,9 @@ impl fmt::Display for Wrong {
             Wrong::Option(word) => write!(f, "there is no option `{}`", Plain(word)),
             Wrong::Oid(word) => {
                 write!(f, "`{}` is no OID, which is written #26, 26 or 0x1a and has 64 bits", Plain(word))
+            }
+            Wrong::Word(word) => {
+                write!(f, "`{}` is no number of 64 bits (32 for a method), decimal or behind 0x", Plain(word))
             }
             Wrong::Count(word) => write!(f, "`{}` is no count, which is a number from 1 on", Plain(word)),
         }
@@ -81,6 +86,15 @@ pub fn oid(word: &str) -> Result<u64, Wrong> {
         None => number(word.strip_prefix('#').unwrap_or(word), 10),
     };
     number.ok_or_else(|| Wrong::Oid(word.into()))
+}
+
+/// A number for a message: decimal, or hexadecimal behind `0x`.
+pub fn word(word: &str) -> Result<u64, Wrong> {
+    let parsed = match word.strip_prefix("0x") {
+        Some(digits) => number(digits, 16),
+        None => number(word, 10),
+    };
+    parsed.ok_or_else(|| Wrong::Word(word.into()))
 }
 
 /// A count, from 1 on.

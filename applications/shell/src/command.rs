@@ -39,6 +39,22 @@ pub enum Command {
     },
     /// Ends a process, or stops the instance of a service.
     Kill(Target),
+    /// Calls a label of a process that serves.
+    Call {
+        /// Its name.
+        name: String,
+        /// The label.
+        label: u32,
+        /// The words.
+        words: [u64; 3],
+    },
+    /// Gives a process a priority.
+    Priority {
+        /// Which.
+        target: Target,
+        /// The priority.
+        priority: u64,
+    },
     /// Replaces the instance of a service.
     Replace {
         /// The service's name.
@@ -207,11 +223,38 @@ pub const COMMANDS: &[Entry] = &[
         help: "Ends a process for good, or stops a service, which then begins again.",
         more: "A process that is ended so is `failed` and never run again. A service keeps its endpoint: requests that wait there\n\
                are served by its next instance, requests that it had received are answered with an error.",
+        parse: |words| target(arguments::one(words, "the name of a process or service, or an OID")?).map(Command::Kill),
+    },
+    Entry {
+        name: "call",
+        arguments: "NAME LABEL [WORD...]",
+        help: "Calls a process that serves, by the number of a method, with up to three numbers; prints the number it answers.",
+        more: "`spawn counter`, then `call counter 1` counts one up, `call counter 4` saves the counts. Which labels there are, and what\n\
+               they take, is in the cell's interface. An answer that does not come within 10 seconds is not waited for.",
         parse: |words| {
-            let word = arguments::one(words, "the name of a process or service, or an OID")?;
-            let is_number = word.starts_with('#') || word.starts_with(|first: char| first.is_ascii_digit());
-            let target = if is_number { Target::Object(arguments::oid(word)?) } else { Target::Named(word.into()) };
-            Ok(Command::Kill(target))
+            let (name, rest) = words.split_first().ok_or(Wrong::Missing("the name of a process that serves"))?;
+            let (label, rest) = rest.split_first().ok_or(Wrong::Missing("the number of a method"))?;
+            let mut given = [0; 3];
+            if let Some(word) = rest.get(given.len()) {
+                return Err(Wrong::Unexpected((*word).into()));
+            }
+            for (place, word) in given.iter_mut().zip(rest) {
+                *place = arguments::word(word)?;
+            }
+            let label = u32::try_from(arguments::word(label)?).map_err(|_| Wrong::Word((*label).into()))?;
+            Ok(Command::Call { name: (*name).into(), label, words: given })
+        },
+    },
+    Entry {
+        name: "priority",
+        arguments: "NAME|OID PRIORITY",
+        help: "Gives a process a priority from 1 to 40, the greater the sooner; it stays with the process across reboots.",
+        more: "A process starts with 16. Every server stands above all processes, and whoever is called runs at the priority of\n\
+               its callers too. `top` shows the present ones.",
+        parse: |words| {
+            let (word, priority) = arguments::one_or_two(words, "the name of a process, or an OID")?;
+            let priority = priority.ok_or(Wrong::Missing("a priority"))?;
+            Ok(Command::Priority { target: target(word)?, priority: arguments::count(priority)? })
         },
     },
     Entry {
@@ -220,7 +263,8 @@ pub const COMMANDS: &[Entry] = &[
         help: "Replaces a running service or process by an instance of another image; of the newest without one.",
         more: "With -n the end is not waited for: `replacements` shows it. Requests to a service wait meanwhile, and are served by\n\
                the new instance. It is on trial for half a second: where it fails, or does not answer, the old one goes on. The\n\
-               image must serve all that the service serves, in the same way. A process just begins anew.",
+               image must serve all that is served, in the same way, and go on with its state. A process that serves nobody begins\n\
+               anew, and is of the image before again where it fails in that time.",
         parse: |words| {
             let (goes_on, words) = arguments::option(words, "-n")?;
             let (name, image) = arguments::one_or_two(words, "the name of a service or process")?;
@@ -295,6 +339,12 @@ pub const COMMANDS: &[Entry] = &[
         parse: |words| arguments::none(words).map(|()| Command::Clear),
     },
 ];
+
+/// What a word names: an object by its number, or something by its name.
+fn target(word: &str) -> Result<Target, Wrong> {
+    let is_number = word.starts_with('#') || word.starts_with(|first: char| first.is_ascii_digit());
+    Ok(if is_number { Target::Object(arguments::oid(word)?) } else { Target::Named(word.into()) })
+}
 
 /// The line of the table with a name.
 pub fn entry(name: &str) -> Option<&'static Entry> {
@@ -381,6 +431,10 @@ mod tests {
             ("kill #12", Command::Kill(Target::Object(12))),
             ("kill 0x1b", Command::Kill(Target::Object(27))),
             ("kill memory", Command::Kill(Target::Named("memory".into()))),
+            ("call counter 1", Command::Call { name: "counter".into(), label: 1, words: [0; 3] }),
+            ("call x 2 3 0x10", Command::Call { name: "x".into(), label: 2, words: [3, 16, 0] }),
+            ("priority #12 7", Command::Priority { target: Target::Object(12), priority: 7 }),
+            ("priority x 7", Command::Priority { target: Target::Named("x".into()), priority: 7 }),
             ("replace memory", Command::Replace { name: "memory".into(), image: None, until: Until::Ended }),
             ("replace memory #26", Command::Replace { name: "memory".into(), image: Some(26), until: Until::Ended }),
             ("replace -n memory", Command::Replace { name: "memory".into(), image: None, until: Until::Started }),

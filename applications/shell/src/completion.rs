@@ -34,7 +34,7 @@ pub fn expected(before: &str) -> Expected {
     match words.as_slice() {
         [] | ["help"] => Expected::Command,
         ["spawn"] | ["spawn", "-w"] => Expected::Image,
-        ["kill"] => Expected::Running,
+        ["kill" | "call" | "priority"] => Expected::Running,
         ["replace" | "rollback"] | ["replace", "-n"] => Expected::Running,
         ["replace", _] | ["replace", "-n", _] => Expected::Object,
         ["inspect"] | ["inspect", "-x"] => Expected::Object,

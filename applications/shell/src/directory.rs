@@ -84,6 +84,19 @@ pub fn processes(servers: &Servers, records: &mut Records) -> Result<Vec<Process
         .collect()
 }
 
+/// The process of a name that is to run; `None` where there is none.
+///
+/// # Errors
+/// Those of reading the objects; `Ambiguous`.
+pub fn running(servers: &Servers, records: &mut Records, name: &str) -> Result<Option<u64>, Failure> {
+    let processes = processes(servers, records)?;
+    let mut named = processes.iter().filter(|process| process.name == name && process.state == Some(State::Running));
+    match (named.next(), named.next()) {
+        (Some(first), Some(second)) => Err(Failure::Ambiguous { name: name.into(), oids: [first.oid, second.oid] }),
+        (found, _) => Ok(found.map(|process| process.oid)),
+    }
+}
+
 /// The last failures of cells, at most so many, the newest first.
 ///
 /// # Errors

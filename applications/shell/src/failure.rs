@@ -66,6 +66,31 @@ pub enum Failure {
         /// The one that may have been meant.
         meant: Option<String>,
     },
+    /// The process of this name serves nobody.
+    ServesNobody(String),
+    /// It does not serve a label.
+    NoLabel {
+        /// Its name.
+        name: String,
+        /// The label.
+        label: u32,
+    },
+    /// It refused, with a code of its own.
+    Refused {
+        /// Its name.
+        name: String,
+        /// The code.
+        code: u32,
+        /// What belongs to that.
+        detail: u64,
+    },
+    /// It did not answer.
+    Unanswered {
+        /// Its name.
+        name: String,
+        /// Why, as the kernel says it.
+        error: KernelError,
+    },
     /// Several processes of a name run: two of them.
     Ambiguous {
         /// The name.
@@ -125,6 +150,10 @@ impl fmt::Display for Failure {
                     None => f.write_str("`ps` and `cells` list them"),
                 }
             }
+            Failure::ServesNobody(_)
+            | Failure::NoLabel { .. }
+            | Failure::Refused { .. }
+            | Failure::Unanswered { .. } => self.of_unknown(f),
             Failure::Ambiguous { name, oids: [first, second] } => {
                 let (name, first, second) = (Plain(name), Oid(*first), Oid(*second));
                 write!(f, "several processes of the name `{name}` run; say which: {first}, {second}; `ps` lists all")
@@ -231,9 +260,11 @@ fn by_process(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result
             f,
             "the image does not serve label {detail} as the service does, so its clients could not go on; build one that does"
         ),
-        process::HAS_STATE => {
-            f.write_str("it has a state of its own that cannot be handed over yet; kill it to have it begin again")
-        }
+        process::OTHER_STATE => f.write_str(
+            "the image cannot go on with the state of what serves, or could not give it back; build one that reads and writes its schema",
+        ),
+        process::SERVES_NOBODY => f.write_str("it serves nobody; `top` shows who has requests"),
+        process::BAD_PRIORITY => write!(f, "a process can have the priorities from 1 to {detail}; choose one of them"),
         process::NO_PREVIOUS => f.write_str("no image was current before; `replace` takes one by its OID"),
         process::PLANTED => f.write_str("a test planted this failure; nothing is to be done"),
         _ => unknown(f, Server::Process, code, detail),

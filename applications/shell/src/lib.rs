@@ -21,7 +21,8 @@
 extern crate alloc;
 
 pub mod arguments;
-pub mod command;
+pub mod calls;
+mod command;
 pub mod completion;
 pub mod directory;
 pub mod failure;

@@ -73,15 +73,8 @@ pub fn kill(servers: &Servers, records: &mut Records, target: &Target) -> Result
         Target::Object(process) => return terminate(servers, *process),
         Target::Named(name) => name,
     };
-    let running = directory::processes(servers, records)?;
-    let mut named =
-        running.iter().filter(|process| process.name == *name && process.state == Some(genesis::State::Running));
-    match (named.next(), named.next()) {
-        (Some(process), None) => return terminate(servers, process.oid),
-        (Some(first), Some(second)) => {
-            return Err(Failure::Ambiguous { name: name.clone(), oids: [first.oid, second.oid] });
-        }
-        (None, _) => {}
+    if let Some(process) = directory::running(servers, records, name)? {
+        return terminate(servers, process);
     }
     match Call::new(endpoint, Kill {}).bytes(name.as_bytes()).send() {
         Ok(_) => Ok(format!("{} stopped; it begins again\n", Plain(name))),

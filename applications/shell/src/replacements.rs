@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use genesis::Standing;
 use runtime::Call;
 use runtime::abi::interfaces::process::{
-    Begun, CellSummary, Cells, NO_SUCH_PROCESS, Progress, Replace, ReplacementSummary, Replacements, Rollback,
-    WaitReplaced, Why,
+    CellSummary, Cells, NO_SUCH_PROCESS, Progress, Replace, ReplacementSummary, Replacements, Rollback, WaitReplaced,
+    Why,
 };
 use runtime::abi::kernel::BODY_MAX;
 use runtime::abi::{CallError, KernelError};
@@ -28,10 +28,7 @@ use crate::text::{Oid, Plain};
 /// Those of the calls; `NoProcess`.
 pub fn replace(servers: &Servers, name: &str, image: Option<u64>, until: Until) -> Result<String, Failure> {
     let method = Replace { image: image.unwrap_or(0) };
-    let begun = Call::new(servers.endpoint(Server::Process)?, method)
-        .bytes(name.as_bytes())
-        .send()
-        .map(|answered| answered.value);
+    let begun = Call::new(servers.endpoint(Server::Process)?, method).bytes(name.as_bytes()).send().map(drop);
     follow(servers, name, begun, until)
 }
 
@@ -41,13 +38,12 @@ pub fn replace(servers: &Servers, name: &str, image: Option<u64>, until: Until) 
 /// As [`replace`].
 pub fn rollback(servers: &Servers, name: &str) -> Result<String, Failure> {
     let begun = Call::new(servers.endpoint(Server::Process)?, Rollback {}).bytes(name.as_bytes()).send();
-    follow(servers, name, begun.map(|answered| answered.value), Until::Ended)
+    follow(servers, name, begun.map(drop), Until::Ended)
 }
 
-fn follow(servers: &Servers, name: &str, begun: Result<Begun, CallError>, until: Until) -> Result<String, Failure> {
+fn follow(servers: &Servers, name: &str, begun: Result<(), CallError>, until: Until) -> Result<String, Failure> {
     match begun {
-        Ok(Begun::UnderWay) => {}
-        Ok(Begun::Done) => return Ok(format!("{} is replaced\n", Plain(name))),
+        Ok(()) => {}
         Err(CallError::Server(NO_SUCH_PROCESS, _)) => {
             let names = services(servers).unwrap_or_default();
             let meant = nearest(name, names.iter().map(String::as_str)).map(String::from);

@@ -54,7 +54,11 @@ pub struct Label {
 }
 
 impl Label {
-    /// Labels as an image's manifest takes them: the number in 4 bytes and the signature in 8, little-endian.
+    /// The bit of the number in an image's manifest that says that a label is replayable.
+    pub const REPLAYABLE: u32 = 1 << 31;
+
+    /// Labels as an image's manifest takes them: the number, with [`Self::REPLAYABLE`] where it is, in 4 bytes and the signature in
+    /// 8, little-endian.
     ///
     /// # Panics
     /// For another number of labels, when the cell is compiled.
@@ -63,7 +67,8 @@ impl Label {
         let mut encoded = [[0; 12]; COUNT];
         let mut index = 0;
         while index < COUNT {
-            let [n0, n1, n2, n3] = labels[index].number.to_le_bytes();
+            let replayable = if labels[index].is_replayable { Self::REPLAYABLE } else { 0 };
+            let [n0, n1, n2, n3] = (labels[index].number | replayable).to_le_bytes();
             let [s0, s1, s2, s3, s4, s5, s6, s7] = labels[index].signature.to_le_bytes();
             encoded[index] = [n0, n1, n2, n3, s0, s1, s2, s3, s4, s5, s6, s7];
             index += 1;

@@ -24,6 +24,8 @@ pub const PERSISTENCE: u32 = 8;
 pub const MEMORY: u32 = 9;
 /// The process server, to call.
 pub const PROCESS: u32 = 10;
+/// Untyped memory for the reply objects of a server that a user started.
+pub const SCRATCH: u32 = 11;
 /// The last slot with a fixed meaning.
 pub const LAST_FIXED: u32 = 15;
 /// The first slot of the creator's capability list.

@@ -13,4 +13,4 @@ mod memory;
 pub mod processes;
 
 pub use graph::{Changed, Graph, GraphError, Outcome};
-pub use memory::{Allocation, MemoryServer, NoMemory};
+pub use memory::{Allocation, MemoryServer, NoMemory, Owner};

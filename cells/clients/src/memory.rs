@@ -9,7 +9,7 @@ use runtime::{Call, objects};
 use spawner::Memory;
 
 /// What was allocated, by the number that gives it back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Allocation(pub u64);
 
 /// A client of the memory server. It notes what it has allocated until [`MemoryServer::take_allocations`].
@@ -18,7 +18,35 @@ pub struct MemoryServer {
     endpoint: Cap<Endpoint, CallOnly>,
     cnode: Cap<CNode, All>,
     allocations: Vec<Allocation>,
-    owner: u64,
+    owner: Owner,
+}
+
+/// Whose objects are made: kept with each capability, for the next instance of the client to know its own by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// A number of the client's choice.
+    pub number: u64,
+    /// What the number stands for, of the client's choice; 0 for nothing: no note is kept.
+    pub role: u8,
+}
+
+/// Where the role stands in the second word of a note, above the allocation.
+const ROLE_SHIFT: u32 = 56;
+
+impl Owner {
+    /// The note of an object of an allocation.
+    #[must_use]
+    pub fn note(self, allocation: Allocation) -> [u64; 2] {
+        [self.number, u64::from(self.role) << ROLE_SHIFT | allocation.0]
+    }
+
+    /// What a note says.
+    #[must_use]
+    pub fn of(note: [u64; 2]) -> (Owner, Allocation) {
+        let [number, second] = note;
+        let role = (second >> ROLE_SHIFT) as u8;
+        (Owner { number, role }, Allocation(second & ((1 << ROLE_SHIFT) - 1)))
+    }
 }
 
 /// Why there is no memory: the call's error, or a capability that was not of the kind asked for.
@@ -40,7 +68,7 @@ impl From<CallError> for NoMemory {
 impl MemoryServer {
     /// A client whose capabilities arrive in this CNode, the caller's own.
     pub fn new(endpoint: Cap<Endpoint, CallOnly>, cnode: Cap<CNode, All>) -> Self {
-        MemoryServer { endpoint, cnode, allocations: Vec::new(), owner: 0 }
+        MemoryServer { endpoint, cnode, allocations: Vec::new(), owner: Owner::default() }
     }
 
     /// The endpoint, for other calls.
@@ -62,11 +90,17 @@ impl MemoryServer {
         let answered = Call::new(&self.endpoint, AllocateUntyped { size, alignment: size }).send()?;
         self.allocations.push(Allocation(answered.value));
         let granted = answered.granted.ok_or(KernelError::TableFull)?;
-        Ok(granted.claim(&self.cnode)?)
+        let untyped = granted.claim(&self.cnode)?;
+        self.note(&untyped, Allocation(answered.value))?;
+        Ok(untyped)
     }
 
-    /// Objects that are made from now on carry a note: this number, and that of the allocation. 0 for no notes.
-    pub fn note_owner(&mut self, owner: u64) {
+    fn note<T: Object>(&self, object: &Cap<T, All>, allocation: Allocation) -> Result<(), KernelError> {
+        if self.owner.role == 0 { Ok(()) } else { objects::note(object, self.owner.note(allocation)) }
+    }
+
+    /// Objects that are made from now on carry a note: this owner, and the allocation. Without a role they carry none.
+    pub fn note_owner(&mut self, owner: Owner) {
         self.owner = owner;
     }
 
@@ -99,9 +133,7 @@ impl Memory for MemoryServer {
         self.allocations.push(Allocation(answered.value));
         let granted = answered.granted.ok_or(KernelError::TableFull)?;
         let object = granted.claim(&self.cnode)?;
-        if self.owner != 0 {
-            objects::note(&object, [self.owner, answered.value])?;
-        }
+        self.note(&object, Allocation(answered.value))?;
         Ok(object)
     }
 }

@@ -169,6 +169,24 @@ pub fn with_state(object: Object, state: State) -> Object {
     }
 }
 
+/// The slot in which a Process object says its priority.
+const PRIORITY: &str = "priority";
+
+/// The same with another priority.
+#[must_use]
+pub fn with_priority(object: Object, priority: u8) -> Object {
+    object.data(PRIORITY, Value::Int(priority.into()))
+}
+
+/// The priority that a Process object asks for, if it asks for one.
+#[must_use]
+pub fn priority(object: &Object) -> Option<u8> {
+    match object.get(PRIORITY)? {
+        Value::Int(priority) => u8::try_from(*priority).ok(),
+        _ => None,
+    }
+}
+
 /// What a Process object says; `None` where it is none.
 #[must_use]
 pub fn state(object: &Object) -> Option<State> {

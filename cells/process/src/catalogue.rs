@@ -7,7 +7,7 @@ use abi::CallError;
 use abi::interfaces::persistence::{CONFLICT, NO_SUCH_OBJECT};
 use abi::interfaces::process::State;
 use clients::{Graph, GraphError};
-use genesis::{Present, Restart};
+use genesis::{Present, Restart, Standing};
 use object_model::{Object, Value};
 use object_store::{Oid, Tid};
 
@@ -99,6 +99,14 @@ pub fn versions(graph: &mut Graph, name: &str) -> Result<Versions> {
     let (current, previous) = (genesis::current_image(&images, name), genesis::previous_image(&images, name));
     let (trial, newest) = (genesis::trial_image(&images, name), genesis::newest_image(&images, name));
     Ok(Versions { current, previous, trial, newest })
+}
+
+/// The names for which an image is on trial.
+pub fn on_trial(graph: &mut Graph) -> Result<Vec<String>> {
+    let images = named(graph, "images")?;
+    let images = graph.object(images)?;
+    let standings = genesis::standings(&images).into_iter();
+    Ok(standings.filter(|(_, standing, _)| *standing == Standing::OnTrial).map(|(name, ..)| name).collect())
 }
 
 /// Names the image that is on trial for a name, or that none is, in a transaction of its own.
@@ -246,6 +254,24 @@ pub fn desired(graph: &mut Graph, oid: Oid) -> Desired {
         Ok(_) | Err(GraphError::Record | GraphError::Call(CallError::Server(NO_SUCH_OBJECT, _))) => Desired::Stopped,
         Err(_) => Desired::Unknown,
     }
+}
+
+/// The priority that the committed graph asks for, if it does.
+pub fn priority(graph: &mut Graph, oid: Oid) -> Option<u8> {
+    graph.object(oid).ok().as_ref().and_then(genesis::priority)
+}
+
+/// Writes the priority of a process, in a transaction of its own, or in the one that travels with the request being served.
+pub fn set_priority(graph: &mut Graph, oid: Oid, priority: u8) -> Result<()> {
+    let object = graph.object(oid).map_err(|_| CatalogueError::NoProcess)?;
+    genesis::state(&object).ok_or(CatalogueError::NoProcess)?;
+    graph.begin()?;
+    let written = graph.put_object(oid, &genesis::with_priority(object, priority));
+    let written = written.and_then(|()| graph.note("priority")).and_then(|()| graph.commit());
+    if written.is_err() {
+        let _ = graph.abort();
+    }
+    Ok(written.map(drop)?)
 }
 
 /// How often the end of a process is noted anew when somebody else changes its object at the same time.

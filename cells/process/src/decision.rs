@@ -36,6 +36,8 @@ pub enum Actual {
     Prepared,
     /// An instance that runs.
     Running,
+    /// An instance in whose place the kernel puts another one.
+    Replaced,
     /// An instance that failed, and is allowed to begin again: now, or later.
     Failing(When),
     /// An instance that has ended, in this state.
@@ -75,6 +77,8 @@ pub fn decide(desired: Desired, actual: Actual) -> Option<Action> {
     match (desired, actual) {
         // What a transaction promised is nobody's affair before its end.
         (_, Actual::Promised) => None,
+        // There will be another look when it is known who runs.
+        (_, Actual::Replaced) => None,
         // To begin again nobody is asked: the graph said that it runs, and its servers may be the ones that failed.
         (Desired::Running(_) | Desired::Unknown, Actual::Failing(When::Now)) => Some(Action::Restart),
         (Desired::Running(_) | Desired::Unknown, Actual::Failing(When::Later)) => None,

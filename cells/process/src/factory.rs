@@ -11,13 +11,14 @@ use alloc::vec::Vec;
 
 use abi::CallError;
 use abi::interfaces::process as codes;
-use abi::token::{All, Cap, Image, Loader, Scheduler};
+use abi::slots;
+use abi::token::{All, Cap, Endpoint, Image, Loader, Scheduler, Untyped};
 use clients::{Allocation, Graph, GraphError, MemoryServer, Outcome};
 use genesis::Restart;
 use object_store::{Oid, Tid};
 use runtime::objects::Share;
 use runtime::{Console, objects, say};
-use spawner::Instance;
+use spawner::{Instance, Memory};
 
 use crate::backoff::Failures;
 use crate::catalogue::{self, CatalogueError, ImageObject, Terms};
@@ -25,8 +26,11 @@ use crate::decision::Desired;
 use crate::failure_points::Point;
 use crate::grants::{GrantError, Grants};
 use crate::identity::Identity;
-use crate::table::{Prepared, Process};
+use crate::subject::Owner;
+use crate::table::{Prepared, Process, Standing};
 
+/// Bytes of the memory that a process which serves has for its reply objects, as a power of two.
+const SCRATCH_BITS: u8 = 13;
 /// What processes may have of the processor.
 const SHARE: Share = Share::unlimited(16);
 
@@ -176,13 +180,13 @@ impl Factory {
         Ok(process)
     }
 
-    /// An instance for a Process object that says it should run, and has none.
+    /// An instance for a Process object that says it should run, of an image, or of the current one of its name.
     ///
     /// # Errors
     /// It has no instance; the object stays as it is.
-    pub fn remake(&mut self, oid: Oid) -> Result<Prepared, Refusal> {
+    pub fn remake(&mut self, oid: Oid, image: Option<Oid>) -> Result<Prepared, Refusal> {
         let wanted = catalogue::process(&mut self.graph, oid)?;
-        let object = catalogue::image(&mut self.graph, wanted.image)?;
+        let object = catalogue::image(&mut self.graph, image.unwrap_or(wanted.image))?;
         let terms = catalogue::terms(&mut self.graph, wanted.capabilities)?;
         let made = self.instance(&object, oid, &terms);
         let allocations = self.memory.take_allocations();
@@ -205,10 +209,28 @@ impl Factory {
 
     /// The kernel objects of a process.
     fn instance(&mut self, object: &ImageObject, oid: Oid, terms: &Terms) -> Result<Process, Refusal> {
-        self.memory.note_owner(oid.number());
+        self.memory.note_owner(Owner::Process(oid).noted());
         let made = self.noted_instance(object, oid, terms);
-        self.memory.note_owner(0);
+        self.memory.note_owner(clients::Owner::default());
         made
+    }
+
+    /// The endpoint of a process whose image serves something, with memory for its reply objects; both stay with the process when its
+    /// instance is replaced.
+    fn endpoint(
+        &mut self,
+        instance: &Instance,
+        image: &Cap<Image, All>,
+    ) -> Result<Option<Cap<Endpoint, All>>, Refusal> {
+        if objects::image_interface(&self.loader, image)?.labels == 0 {
+            return Ok(None);
+        }
+        let endpoint: Cap<Endpoint, All> = self.memory.make(0)?;
+        objects::serve_image(&endpoint, &self.loader, image)?;
+        instance.grant(slots::ENDPOINT, &endpoint, 0)?;
+        let scratch: Cap<Untyped, All> = self.memory.untyped(SCRATCH_BITS)?;
+        instance.grant(slots::SCRATCH, &scratch, 0)?;
+        Ok(Some(endpoint))
     }
 
     fn noted_instance(&mut self, object: &ImageObject, oid: Oid, terms: &Terms) -> Result<Process, Refusal> {
@@ -217,6 +239,7 @@ impl Factory {
         let Identity { name, version, hash } = Identity::of(&self.loader, &image)?;
         let instance = Instance::new(&mut self.memory, &self.loader, &image)?;
         self.pass(Point::InstanceMade)?;
+        let endpoint = self.endpoint(&instance, &image)?;
         for name in &terms.names {
             self.grants.grant(&instance, name, oid.number() + 1)?;
         }
@@ -237,6 +260,8 @@ impl Factory {
             rests: None,
             image: Some(image),
             instance: Some(instance),
+            endpoint,
+            standing: Standing::Own,
             allocations: Vec::new(),
             waiting: Vec::new(),
         })

@@ -11,18 +11,20 @@ use runtime::{objects, say};
 use crate::catalogue::{self, Entry, ImageObject};
 use crate::factory::{Factory, Refusal};
 use crate::identity::Identity;
-use crate::services;
+use crate::reconciler::Reconciler;
+use crate::subject::Subject;
 
 /// Verifies a signed image and stores it. Answers its object, and what there is to say of it.
 ///
 /// # Errors
 /// `IMAGE_REFUSED` where it does not verify, with the rule in the kernel's log; the store's.
-pub fn import(bytes: &[u8], factory: &mut Factory) -> Result<(Oid, String), Refusal> {
+pub fn import(bytes: &[u8], reconciler: &mut Reconciler) -> Result<(Oid, String), Refusal> {
+    let Reconciler { factory, table, .. } = reconciler;
     let looked_at = look_at(bytes, factory);
     let allocations = factory.memory.take_allocations();
     factory.give_back(allocations);
     let (Identity { name, version, hash: start }, hash, build) = looked_at?;
-    let entry = match services::number_of(&name) {
+    let entry = match Subject::named(&name, table) {
         Some(_) => Entry::Newest,
         None => Entry::Current,
     };

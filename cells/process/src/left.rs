@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use abi::interfaces::process::{State, services};
 use abi::kernel::{Kind, ThreadState};
-use abi::token::{All, CNode, Cap, Frame, Image, Replacement, Tcb, VSpace};
+use abi::token::{All, CNode, Cap, Endpoint, Frame, Image, Replacement, Tcb, VSpace};
 use clients::Allocation;
 use object_store::Oid;
 use runtime::{Environment, objects};
@@ -19,51 +19,14 @@ use spawner::Instance;
 use crate::backoff::Failures;
 use crate::factory::Factory;
 use crate::identity::Identity;
-use crate::table::{Prepared, Process};
+use crate::subject::Owner;
+use crate::table::{Prepared, Process, Standing};
 
 /// The first slot of what this server holds by its own doing.
 const FIRST: u32 = services::END;
-/// Noted as owner of what this server allocates for itself: no Process object has this number.
-pub const OWN: u64 = u64::MAX;
-/// From this number on owners are what belongs to services: see [`Owner`].
-const SERVICES: u64 = u64::MAX - 0x300;
-
-/// What a capability belongs to that belongs to a service, by the number of that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// Its instance, which this server made.
-    Instance(usize),
-    /// An instance that is to take its place.
-    Candidate(usize),
-    /// The record of its replacement.
-    Record(usize),
-}
-
-impl Owner {
-    /// As it is noted.
-    pub fn number(self) -> u64 {
-        match self {
-            Owner::Instance(service) => SERVICES + service as u64,
-            Owner::Candidate(service) => SERVICES + 0x100 + service as u64,
-            Owner::Record(service) => SERVICES + 0x200 + service as u64,
-        }
-    }
-
-    fn of(number: u64) -> Option<Owner> {
-        let own = number.checked_sub(SERVICES).filter(|_| number != OWN)?;
-        let service = (own & 0xff) as usize;
-        match own >> 8 {
-            0 => Some(Owner::Instance(service)),
-            1 => Some(Owner::Candidate(service)),
-            2 => Some(Owner::Record(service)),
-            _ => None,
-        }
-    }
-}
-
-/// What an earlier instance of this server left of one service, or of its replacement.
+/// What an earlier instance of this server left of a replacement, or of an instance that it made for a service.
 #[derive(Debug)]
-pub struct OfService {
+pub struct OfReplacement {
     /// What of it.
     pub owner: Owner,
     /// A record.
@@ -81,15 +44,16 @@ struct Parts {
     cnode: Option<Cap<CNode, All>>,
     vspace: Option<Cap<VSpace, All>>,
     image: Option<Cap<Image, All>>,
+    endpoint: Option<Cap<Endpoint, All>>,
     record: Option<Cap<Replacement, All>>,
-    frames: Vec<(u64, Cap<Frame, All>)>,
-    allocations: Vec<u64>,
+    frames: Vec<(Allocation, Cap<Frame, All>)>,
+    allocations: Vec<Allocation>,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Left {
-    parts: BTreeMap<u64, Parts>,
+    parts: BTreeMap<Owner, Parts>,
 }
 
 impl Left {
@@ -102,11 +66,11 @@ impl Left {
         let behind_services = services.last().map_or(0, |first| first + services::EACH);
         for slot in environment.left(FIRST) {
             let Some(info) = environment.inspect(slot) else { continue };
-            let [owner, allocation] = info.note;
-            if owner == 0 {
+            let (noted, allocation) = clients::Owner::of(info.note);
+            let Some(owner) = Owner::of(noted) else {
                 environment.discard(slot);
                 continue;
-            }
+            };
             let parts = left.parts.entry(owner).or_default();
             if (services::FIRST..behind_services).contains(&slot) {
                 // It is taken with its service.
@@ -118,6 +82,8 @@ impl Left {
             const VSPACE: u8 = Kind::VSpace as u8;
             const IMAGE: u8 = Kind::Image as u8;
             const FRAME: u8 = Kind::Frame as u8;
+            const ENDPOINT: u8 = Kind::Endpoint as u8;
+            const UNTYPED: u8 = Kind::Untyped as u8;
             const REPLACEMENT: u8 = Kind::Replacement as u8;
             match info.kind {
                 TCB => parts.tcb = environment.take(slot),
@@ -125,7 +91,10 @@ impl Left {
                 VSPACE => parts.vspace = environment.take(slot),
                 IMAGE => parts.image = environment.take(slot),
                 FRAME => parts.frames.extend(environment.take(slot).map(|frame| (allocation, frame))),
+                ENDPOINT => parts.endpoint = environment.take(slot),
                 REPLACEMENT => parts.record = environment.take(slot),
+                // A server makes its reply objects of it; here it only has to stay.
+                UNTYPED => {}
                 _ => environment.discard(slot),
             }
             parts.allocations.push(allocation);
@@ -133,37 +102,36 @@ impl Left {
         left
     }
 
-    /// Takes what belongs to services out of it.
-    pub fn take_of_services(&mut self) -> Vec<OfService> {
-        let owners: Vec<(u64, Owner)> =
-            self.parts.keys().filter_map(|number| Some((*number, Owner::of(*number)?))).collect();
-        let of_service = |(number, owner)| {
-            let Parts { tcb, cnode, vspace, image, record, mut frames, allocations } = self.parts.remove(&number)?;
+    /// Takes what belongs to replacements out of it, and to instances that were made for services.
+    pub fn take_of_replacements(&mut self) -> Vec<OfReplacement> {
+        let is_wanted = |owner: &Owner| matches!(owner, Owner::Instance(_) | Owner::Candidate(_) | Owner::Record(_));
+        let owners: Vec<Owner> = self.parts.keys().copied().filter(is_wanted).collect();
+        let taken = |owner| {
+            let Parts { tcb, cnode, vspace, image, record, mut frames, allocations, .. } = self.parts.remove(&owner)?;
             frames.sort_by_key(|(allocation, _)| *allocation);
-            let mut frames: Vec<Cap<Frame, All>> = frames.into_iter().map(|(_, frame)| frame).collect();
-            let whole = tcb.zip(cnode).zip(vspace).zip(image);
-            let instance = match (whole, frames.len()) {
-                (Some((((tcb, cnode), vspace), image)), 3) => {
-                    let mut frames = frames.drain(..);
-                    let frames = frames.next().zip(frames.next()).zip(frames.next());
-                    frames.map(|((code, stack), heap)| {
-                        (Instance { cnode, vspace, tcb, frames: [code, stack, heap] }, image)
-                    })
-                }
-                _ => None,
-            };
-            let allocations = allocations.into_iter().map(Allocation).collect();
-            Some(OfService { owner, record, instance, allocations })
+            // Behind code, stack and heap there may be one in which a state travels.
+            let mut frames = frames.into_iter().map(|(_, frame)| frame);
+            let frames = frames.next().zip(frames.next()).zip(frames.next());
+            let whole = tcb.zip(cnode).zip(vspace).zip(image).zip(frames);
+            let instance = whole.map(|((((tcb, cnode), vspace), image), ((code, stack), heap))| {
+                (Instance { cnode, vspace, tcb, frames: [code, stack, heap] }, image)
+            });
+            Some(OfReplacement { owner, record, instance, allocations })
         };
-        owners.into_iter().filter_map(of_service).collect()
+        owners.into_iter().filter_map(taken).collect()
     }
 
     /// The processes among it: those that were started, and those that were not. The rest is given back.
     pub fn sort(self, factory: &mut Factory) -> (Vec<Process>, Vec<Prepared>) {
         let (mut table, mut prepared) = (Vec::new(), Vec::new());
         for (owner, parts) in self.parts {
-            let allocations: Vec<_> = parts.allocations.iter().copied().map(Allocation).collect();
-            match process(Oid::new(owner), parts, factory) {
+            let allocations = parts.allocations.clone();
+            let found = match owner {
+                Owner::Process(oid) => process(oid, parts, factory),
+                // What it had for itself is of no use to this one.
+                _ => None,
+            };
+            match found {
                 Some((process, ThreadState::Started | ThreadState::Ended)) => table.push(process),
                 Some((process, _)) => prepared.push(Prepared { process, transaction: None }),
                 None => factory.give_back(allocations),
@@ -174,7 +142,7 @@ impl Left {
 }
 
 fn process(oid: Oid, parts: Parts, factory: &mut Factory) -> Option<(Process, ThreadState)> {
-    let Parts { tcb, cnode, vspace, image, mut frames, allocations, .. } = parts;
+    let Parts { tcb, cnode, vspace, image, endpoint, mut frames, allocations, .. } = parts;
     frames.sort_by_key(|(allocation, _)| *allocation);
     let mut frames = frames.into_iter().map(|(_, frame)| frame);
     let frames = [frames.next()?, frames.next()?, frames.next()?];
@@ -196,7 +164,9 @@ fn process(oid: Oid, parts: Parts, factory: &mut Factory) -> Option<(Process, Th
         rests: None,
         image: Some(image),
         instance: Some(instance),
-        allocations: allocations.into_iter().map(Allocation).collect(),
+        endpoint,
+        standing: Standing::Own,
+        allocations,
         waiting: Vec::new(),
     };
     Some((process, state))

@@ -8,7 +8,9 @@
 //! * [`grants`]: what a process may be given, by name;
 //! * [`services`]: the cells that the root task started;
 //! * [`imports`]: images that come while the system runs;
-//! * [`replacements`]: how another image takes the place of one of them;
+//! * [`replacements`]: how another image takes the place of what serves;
+//! * [`schemas`]: in which schema a state goes over (pure);
+//! * [`subject`]: what can be replaced, and what of it is noted with capabilities;
 //! * [`identity`]: what a cell is an instance of;
 //! * [`left`]: the processes that an earlier instance of this server left;
 //! * [`backoff`]: when what failed begins again;
@@ -47,8 +49,10 @@ mod imports;
 mod left;
 mod reconciler;
 mod replacements;
+mod schemas;
 mod server;
 mod services;
+mod subject;
 mod table;
 
 use alloc::sync::Arc;
@@ -108,12 +112,12 @@ pub fn main(mut environment: Environment) -> u64 {
         Err(error) => panic!("no reply objects: {error:?}"),
     };
     let mut memory = MemoryServer::new(memory, own);
-    memory.note_owner(left::OWN);
+    memory.note_owner(subject::Owner::Own.noted());
     let buf: Cap<BufObject, All> = match memory.make(BUF_BITS) {
         Ok(buf) => buf,
         Err(error) => panic!("no memory for a Buf: {error:?}"),
     };
-    memory.note_owner(0);
+    memory.note_owner(clients::Owner::default());
     let _ = memory.take_allocations();
     let buf = match Buf::map(buf, &vspace) {
         Ok(buf) => buf,
@@ -125,8 +129,9 @@ pub fn main(mut environment: Environment) -> u64 {
         Err(error) => panic!("no capability to be signalled by can be made: {error:?}"),
     };
     let mut factory = factory::Factory { graph, memory, loader, scheduler, grants, console, planted: None };
-    let replacements = replacements::Replacements::go_on(left.take_of_services(), &mut factory);
+    let replacements = replacements::Replacements::go_on(left.take_of_replacements(), &mut factory);
     let mut server = Server::new(endpoint, replies);
-    let reconciler = reconciler::Reconciler::start(factory, left, changed, &mut server);
+    let is_replaced = |process| replacements.is_open(process);
+    let reconciler = reconciler::Reconciler::start(factory, left, changed, is_replaced, &mut server);
     server::run(server, reconciler, replacements, environment.heap())
 }

@@ -10,9 +10,10 @@
 //! the transaction was aborted the kernel has revoked what it was made of, and it is forgotten.
 
 use alloc::collections::BTreeSet;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use abi::interfaces::process::{self as codes, State, Usage};
+use abi::interfaces::process::{self as codes, Progress, State, Usage, Why};
 use abi::kernel::{Clock, Scratch};
 use abi::token::{All, CallOnly, Cap, Loader, Notification};
 use clients::{Changed, Outcome};
@@ -27,8 +28,12 @@ use crate::factory::{Factory, Refusal};
 use crate::faults::Fault;
 use crate::identity::{self, Identity};
 use crate::left::Left;
-use crate::table::{Prepared, Process};
+use crate::replacements::end_trial;
+use crate::table::{Prepared, Process, Standing};
 use crate::{CHANGED, ENDED, catalogue, services};
+
+/// The greatest priority of a process: every server stands above it.
+const MOST_PRIORITY: u8 = 40;
 
 /// Everything that there is of processes.
 #[derive(Debug)]
@@ -41,23 +46,59 @@ pub struct Reconciler {
     given_up: BTreeSet<Oid>,
     /// Failures that the graph does not know of yet.
     faults: Vec<genesis::Fault>,
+    /// The last trial of each process that had one in this boot.
+    pub trials: Vec<Tried>,
     /// The last commit whose changes were looked at; `None` where the graph cannot be watched.
     seen: Option<Tid>,
 }
 
+/// An image that a process has tried, or tries.
+#[derive(Debug)]
+pub struct Tried {
+    /// The process.
+    pub process: Oid,
+    /// Its name.
+    pub name: String,
+    /// How far that is, or how it ended.
+    pub progress: Progress,
+}
+
 impl Reconciler {
     /// Watches the graph from now on, by signals of `changed`, and makes the kernel's state follow it.
-    pub fn start(mut factory: Factory, left: Left, changed: Cap<Notification, CallOnly>, server: &mut Server) -> Self {
-        let (table, prepared) = left.sort(&mut factory);
+    ///
+    /// What `is_replaced` says of a process is that the kernel is about to give it another instance.
+    pub fn start(
+        mut factory: Factory,
+        left: Left,
+        changed: Cap<Notification, CallOnly>,
+        is_replaced: impl Fn(Oid) -> bool,
+        server: &mut Server,
+    ) -> Self {
+        let (mut table, prepared) = left.sort(&mut factory);
+        for process in table.iter_mut().filter(|process| is_replaced(process.oid)) {
+            process.standing = Standing::Replaced;
+        }
         let watched = catalogue::prototype(&mut factory.graph)
             .and_then(|prototype| Ok(factory.graph.watch(prototype, changed)?))
             .inspect_err(|error| say!(factory.console, "the graph cannot be watched: {error:?}"));
-        let mut reconciler =
-            Reconciler { factory, table, prepared, faults: Vec::new(), given_up: BTreeSet::new(), seen: watched.ok() };
+        let mut reconciler = Reconciler {
+            factory,
+            table,
+            prepared,
+            faults: Vec::new(),
+            trials: Vec::new(),
+            given_up: BTreeSet::new(),
+            seen: watched.ok(),
+        };
         reconciler.find_ended();
         let everything = reconciler.everything();
         reconciler.converge_all(everything, server);
         reconciler
+    }
+
+    /// What there is of a process that runs, or ran since boot.
+    pub fn process(&self, oid: Oid) -> Option<&Process> {
+        self.table.iter().find(|process| process.oid == oid)
     }
 
     /// Takes a process over that waits for its transaction.
@@ -95,24 +136,34 @@ impl Reconciler {
         runs || rested
     }
 
-    /// Replaces the instance of the one process of a name that runs, by one of an image, or of the current one of the name, which the
-    /// image becomes. The new instance is made before the old one ends; there is nobody whose requests would wait for it, and
-    /// nothing that it hands over: what a process has to keep is in the graph.
+    /// Lets a process that serves nobody try another image. The new instance is made before the old one ends; there is nobody whose
+    /// requests would wait for it, and nothing that it hands over: what a process has to keep is in the graph. Where the new one fails
+    /// within the time of a trial, an instance of the image before takes its place.
     ///
     /// # Errors
-    /// `NO_SUCH_PROCESS` unless just one of the name runs, `BAD_IMAGE`, or why there is no new instance: then the old one goes on.
-    pub fn replace(&mut self, name: &str, image: Option<Oid>) -> Result<(), Refusal> {
-        let mut running = self.table.iter().filter(|process| process.name == name && process.state == State::Running);
-        let (Some(oid), None) = (running.next().map(|process| process.oid), running.next()) else {
-            return Err(Refusal(codes::NO_SUCH_PROCESS, 0));
-        };
-        if let Some(image) = image {
-            if catalogue::image(&mut self.factory.graph, image)?.name != name {
-                return Err(Refusal(codes::BAD_IMAGE, 0));
-            }
-            catalogue::confirm(&mut self.factory.graph, name, image)?;
+    /// `BAD_IMAGE`, or why there is no new instance: then the old one goes on.
+    pub fn try_image(&mut self, oid: Oid, image: Oid) -> Result<(), Refusal> {
+        let name = self.process(oid).map(|process| process.name.clone()).ok_or(Refusal(codes::NO_SUCH_PROCESS, 0))?;
+        if catalogue::image(&mut self.factory.graph, image)?.name != name {
+            return Err(Refusal(codes::BAD_IMAGE, 0));
         }
-        let prepared = self.factory.remake(oid)?;
+        catalogue::note_trial(&mut self.factory.graph, &name, Some(image))?;
+        if let Err(refusal) = self.renew(oid, Some(image)) {
+            let _ = catalogue::note_trial(&mut self.factory.graph, &name, None);
+            return Err(refusal);
+        }
+        let until = runtime::clock(Clock::Monotonic).saturating_add(services::TRIAL);
+        if let Some(new) = self.table.iter_mut().find(|process| process.oid == oid) {
+            new.standing = Standing::OnTrial { image, until };
+        }
+        self.trials.retain(|tried| tried.process != oid);
+        self.trials.push(Tried { process: oid, name, progress: Progress::Trial });
+        Ok(())
+    }
+
+    /// Puts an instance of an image, or of the current one, into the place of the one that a process has.
+    fn renew(&mut self, oid: Oid, image: Option<Oid>) -> Result<(), Refusal> {
+        let prepared = self.factory.remake(oid, image)?;
         let Some(place) = self.table.iter().position(|process| process.oid == oid) else {
             runtime::bug!("a process that was found is gone")
         };
@@ -129,20 +180,89 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Ends the trials that are over. Whoever lived through it is what its name stands for; whoever ended meanwhile, be it in order, has
+    /// not taken the place of what ran.
+    fn end_trials(&mut self) {
+        let now = runtime::clock(Clock::Monotonic);
+        let ended: Vec<(Oid, State)> = self
+            .table
+            .iter()
+            .filter_map(|process| match (process.standing, process.state) {
+                (Standing::OnTrial { until, .. }, State::Running) if until > now => None,
+                (Standing::OnTrial { .. }, state) => Some((process.oid, state)),
+                _ => None,
+            })
+            .collect();
+        for (oid, state) in ended {
+            let has_failed = state != State::Running;
+            let Some(process) = self.table.iter_mut().find(|process| process.oid == oid) else { continue };
+            process.standing = Standing::Own;
+            let name = process.name.clone();
+            if has_failed {
+                process.rests = None;
+            }
+            end_trial(&name, !has_failed, &mut self.factory);
+            let progress = if has_failed { Progress::Returned(Why::NewEnded) } else { Progress::Confirmed };
+            if let Some(tried) = self.trials.iter_mut().find(|tried| tried.process == oid) {
+                tried.progress = progress;
+            }
+            let what = if has_failed { "not replaced: the new instance failed" } else { "replaced" };
+            say!(self.factory.console, "{name} is {what}");
+            if has_failed && let Err(Refusal(code, _)) = self.renew(oid, None) {
+                say!(self.factory.console, "{name} does not go on either: code {code}");
+            }
+        }
+    }
+
+    /// Writes the priority of a process into the graph, which the kernel's state then follows.
+    ///
+    /// # Errors
+    /// `BAD_PRIORITY`, `NO_SUCH_PROCESS`, the store's.
+    pub fn set_priority(&mut self, oid: Oid, priority: u64) -> Result<(), Refusal> {
+        let wanted = u8::try_from(priority).ok().filter(|wanted| (1..=MOST_PRIORITY).contains(wanted));
+        let wanted = wanted.ok_or(Refusal(codes::BAD_PRIORITY, MOST_PRIORITY.into()))?;
+        Ok(catalogue::set_priority(&mut self.factory.graph, oid, wanted)?)
+    }
+
+    /// Gives a process that runs the priority that the graph asks for.
+    fn follow_priority(&mut self, oid: Oid) {
+        let Some(instance) = self.process(oid).and_then(|process| process.instance.as_ref()) else { return };
+        let Ok(info) = objects::thread_info(&instance.tcb) else { return };
+        let wanted = catalogue::priority(&mut self.factory.graph, oid).filter(|wanted| *wanted <= MOST_PRIORITY);
+        let Some(priority) = wanted.filter(|wanted| *wanted != info.share.priority) else { return };
+        let Some(instance) = self.process(oid).and_then(|process| process.instance.as_ref()) else { return };
+        let share = objects::Share { priority, ..info.share };
+        match objects::set_share(&instance.tcb, &self.factory.scheduler, share) {
+            Ok(()) => say!(self.factory.console, "process #{} has priority {priority}", oid.number()),
+            Err(error) => {
+                say!(self.factory.console, "process #{} keeps its priority: {error:?}", oid.number());
+            }
+        }
+    }
+
     /// When there will be something to do, in nanoseconds since boot.
     pub fn next_due(&self) -> Option<u64> {
         let rests = self.table.iter().filter_map(|process| match process.rests {
             Some(Verdict::At(then)) => Some(then),
             Some(Verdict::GiveUp) | None => None,
         });
-        rests.min()
+        let trials = self.table.iter().filter_map(|process| match process.standing {
+            Standing::OnTrial { until, .. } => Some(until),
+            Standing::Own | Standing::Replaced => None,
+        });
+        rests.chain(trials).min()
     }
 
     /// Makes what there is of one process follow the graph.
     pub fn converge(&mut self, oid: Oid, server: &mut Server) {
         for _ in 0..=MOST_STEPS {
             let actual = self.actual(oid);
-            let Some(action) = decide(self.desired(oid, actual), actual) else { return };
+            let Some(action) = decide(self.desired(oid, actual), actual) else {
+                if actual == Actual::Running {
+                    self.follow_priority(oid);
+                }
+                return;
+            };
             if !self.perform(action, oid, server) {
                 return;
             }
@@ -199,12 +319,15 @@ impl Reconciler {
     /// Asks the kernel what became of the instances that ran.
     fn find_ended(&mut self) {
         let now = runtime::clock(Clock::Monotonic);
-        for process in self.table.iter_mut().filter(|process| process.state == State::Running) {
+        let watched =
+            |process: &&mut Process| process.state == State::Running && process.standing != Standing::Replaced;
+        for process in self.table.iter_mut().filter(watched) {
             process.state = state_of(process);
             if process.state == State::Failed {
                 self.faults.push(fault_of(process, now, &self.factory.loader));
             }
         }
+        self.end_trials();
     }
 
     /// Says what has failed, and has the graph keep it: where that refuses, another time.
@@ -255,6 +378,7 @@ impl Reconciler {
         }
         let process = self.table.iter().find(|process| process.oid == oid);
         match process {
+            Some(process) if process.standing == Standing::Replaced => Actual::Replaced,
             Some(process) if process.state == State::Running => Actual::Running,
             Some(Process { rests: Some(Verdict::At(then)), .. }) => {
                 let is_due = *then <= runtime::clock(Clock::Monotonic);
@@ -270,7 +394,7 @@ impl Reconciler {
     fn perform(&mut self, action: Action, oid: Oid, server: &mut Server) -> bool {
         let number = oid.number();
         match action {
-            Action::Make => match self.factory.remake(oid) {
+            Action::Make => match self.factory.remake(oid, None) {
                 Ok(prepared) => self.prepared.push(prepared),
                 Err(Refusal(code, _)) => {
                     say!(self.factory.console, "process #{number} cannot run again: code {code}");
@@ -380,6 +504,7 @@ impl Reconciler {
         };
         process.instance = None;
         process.image = None;
+        process.endpoint = None;
         self.factory.give_back(core::mem::take(&mut process.allocations));
         for pending in process.waiting.drain(..) {
             server.answer(pending, 0, status, &[]);

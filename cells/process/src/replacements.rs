@@ -1,9 +1,10 @@
-//! The replacement of a service's instance by one of another image, live.
+//! The replacement of what serves by an instance of another image, live.
 //!
-//! This server prepares: it reads the image, sees that it serves what the service serves, makes an instance of it beside the one
-//! that serves, and notes in the graph that the image is on trial. Then the kernel does the rest, and signals when it is over
-//! (see the kernel's `replacer`). What remains is to make the image the current one of its name, or to strike the trial out, and
-//! to give back what is of no use any more.
+//! This server prepares: it reads the image, sees that it serves what is served and goes on with the state that there is, makes an
+//! instance of it beside the one that serves, and notes in the graph that the image is on trial. Then the kernel does the rest, and
+//! signals when it is over (see the kernel's `replacer`). What remains is to make the image the current one of its name, or to strike
+//! the trial out, and to give back what is of no use any more. Services and processes that serve are replaced in this way; a
+//! process that serves nobody is tried by the [`reconciler`](crate::reconciler) alone.
 //!
 //! It may be another instance of this server that does that: what there is of a replacement is in the kernel's objects, each
 //! with a note of whose it is, and in the graph. So this server can be replaced itself like any other, and fail at any time.
@@ -11,29 +12,34 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use abi::KernelError;
 use abi::interfaces::process as codes;
 use abi::interfaces::process::{Progress, ReplacementSummary, Why};
 use abi::kernel::{ReplacementPhase, ReplacementReason};
-use abi::token::{All, Cap, Image, Replacement};
+use abi::token::{All, CNode, Cap, Frame, Image, Replacement};
 use clients::Allocation;
 use object_store::Oid;
 use runtime::objects::{self, Replaced};
 use runtime::{Pending, Server, say};
-use spawner::{Instance, Memory};
+use spawner::{Instance, Memory, page_bits};
 
 use crate::catalogue;
 use crate::factory::{Factory, Refusal};
 use crate::identity::Identity;
-use crate::left::{OfService, Owner};
+use crate::left::OfReplacement;
+use crate::reconciler::Reconciler;
+use crate::schemas::{NoCommonSchema, Schemas};
 use crate::services::{self, Obstacle};
+use crate::subject::{Owner, Subject, allocation_of, renote};
+use crate::table::{Process, Standing};
 
-/// What this server makes for one service.
+/// What this server makes for the replacements of one subject.
 #[derive(Debug)]
 struct Of {
-    service: usize,
-    /// The last replacement's record.
-    record: Option<Cap<Replacement, All>>,
-    /// What the present instance is made of, where that was made here.
+    subject: Subject,
+    /// The last replacement's record, and what it is made of.
+    record: Option<(Cap<Replacement, All>, Vec<Allocation>)>,
+    /// What the present instance of a service is made of, where that was made here.
     allocations: Vec<Allocation>,
     candidate: Option<Candidate>,
 }
@@ -46,12 +52,19 @@ struct Candidate {
     allocations: Vec<Allocation>,
 }
 
+/// Where a state travels, and its schema.
+#[derive(Debug)]
+struct Journey {
+    frame: Cap<Frame, All>,
+    schema: u32,
+}
+
 /// All replacements of this boot.
 #[derive(Debug, Default)]
 pub struct Replacements {
     of: Vec<Of>,
     /// Who waits for the end of one.
-    waiting: Vec<(usize, Pending)>,
+    waiting: Vec<(Subject, Pending)>,
 }
 
 impl From<Obstacle> for Refusal {
@@ -64,35 +77,48 @@ impl From<Obstacle> for Refusal {
     }
 }
 
+impl From<NoCommonSchema> for Refusal {
+    fn from(_: NoCommonSchema) -> Self {
+        Refusal(codes::OTHER_STATE, 0)
+    }
+}
+
 impl Replacements {
     /// Goes on with what an earlier instance of this server has begun.
-    pub fn go_on(left: Vec<OfService>, factory: &mut Factory) -> Replacements {
+    pub fn go_on(left: Vec<OfReplacement>, factory: &mut Factory) -> Replacements {
         let mut replacements = Replacements::default();
         for part in left {
-            let OfService { owner, record, instance, allocations } = part;
-            match owner {
-                Owner::Record(service) => replacements.of(service).record = record,
-                Owner::Instance(service) => replacements.of(service).allocations = allocations,
-                Owner::Candidate(service) => match instance {
-                    Some((instance, image)) => {
-                        replacements.of(service).candidate = Some(Candidate { instance, image, allocations });
-                    }
-                    // It was in the making, or on its way out.
-                    None => factory.give_back(allocations),
-                },
+            let OfReplacement { owner, record, instance, allocations } = part;
+            match (owner, instance) {
+                (Owner::Record(subject), _) => {
+                    replacements.of(subject).record = record.map(|record| (record, allocations));
+                }
+                (Owner::Instance(service), _) => replacements.of(Subject::Service(service)).allocations = allocations,
+                (Owner::Candidate(subject), Some((instance, image))) => {
+                    replacements.of(subject).candidate = Some(Candidate { instance, image, allocations });
+                }
+                // It was in the making, or on its way out.
+                _ => factory.give_back(allocations),
             }
         }
         for of in &replacements.of {
-            if of.candidate.is_some() && of.phase().is_some_and(is_open) {
-                services::is_replaced(of.service);
+            if let Subject::Service(service) = of.subject
+                && of.is_open()
+            {
+                services::is_replaced(service);
             }
         }
         replacements
     }
 
-    fn of(&mut self, service: usize) -> &mut Of {
-        let place = self.of.iter().position(|of| of.service == service).unwrap_or_else(|| {
-            self.of.push(Of { service, record: None, allocations: Vec::new(), candidate: None });
+    /// Whether the kernel replaces a process.
+    pub fn is_open(&self, process: Oid) -> bool {
+        self.of.iter().any(|of| of.subject == Subject::Process(process) && of.is_open())
+    }
+
+    fn of(&mut self, subject: Subject) -> &mut Of {
+        let place = self.of.iter().position(|of| of.subject == subject).unwrap_or_else(|| {
+            self.of.push(Of { subject, record: None, allocations: Vec::new(), candidate: None });
             self.of.len() - 1
         });
         match self.of.get_mut(place) {
@@ -101,20 +127,31 @@ impl Replacements {
         }
     }
 
-    /// Replaces a service's instance by one of an image; without one, of the image of its name that came last.
+    /// Replaces what runs under a name by an instance of an image; without one, of the image of its name that came last.
     ///
     /// # Errors
     /// A code of the interface; everything is as it was.
-    pub fn begin(&mut self, name: &str, image: Option<Oid>, factory: &mut Factory) -> Result<(), Refusal> {
-        let service = services::number_of(name).ok_or(Refusal(codes::NO_SUCH_PROCESS, 0))?;
-        let versions = catalogue::versions(&mut factory.graph, name)?;
+    pub fn begin(&mut self, name: &str, image: Option<Oid>, reconciler: &mut Reconciler) -> Result<(), Refusal> {
+        let subject = Subject::named(name, &reconciler.table).ok_or(Refusal(codes::NO_SUCH_PROCESS, 0))?;
+        self.check_idle(subject, reconciler)?;
+        let versions = catalogue::versions(&mut reconciler.factory.graph, name)?;
         let image = image.or(versions.newest).or(versions.current).ok_or(Refusal(codes::BAD_IMAGE, 0))?;
-        let candidate = candidate(service, image, name, factory)?;
-        let begun = self.begin_with(service, name, image, &candidate, factory);
+        if let Subject::Process(oid) = subject
+            && reconciler.process(oid).is_some_and(|process| process.endpoint.is_none())
+        {
+            return reconciler.try_image(oid, image);
+        }
+        let Reconciler { factory, table, .. } = reconciler;
+        let process = match subject {
+            Subject::Process(oid) => table.iter_mut().find(|process| process.oid == oid),
+            Subject::Service(_) => None,
+        };
+        let (candidate, journey) = candidate(subject, image, name, process.as_deref(), factory)?;
+        let begun = self.begin_with(subject, (name, image), (&candidate, journey), process, factory);
         match begun {
             Ok(()) => {
                 say!(factory.console, "{name} is replaced by an instance of image #{}", image.number());
-                self.of(service).candidate = Some(candidate);
+                self.of(subject).candidate = Some(candidate);
                 Ok(())
             }
             Err(refusal) => {
@@ -127,155 +164,238 @@ impl Replacements {
 
     fn begin_with(
         &mut self,
-        service: usize,
-        name: &str,
-        image: Oid,
-        candidate: &Candidate,
+        subject: Subject,
+        (name, image): (&str, Oid),
+        (candidate, journey): (&Candidate, Option<Journey>),
+        process: Option<&mut Process>,
         factory: &mut Factory,
     ) -> Result<(), Refusal> {
-        let share = services::may_replace(service, &candidate.image)?;
-        candidate.instance.configure(&factory.scheduler, share, 0)?;
-        if self.of(service).record.is_none() {
-            factory.memory.note_owner(Owner::Record(service).number());
+        let (share, argument) = match &process {
+            Some(process) => (may_replace(process, &candidate.image, factory)?, process.oid.number()),
+            None => match subject {
+                Subject::Service(service) => (services::may_replace(service, &candidate.image)?, 0),
+                Subject::Process(_) => return Err(Refusal(codes::NO_SUCH_PROCESS, 0)),
+            },
+        };
+        candidate.instance.configure(&factory.scheduler, share, argument)?;
+        if self.of(subject).record.is_none() {
+            factory.memory.note_owner(Owner::Record(subject).noted());
             let record = factory.memory.make::<Replacement>(0);
-            factory.memory.note_owner(0);
-            // It stays for as long as the service does.
-            let _ = factory.memory.take_allocations();
-            self.of(service).record = Some(record?);
+            factory.memory.note_owner(clients::Owner::default());
+            // It stays for as long as the subject does.
+            let allocations = factory.memory.take_allocations();
+            self.of(subject).record = Some((record?, allocations));
         }
         catalogue::note_trial(&mut factory.graph, name, Some(image))?;
-        let Some(record) = &self.of(service).record else { runtime::bug!("the record that was made is gone") };
-        Ok(services::replace(service, record, (&candidate.instance.tcb, &candidate.image))?)
+        let Some((record, _)) = &self.of(subject).record else { runtime::bug!("the record that was made is gone") };
+        let state = journey.as_ref().map(|journey| (&journey.frame, journey.schema));
+        let new = (&candidate.instance.tcb, &candidate.image);
+        match (process, subject) {
+            (Some(process), _) => {
+                let (Some(instance), Some(image)) = (&process.instance, &process.image) else {
+                    return Err(Refusal(codes::BUSY, 0));
+                };
+                let scratch = abi::kernel::Scratch::Clear;
+                services::begin(record, (&instance.tcb, image), new, scratch, state)?;
+                process.standing = Standing::Replaced;
+                Ok(())
+            }
+            (None, Subject::Service(service)) => Ok(services::replace(service, record, new, state)?),
+            (None, Subject::Process(_)) => Err(Refusal(codes::NO_SUCH_PROCESS, 0)),
+        }
     }
 
     /// The image that was current before the one that is.
     ///
     /// # Errors
-    /// `NO_PREVIOUS`, or the store's.
-    pub fn previous(name: &str, factory: &mut Factory) -> Result<Oid, Refusal> {
-        let versions = catalogue::versions(&mut factory.graph, name)?;
+    /// `NO_PREVIOUS`, `BUSY` while it is being replaced, or the store's.
+    pub fn previous(&self, name: &str, reconciler: &mut Reconciler) -> Result<Oid, Refusal> {
+        let subject = Subject::named(name, &reconciler.table).ok_or(Refusal(codes::NO_SUCH_PROCESS, 0))?;
+        self.check_idle(subject, reconciler)?;
+        let versions = catalogue::versions(&mut reconciler.factory.graph, name)?;
         versions.current.ok_or(Refusal(codes::NO_SUCH_PROCESS, 0))?;
         versions.previous.ok_or(Refusal(codes::NO_PREVIOUS, 0))
     }
 
-    /// Finishes what the kernel has brought to an end, and answers who waited for it.
-    pub fn settle(&mut self, factory: &mut Factory, server: &mut Server) {
-        for place in 0..self.of.len() {
-            let Some(of) = self.of.get_mut(place) else { continue };
-            let Some(phase) = of.phase().filter(|phase| !is_open(*phase)) else { continue };
-            if of.candidate.is_none() {
-                continue;
+    /// Finishes what has come to an end, and answers who waited for it.
+    pub fn settle(&mut self, reconciler: &mut Reconciler, server: &mut Server) {
+        for of in &mut self.of {
+            if let Some(phase) = of.phase().filter(|phase| of.candidate.is_some() && !is_open(*phase)) {
+                of.settle(phase, reconciler);
             }
-            of.settle(phase, factory);
-            let service = of.service;
-            let (ended, waiting) =
-                core::mem::take(&mut self.waiting).into_iter().partition(|(waits_for, _)| *waits_for == service);
-            self.waiting = waiting;
-            let ended: Vec<(usize, Pending)> = ended;
-            for (_, pending) in ended {
-                server.answer(pending, 0, 0, &self.summary(service).unwrap_or_default());
+        }
+        self.forget_ended(reconciler);
+        let waiting = core::mem::take(&mut self.waiting);
+        for (subject, pending) in waiting {
+            match self.is_under_way(subject, reconciler) {
+                Ok(()) => self.waiting.push((subject, pending)),
+                Err(summary) => server.answer(pending, 0, 0, &summary.unwrap_or_default()),
             }
         }
     }
 
-    /// Makes the services be what the graph says: those that were started from the boot archive, before there was a graph, may be of
+    /// Gives back what there is for replacements of processes that have ended.
+    fn forget_ended(&mut self, reconciler: &Reconciler) {
+        let has_ended = |of: &Of| match of.subject {
+            Subject::Process(oid) => {
+                of.candidate.is_none() && reconciler.process(oid).is_none_or(|process| process.instance.is_none())
+            }
+            Subject::Service(_) => false,
+        };
+        let (ended, kept): (Vec<Of>, Vec<Of>) = core::mem::take(&mut self.of).into_iter().partition(has_ended);
+        self.of = kept;
+        for (_, allocations) in ended.into_iter().filter_map(|of| of.record) {
+            reconciler.factory.give_back(allocations);
+        }
+    }
+
+    /// Makes what runs be what the graph says: services that were started from the boot archive, before there was a graph, may be of
     /// another image than the current one. A trial that nobody has brought to an end is over.
-    pub fn follow_graph(&mut self, factory: &mut Factory) {
-        for (service, Identity { name, hash, .. }) in services::identities().into_iter().enumerate() {
-            if self.is_under_way(service).is_ok() {
+    pub fn follow_graph(&mut self, reconciler: &mut Reconciler) {
+        let names = catalogue::on_trial(&mut reconciler.factory.graph).unwrap_or_default();
+        for name in names {
+            let subject = Subject::named(&name, &reconciler.table);
+            if subject.is_some_and(|subject| self.is_under_way(subject, reconciler).is_ok()) {
                 continue;
             }
-            if let Err(Refusal(code, _)) = self.follow(&name, hash, factory) {
-                say!(factory.console, "{name} is not of the image that is current: code {code}");
+            say!(reconciler.factory.console, "the trial of {name} was cut off: the image before it stays");
+            if let Err(error) = catalogue::note_trial(&mut reconciler.factory.graph, &name, None) {
+                say!(reconciler.factory.console, "the graph is not told that: {error:?}");
+            }
+        }
+        let services = services::identities().into_iter().map(|identity| (identity.name, identity.hash));
+        let processes = reconciler.table.iter().filter(|process| process.is_to_run());
+        let processes = processes.map(|process| (process.name.clone(), process.hash));
+        let running: Vec<(String, u64)> = services.chain(processes).collect();
+        for (name, hash) in running {
+            if let Err(Refusal(code, _)) = self.follow(&name, hash, reconciler) {
+                say!(reconciler.factory.console, "{name} is not of the image that is current: code {code}");
             }
         }
     }
 
-    fn follow(&mut self, name: &str, hash: u64, factory: &mut Factory) -> Result<(), Refusal> {
-        let versions = catalogue::versions(&mut factory.graph, name)?;
-        if versions.trial.is_some() {
-            say!(factory.console, "the trial of {name} was cut off: the image before it stays");
-            catalogue::note_trial(&mut factory.graph, name, None)?;
-        }
-        let Some(current) = versions.current else { return Ok(()) };
-        let image = catalogue::image(&mut factory.graph, current)?;
+    fn follow(&mut self, name: &str, hash: u64, reconciler: &mut Reconciler) -> Result<(), Refusal> {
+        let graph = &mut reconciler.factory.graph;
+        let Some(current) = catalogue::versions(graph, name)?.current else { return Ok(()) };
+        let image = catalogue::image(graph, current)?;
         let wanted = image.hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
-        if wanted == hash { Ok(()) } else { self.begin(name, Some(current), factory) }
+        let subject = Subject::named(name, &reconciler.table);
+        let is_under_way = subject.is_some_and(|subject| self.is_under_way(subject, reconciler).is_ok());
+        if wanted == hash || is_under_way { Ok(()) } else { self.begin(name, Some(current), reconciler) }
     }
 
     /// Stops the instance that serves on trial, which ends that. `false` where none does.
     pub fn kill(&self, name: &str) -> bool {
         let Some(service) = services::number_of(name) else { return false };
-        let on_trial = |of: &&Of| of.service == service && of.phase() == Some(ReplacementPhase::Probation);
+        self.kill_trial(Subject::Service(service))
+    }
+
+    /// The same for a subject.
+    pub fn kill_trial(&self, subject: Subject) -> bool {
+        let on_trial = |of: &&Of| of.subject == subject && of.phase() == Some(ReplacementPhase::Probation);
         let candidate = self.of.iter().find(on_trial).and_then(|of| of.candidate.as_ref());
         candidate.is_some_and(|candidate| objects::stop_thread(&candidate.instance.tcb).is_ok())
     }
 
-    /// Waits for the end of a replacement. `Err` where none is under way: the encoded summary of the last one, if there was one.
+    /// Whether a replacement is under way. `Err` where none is: the encoded summary of the last one, if there was one.
     ///
     /// # Errors
     /// As said.
-    pub fn is_under_way(&self, service: usize) -> Result<(), Option<Vec<u8>>> {
-        let is_under_way = self.of.iter().any(|of| of.service == service && of.candidate.is_some());
-        if is_under_way { Ok(()) } else { Err(self.summary(service)) }
+    pub fn is_under_way(&self, subject: Subject, reconciler: &Reconciler) -> Result<(), Option<Vec<u8>>> {
+        let is_tried = match subject {
+            Subject::Process(oid) => {
+                reconciler.process(oid).is_some_and(|process| matches!(process.standing, Standing::OnTrial { .. }))
+            }
+            Subject::Service(_) => false,
+        };
+        let is_under_way = self.of.iter().any(|of| of.subject == subject && of.candidate.is_some());
+        if is_under_way || is_tried { Ok(()) } else { Err(self.summary(subject, reconciler)) }
+    }
+
+    fn check_idle(&self, subject: Subject, reconciler: &Reconciler) -> Result<(), Refusal> {
+        match self.is_under_way(subject, reconciler) {
+            Ok(()) => Err(Refusal(codes::BUSY, 0)),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Somebody waits for the end of a replacement.
-    pub fn wait(&mut self, service: usize, pending: Pending) {
-        self.waiting.push((service, pending));
+    pub fn wait(&mut self, subject: Subject, pending: Pending) {
+        self.waiting.push((subject, pending));
     }
 
-    fn summary(&self, service: usize) -> Option<Vec<u8>> {
-        let (name, replaced) =
-            self.all().find(|(of, ..)| *of == service).map(|(_, name, replaced)| (name, replaced))?;
-        postcard::to_allocvec(&summary(&name, &replaced)).ok()
+    fn summary(&self, subject: Subject, reconciler: &Reconciler) -> Option<Vec<u8>> {
+        let all = self.all(reconciler);
+        let (_, name, told) = all.iter().find(|(of, ..)| *of == subject)?;
+        postcard::to_allocvec(&ReplacementSummary { name, ..told.clone() }).ok()
     }
 
-    /// The last replacement of each service, encoded; answers how many.
-    pub fn list(&self) -> (u64, Vec<u8>) {
-        let all: Vec<(usize, String, Replaced)> = self.all().collect();
-        let list: Vec<ReplacementSummary<'_>> = all.iter().map(|(_, name, replaced)| summary(name, replaced)).collect();
+    /// The last replacement of everything that had one, encoded; answers how many.
+    pub fn list(&self, reconciler: &Reconciler) -> (u64, Vec<u8>) {
+        let all = self.all(reconciler);
+        let list: Vec<ReplacementSummary<'_>> =
+            all.iter().map(|(_, name, told)| ReplacementSummary { name, ..told.clone() }).collect();
         match postcard::to_allocvec(&list) {
             Ok(bytes) => (list.len() as u64, bytes),
             Err(error) => runtime::bug!("a list of summaries cannot be encoded: {error:?}"),
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = (usize, String, Replaced)> {
-        self.of.iter().filter_map(|of| {
-            let replaced = objects::replacement_info(of.record.as_ref()?).ok()?;
+    fn all(&self, reconciler: &Reconciler) -> Vec<(Subject, String, ReplacementSummary<'static>)> {
+        let of_kernel = self.of.iter().filter_map(|of| {
+            let replaced = objects::replacement_info(&of.record.as_ref()?.0).ok()?;
             let was_begun = replaced.phase != ReplacementPhase::Idle;
-            Some((of.service, services::name_of(of.service).filter(|_| was_begun)?, replaced))
-        })
+            let name = match of.subject {
+                Subject::Service(service) => services::name_of(service),
+                Subject::Process(oid) => reconciler.process(oid).map(|process| process.name.clone()),
+            };
+            Some((of.subject, name.filter(|_| was_begun)?, summary(&replaced)))
+        });
+        let tried = reconciler.trials.iter().map(|trial| {
+            let told = ReplacementSummary { name: "", progress: trial.progress, pause: 0, parked: 0, delivered: 0 };
+            (Subject::Process(trial.process), trial.name.clone(), told)
+        });
+        of_kernel.chain(tried).collect()
     }
 }
 
 impl Of {
     fn phase(&self) -> Option<ReplacementPhase> {
-        Some(objects::replacement_info(self.record.as_ref()?).ok()?.phase)
+        Some(objects::replacement_info(&self.record.as_ref()?.0).ok()?.phase)
+    }
+
+    fn is_open(&self) -> bool {
+        self.candidate.is_some() && self.phase().is_some_and(is_open)
     }
 
     /// The kernel is done: what has won stays, and the graph is told.
-    fn settle(&mut self, phase: ReplacementPhase, factory: &mut Factory) {
-        let Some(name) = services::name_of(self.service) else { return };
-        let trial = catalogue::versions(&mut factory.graph, &name).map(|versions| versions.trial);
-        let is_confirmed = phase == ReplacementPhase::Confirmed;
-        let told = match trial {
-            Ok(Some(image)) if is_confirmed => catalogue::confirm(&mut factory.graph, &name, image).map(drop),
-            Ok(Some(_)) => catalogue::note_trial(&mut factory.graph, &name, None).map(drop),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
+    fn settle(&mut self, phase: ReplacementPhase, reconciler: &mut Reconciler) {
+        let Reconciler { factory, table, .. } = reconciler;
+        let mut process = match self.subject {
+            Subject::Process(oid) => table.iter_mut().find(|process| process.oid == oid),
+            Subject::Service(_) => None,
         };
-        if let Err(error) = told {
-            // It stays on trial in the graph, so that the image before it runs after a reboot.
-            say!(factory.console, "the graph is not told of the replacement of {name}: {error:?}");
-        }
+        let name = match (self.subject, &process) {
+            (Subject::Service(service), _) => services::name_of(service),
+            (Subject::Process(_), process) => process.as_ref().map(|process| process.name.clone()),
+        };
         let Some(candidate) = self.candidate.take() else { return };
-        let settled = match is_confirmed {
-            true => self.adopt(candidate, factory),
-            false => {
+        let Some(name) = name else { return factory.give_back(candidate.allocations) };
+        let is_confirmed = phase == ReplacementPhase::Confirmed;
+        end_trial(&name, is_confirmed, factory);
+        let settled = match (is_confirmed, &mut process, self.subject) {
+            (true, Some(process), _) => adopt_by_process(process, candidate, factory),
+            (true, None, Subject::Service(service)) => self.adopt(service, candidate, factory),
+            (_, process, subject) => {
                 factory.give_back(candidate.allocations);
-                services::settle(self.service, None, factory.memory.cnode())
+                match (process, subject) {
+                    (Some(process), _) => {
+                        process.standing = Standing::Own;
+                        Ok(())
+                    }
+                    (None, Subject::Service(service)) => services::settle(service, None, factory.memory.cnode()),
+                    (None, Subject::Process(_)) => Ok(()),
+                }
             }
         };
         if let Err(error) = settled {
@@ -288,38 +408,106 @@ impl Of {
     }
 
     /// The candidate is the service's instance.
-    fn adopt(&mut self, candidate: Candidate, factory: &mut Factory) -> Result<(), abi::KernelError> {
+    fn adopt(&mut self, service: usize, candidate: Candidate, factory: &mut Factory) -> Result<(), KernelError> {
         let Candidate { instance, image, allocations } = candidate;
-        let Instance { cnode, vspace, tcb, frames } = instance;
         let own = factory.memory.cnode();
-        // Its first CNode is that of the instance before it now, which is gone with what follows.
-        let spare = objects::inspect(own, cnode.raw().slot as u32).map(|info| Allocation(info.note[1]));
-        services::settle(self.service, Some((vspace, tcb, image)), own)?;
-        let owner = Owner::Instance(self.service).number();
-        services::note_parts(self.service, owner, own)?;
+        // Its first CNode is that of the instance before it now, and a state has arrived: that is gone with what follows.
+        let kept = allocations_of(&instance, &image, own);
+        let Instance { vspace, tcb, frames, .. } = instance;
+        services::settle(service, Some((vspace, tcb, image)), own)?;
+        let owner = Owner::Instance(service).noted();
+        services::note_parts(service, owner, own)?;
         for frame in &frames {
-            services::renote(frame, owner, own)?;
+            renote(frame, owner, own)?;
         }
-        let retired = core::mem::take(&mut self.allocations);
-        self.allocations = allocations.into_iter().filter(|allocation| Some(*allocation) != spare).collect();
+        let (kept, spare) = allocations.into_iter().partition(|allocation| kept.contains(allocation));
+        let retired = core::mem::replace(&mut self.allocations, kept);
         factory.give_back(retired);
-        factory.give_back(spare.into_iter().collect());
+        factory.give_back(spare);
         Ok(())
     }
 }
 
-/// An instance of an image, beside the one that serves.
-fn candidate(service: usize, image: Oid, name: &str, factory: &mut Factory) -> Result<Candidate, Refusal> {
+/// The graph is told how a trial ended.
+pub fn end_trial(name: &str, is_confirmed: bool, factory: &mut Factory) {
+    let trial = catalogue::versions(&mut factory.graph, name).map(|versions| versions.trial);
+    let told = match trial {
+        Ok(Some(image)) if is_confirmed => catalogue::confirm(&mut factory.graph, name, image).map(drop),
+        Ok(Some(_)) => catalogue::note_trial(&mut factory.graph, name, None).map(drop),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = told {
+        // It stays on trial in the graph, so that the image before it runs after a reboot.
+        say!(factory.console, "the graph is not told of the replacement of {name}: {error:?}");
+    }
+}
+
+/// What an instance that takes a place brings: its CNode is not among it.
+fn allocations_of(instance: &Instance, image: &Cap<Image, All>, own: &Cap<CNode, All>) -> Vec<Allocation> {
+    let Instance { vspace, tcb, frames, .. } = instance;
+    let parts = [allocation_of(vspace, own), allocation_of(tcb, own), allocation_of(image, own)];
+    parts.into_iter().chain(frames.iter().map(|frame| allocation_of(frame, own))).flatten().collect()
+}
+
+/// The candidate is the process's instance.
+fn adopt_by_process(process: &mut Process, candidate: Candidate, factory: &mut Factory) -> Result<(), KernelError> {
+    let Candidate { instance, image, allocations } = candidate;
+    let own = factory.memory.cnode();
+    let (Some(old), Some(old_image)) = (process.instance.take(), process.image.take()) else {
+        return Err(KernelError::InvalidCapability);
+    };
+    let kept = allocations_of(&instance, &image, own);
+    let retired = allocations_of(&old, &old_image, own);
+    let Identity { version, hash, .. } = Identity::of(&factory.loader, &image)?;
+    let (_, start, end) = objects::instance_info(&instance.vspace)?;
+    let owner = Owner::Process(process.oid).noted();
+    renote(&instance.vspace, owner, own)?;
+    renote(&instance.tcb, owner, own)?;
+    renote(&image, owner, own)?;
+    for frame in &instance.frames {
+        renote(frame, owner, own)?;
+    }
+    // The CNode stays: the two have changed theirs.
+    process.instance = Some(Instance { cnode: old.cnode, ..instance });
+    process.image = Some(image);
+    (process.version, process.hash, process.text, process.standing) = (version, hash, (start, end), Standing::Own);
+    process.allocations.retain(|allocation| !retired.contains(allocation));
+    let (kept, spare): (Vec<_>, Vec<_>) = allocations.into_iter().partition(|allocation| kept.contains(allocation));
+    process.allocations.extend(kept);
+    factory.give_back(retired);
+    factory.give_back(spare);
+    Ok(())
+}
+
+/// Whether a process can be replaced by an instance of an image; answers what it may have of the processor.
+fn may_replace(process: &Process, image: &Cap<Image, All>, factory: &Factory) -> Result<objects::Share, Obstacle> {
+    let (Some(instance), Some(endpoint)) = (&process.instance, &process.endpoint) else { return Err(Obstacle::Busy) };
+    if process.state != codes::State::Running || process.standing != Standing::Own {
+        return Err(Obstacle::Busy);
+    }
+    services::serves(&factory.loader, image, endpoint)?;
+    Ok(objects::thread_info(&instance.tcb)?.share)
+}
+
+/// An instance of an image, beside the one that serves, and where the state of that travels to it.
+fn candidate(
+    subject: Subject,
+    image: Oid,
+    name: &str,
+    process: Option<&Process>,
+    factory: &mut Factory,
+) -> Result<(Candidate, Option<Journey>), Refusal> {
     let object = catalogue::image(&mut factory.graph, image)?;
     if object.name != name {
         return Err(Refusal(codes::BAD_IMAGE, 0));
     }
-    factory.memory.note_owner(Owner::Candidate(service).number());
-    let made = make(&object.bytes, factory);
-    factory.memory.note_owner(0);
+    factory.memory.note_owner(Owner::Candidate(subject).noted());
+    let made = make(&object.bytes, subject, process, factory);
+    factory.memory.note_owner(clients::Owner::default());
     let allocations = factory.memory.take_allocations();
     match made {
-        Ok((instance, image)) => Ok(Candidate { instance, image, allocations }),
+        Ok((instance, image, journey)) => Ok((Candidate { instance, image, allocations }, journey)),
         Err(refusal) => {
             factory.give_back(allocations);
             Err(refusal)
@@ -327,12 +515,31 @@ fn candidate(service: usize, image: Oid, name: &str, factory: &mut Factory) -> R
     }
 }
 
-fn make(bytes: &[u8], factory: &mut Factory) -> Result<(Instance, Cap<Image, All>), Refusal> {
+type Made = (Instance, Cap<Image, All>, Option<Journey>);
+
+fn make(bytes: &[u8], subject: Subject, process: Option<&Process>, factory: &mut Factory) -> Result<Made, Refusal> {
     let image = spawner::image(&mut factory.memory, bytes)?;
-    if objects::image_needs(&factory.loader, &image)?.schema != 0 {
-        return Err(Refusal(codes::HAS_STATE, 0));
-    }
-    Ok((Instance::new(&mut factory.memory, &factory.loader, &image)?, image))
+    let needs = objects::image_needs(&factory.loader, &image)?;
+    let new = Schemas::of(&factory.loader, &image)?;
+    let old = match (subject, process) {
+        (Subject::Service(service), _) => services::schemas(service)?,
+        (Subject::Process(_), process) => match process.and_then(|process| process.image.as_ref()) {
+            Some(old) => Schemas::of(&factory.loader, old)?,
+            None => return Err(Refusal(codes::BUSY, 0)),
+        },
+    };
+    let schema = Schemas::between(&old, &new)?;
+    let instance = Instance::with_needs(&mut factory.memory, &factory.loader, &image, &needs)?;
+    // A state is no larger than the heap that it lies in; one half of the frame takes the next export. It is made last, so that it
+    // can be told from the instance's own frames.
+    let journey = match schema {
+        Some(schema) => {
+            let frame = factory.memory.make(page_bits(needs.heap.saturating_mul(2)))?;
+            Some(Journey { frame, schema })
+        }
+        None => None,
+    };
+    Ok((instance, image, journey))
 }
 
 const fn is_open(phase: ReplacementPhase) -> bool {
@@ -340,7 +547,7 @@ const fn is_open(phase: ReplacementPhase) -> bool {
     matches!(phase, Draining | Freezing | Thawing | Probation | Restoring)
 }
 
-fn summary<'a>(name: &'a str, replaced: &Replaced) -> ReplacementSummary<'a> {
+fn summary(replaced: &Replaced) -> ReplacementSummary<'static> {
     let progress = match replaced.phase {
         ReplacementPhase::Idle | ReplacementPhase::Draining => Progress::Draining,
         ReplacementPhase::Freezing | ReplacementPhase::Thawing | ReplacementPhase::Restoring => Progress::Moving,
@@ -356,5 +563,5 @@ fn summary<'a>(name: &'a str, replaced: &Replaced) -> ReplacementSummary<'a> {
         }),
     };
     let Replaced { pause, parked, delivered, .. } = *replaced;
-    ReplacementSummary { name, progress, pause, parked, delivered }
+    ReplacementSummary { name: "", progress, pause, parked, delivered }
 }

@@ -3,8 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use abi::interfaces::process::{self as codes, Begun, CellSummary, Process as Method, ProcessSummary, State, Use};
+use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State, Use};
 use abi::kernel::{Clock, TIMEOUT_NONE};
+use abi::token::{CallOnly, Cap, Endpoint};
 use abi::{CallError, KernelError};
 use object_store::Oid;
 use runtime::{Event, Heap, Request, Server, objects};
@@ -14,6 +15,7 @@ use crate::failure_points::Point;
 use crate::reconciler::Reconciler;
 use crate::replacements::Replacements;
 use crate::services;
+use crate::subject::Subject;
 use crate::table::{Prepared, Process};
 use crate::{REPLACED, catalogue, imports};
 
@@ -22,8 +24,8 @@ const PAGE: usize = 12;
 
 /// Serves for ever.
 pub fn run(mut server: Server, mut reconciler: Reconciler, mut replacements: Replacements, heap: &'static Heap) -> u64 {
-    replacements.settle(&mut reconciler.factory, &mut server);
-    replacements.follow_graph(&mut reconciler.factory);
+    replacements.settle(&mut reconciler, &mut server);
+    replacements.follow_graph(&mut reconciler);
     let mut due = services::attend();
     loop {
         // What a request changed is looked at before whoever asked for it goes on.
@@ -31,15 +33,17 @@ pub fn run(mut server: Server, mut reconciler: Reconciler, mut replacements: Rep
         match server.next_event_within(patience(&[due, reconciler.next_due()])) {
             Ok(Event::Signal(bits)) => {
                 if bits & REPLACED != 0 {
-                    replacements.settle(&mut reconciler.factory, &mut server);
+                    replacements.settle(&mut reconciler, &mut server);
                 }
                 due = services::attend();
-                reconciler.signalled(bits, &mut server);
+                reconciler.signalled(bits | services::ATTENDED, &mut server);
+                replacements.settle(&mut reconciler, &mut server);
             }
             Ok(Event::Request(request)) => changed = answer(request, &mut reconciler, &mut replacements, heap),
             Err(CallError::Kernel(KernelError::TimedOut, _)) => {
                 due = services::attend();
                 reconciler.signalled(services::ATTENDED, &mut server);
+                replacements.settle(&mut reconciler, &mut server);
             }
             Err(error) => runtime::bug!("receive failed: {error}"),
         }
@@ -80,6 +84,11 @@ fn answer(
         Some(Method::List(method)) => list(request, method.from, &reconciler.table),
         Some(Method::Terminate(method)) => {
             let oid = Oid::new(method.process);
+            // Who is on trial is ended first: then it is the other one's turn.
+            if replacements.kill_trial(Subject::Process(oid)) {
+                request.ok(0);
+                return None;
+            }
             if reconciler.terminate(oid) {
                 request.ok(0);
                 return Some(oid);
@@ -94,13 +103,13 @@ fn answer(
         }
         Some(Method::Replace(method)) => {
             let image = (method.image != 0).then_some(Oid::new(method.image));
-            let begun = name_of(&request).and_then(|name| replace(&name, image, reconciler, replacements));
+            let begun = name_of(&request).and_then(|name| replacements.begin(&name, image, reconciler));
             finish(request, begun);
         }
         Some(Method::Rollback(_)) => {
             let begun = name_of(&request).and_then(|name| {
-                let previous = Replacements::previous(&name, &mut reconciler.factory)?;
-                replace(&name, Some(previous), reconciler, replacements)
+                let previous = replacements.previous(&name, reconciler)?;
+                replacements.begin(&name, Some(previous), reconciler)
             });
             finish(request, begun);
         }
@@ -108,14 +117,14 @@ fn answer(
         Some(Method::Import(method)) => {
             let mut request = request;
             let bytes = request.lease().get(..method.length as usize);
-            match bytes.ok_or(Refusal(codes::IMAGE_REFUSED, 0)).and_then(|bytes| imports::import(bytes, factory)) {
+            match bytes.ok_or(Refusal(codes::IMAGE_REFUSED, 0)).and_then(|bytes| imports::import(bytes, reconciler)) {
                 Ok((oid, text)) => request.ok_bytes(oid.number(), text.as_bytes()),
                 Err(Refusal(code, detail)) => request.refuse(code, detail),
             }
         }
-        Some(Method::WaitReplaced(_)) => wait_replaced(request, replacements),
+        Some(Method::WaitReplaced(_)) => wait_replaced(request, replacements, reconciler),
         Some(Method::Replacements(_)) => {
-            let (count, list) = replacements.list();
+            let (count, list) = replacements.list(reconciler);
             request.ok_bytes(count, &list);
         }
         Some(Method::Cells(method)) => cells(request, method.from, &reconciler.table),
@@ -126,6 +135,23 @@ fn answer(
             }
             None => request.refuse(codes::PLANTED, Point::ALL.len() as u64),
         },
+        Some(Method::Connect(_)) => {
+            let connected = name_of(&request).and_then(|name| connect(&name, request.badge(), reconciler));
+            match connected {
+                Ok(endpoint) => request.ok_grant(0, endpoint),
+                Err(Refusal(code, detail)) => request.refuse(code, detail),
+            }
+        }
+        Some(Method::SetPriority(method)) => {
+            let oid = Oid::new(method.process);
+            match reconciler.set_priority(oid, method.priority) {
+                Ok(()) => {
+                    request.ok(0);
+                    return Some(oid);
+                }
+                Err(Refusal(code, detail)) => request.refuse(code, detail),
+            }
+        }
         Some(Method::GetUsage(_)) => {
             let capabilities = objects::count(factory.memory.cnode());
             let usage = reconciler.usage(capabilities, heap.used() as u64);
@@ -142,37 +168,34 @@ fn name_of(request: &Request<'_>) -> Result<String, Refusal> {
     Ok(name.into())
 }
 
-/// Replaces a service, or a process.
-fn replace(
-    name: &str,
-    image: Option<Oid>,
-    reconciler: &mut Reconciler,
-    replacements: &mut Replacements,
-) -> Result<Begun, Refusal> {
-    if services::number_of(name).is_some() {
-        return replacements.begin(name, image, &mut reconciler.factory).map(|()| Begun::UnderWay);
-    }
-    reconciler.replace(name, image).map(|()| Begun::Done)
-}
-
-fn finish(request: Request<'_>, done: Result<Begun, Refusal>) {
+fn finish(request: Request<'_>, done: Result<(), Refusal>) {
     match done {
-        Ok(begun) => request.ok(begun as u64),
+        Ok(()) => request.ok(0),
         Err(Refusal(code, detail)) => request.refuse(code, detail),
     }
 }
 
-fn wait_replaced(request: Request<'_>, replacements: &mut Replacements) {
-    let named = name_of(&request).ok().and_then(|name| services::number_of(&name));
-    let Some(service) = named else { return request.refuse(codes::NO_SUCH_PROCESS, 0) };
-    match replacements.is_under_way(service) {
+fn wait_replaced(request: Request<'_>, replacements: &mut Replacements, reconciler: &Reconciler) {
+    let named = name_of(&request).ok().and_then(|name| Subject::named(&name, &reconciler.table));
+    let Some(subject) = named else { return request.refuse(codes::NO_SUCH_PROCESS, 0) };
+    match replacements.is_under_way(subject, reconciler) {
         Ok(()) => match request.defer() {
-            Ok(pending) => replacements.wait(service, pending),
+            Ok(pending) => replacements.wait(subject, pending),
             Err(request) => request.refuse(codes::OUT_OF_MEMORY, 0),
         },
         Err(Some(summary)) => request.ok_bytes(0, &summary),
         Err(None) => request.refuse(codes::NO_SUCH_PROCESS, 0),
     }
+}
+
+/// A capability to call the process of a name that serves, with the caller's own badge, by which that tells its clients apart.
+fn connect(name: &str, badge: u64, reconciler: &Reconciler) -> Result<Cap<Endpoint, CallOnly>, Refusal> {
+    let Some(Subject::Process(oid)) = Subject::named(name, &reconciler.table) else {
+        return Err(Refusal(codes::NO_SUCH_PROCESS, 0));
+    };
+    let endpoint = reconciler.process(oid).and_then(|process| process.endpoint.as_ref());
+    let endpoint = endpoint.ok_or(Refusal(codes::SERVES_NOBODY, 0))?;
+    Ok(objects::duplicate(endpoint, reconciler.factory.memory.cnode(), badge)?)
 }
 
 /// Whose transaction a request works in.
@@ -246,7 +269,10 @@ fn cells(request: Request<'_>, from: u64, table: &[Process]) {
 fn top(request: Request<'_>, from: u64, table: &[Process]) {
     let of_process = |process: &Process| {
         let instance = process.instance.as_ref()?;
-        Some((process.name.clone(), services::usage(&instance.tcb, &instance.vspace)?))
+        let usage = services::usage(&instance.tcb, &instance.vspace)?;
+        let info = process.endpoint.as_ref().and_then(|endpoint| objects::endpoint_info(endpoint).ok());
+        let requests = info.map(|info| (info.parked, info.held, info.epoch));
+        Some((process.name.clone(), Use { requests, ..usage }))
     };
     let all: Vec<(String, Use<'static>)> =
         services::uses().into_iter().chain(table.iter().filter_map(of_process)).collect();

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use abi::interfaces::process::services::{EACH, END, FIRST};
 use abi::interfaces::process::{CellSummary, State, Use};
 use abi::kernel::{Clock, Scratch, ThreadState};
-use abi::token::{All, CNode, Cap, Endpoint, Image, Loader, Notification, Object, Replacement, Tcb, VSpace};
+use abi::token::{All, CNode, Cap, Endpoint, Frame, Image, Loader, Notification, Replacement, Tcb, VSpace};
 use abi::{CallError, KernelError};
 use runtime::Environment;
 use runtime::objects::{self, Instance as Outcome, ReplacementTerms, Share};
@@ -25,12 +25,14 @@ use spin::Mutex;
 use crate::backoff::{Failures, Verdict};
 use crate::faults::Fault;
 use crate::identity::{self, Identity};
+use crate::schemas::Schemas;
+use crate::subject::renote;
 use crate::{ENDED, REPLACED};
 
 /// Nanoseconds that a phase of a replacement may take.
 const PATIENCE: u64 = 2_000_000_000;
 /// Nanoseconds for which a new instance is on trial.
-const TRIAL: u64 = 500_000_000;
+pub const TRIAL: u64 = 500_000_000;
 
 /// The bit by which this server tells itself to look at what was done inside a call.
 pub(crate) const ATTENDED: u64 = 4;
@@ -172,41 +174,62 @@ pub fn may_replace(number: usize, image: &Cap<Image, All>) -> Result<Share, Obst
         let service = services.services.get(number).filter(|service| service.condition == Condition::Runs);
         let service = service.ok_or(Obstacle::Busy)?;
         if let Some(endpoint) = &service.endpoint {
-            objects::image_serves(&services.loader, image, endpoint).map_err(|error| match error {
-                CallError::Kernel(KernelError::UnknownLabel | KernelError::WrongSignature, label) => {
-                    Obstacle::Label(label)
-                }
-                CallError::Kernel(error, _) => Obstacle::Kernel(error),
-                CallError::Server(..) | CallError::Malformed => Obstacle::Kernel(KernelError::ImageRefused),
-            })?;
+            serves(&services.loader, image, endpoint)?;
         }
         Ok(objects::thread_info(&service.tcb)?.share)
     })
     .unwrap_or(Err(Obstacle::Busy))
 }
 
+/// Whether an image serves all that is served at an endpoint, in the same way.
+pub fn serves(
+    loader: &Cap<Loader, All>,
+    image: &Cap<Image, All>,
+    endpoint: &Cap<Endpoint, All>,
+) -> Result<(), Obstacle> {
+    objects::image_serves(loader, image, endpoint).map_err(|error| match error {
+        CallError::Kernel(KernelError::UnknownLabel | KernelError::WrongSignature, label) => Obstacle::Label(label),
+        CallError::Kernel(error, _) => Obstacle::Kernel(error),
+        CallError::Server(..) | CallError::Malformed => Obstacle::Kernel(KernelError::ImageRefused),
+    })
+}
+
+/// The schemas of the state of a service.
+pub fn schemas(number: usize) -> Result<Schemas, Obstacle> {
+    with(|services| {
+        let service = services.services.get(number).ok_or(Obstacle::Busy)?;
+        Ok(Schemas::of(&services.loader, &service.image)?)
+    })
+    .unwrap_or(Err(Obstacle::Busy))
+}
+
+/// A thread and the image that it is of.
+pub type Side<'a> = (&'a Cap<Tcb, All>, &'a Cap<Image, All>);
+
+/// Has the kernel replace an instance by another; where it has a state, that travels in a frame, in a schema.
+pub fn begin(
+    record: &Cap<Replacement, All>,
+    old: Side<'_>,
+    new: Side<'_>,
+    scratch: Scratch,
+    state: Option<(&Cap<Frame, All>, u32)>,
+) -> Result<(), Obstacle> {
+    with(|services| Ok(services.begin(record, (old, new), scratch, state)?)).unwrap_or(Err(Obstacle::Busy))
+}
+
 /// Has the kernel replace the instance of a service.
 pub fn replace(
     number: usize,
     record: &Cap<Replacement, All>,
-    (tcb, image): (&Cap<Tcb, All>, &Cap<Image, All>),
+    new: Side<'_>,
+    state: Option<(&Cap<Frame, All>, u32)>,
 ) -> Result<(), Obstacle> {
     with(|services| {
-        let Services { loader, notification, services, .. } = services;
-        let service = services.get_mut(number).ok_or(Obstacle::Busy)?;
-        let terms = ReplacementTerms {
-            export: None,
-            notification,
-            bits: REPLACED,
-            scratch: service.scratch,
-            patience: PATIENCE,
-            trial: TRIAL,
-            trial_replies: 0,
-            schema: 0,
-        };
-        objects::replacement_terms(record, &terms)?;
-        objects::begin_replacement(record, loader, (&service.tcb, &service.image), (tcb, image))?;
-        service.condition = Condition::Replaced;
+        let service = services.services.get(number).ok_or(Obstacle::Busy)?;
+        services.begin(record, ((&service.tcb, &service.image), new), service.scratch, state)?;
+        if let Some(service) = services.services.get_mut(number) {
+            service.condition = Condition::Replaced;
+        }
         Ok(())
     })
     .unwrap_or(Err(Obstacle::Busy))
@@ -245,7 +268,7 @@ pub fn settle(number: usize, parts: Option<NewParts>, own: &Cap<CNode, All>) -> 
 }
 
 /// Notes an owner with the parts of a service's instance, which this server made.
-pub fn note_parts(number: usize, owner: u64, own: &Cap<CNode, All>) -> Result<(), KernelError> {
+pub fn note_parts(number: usize, owner: clients::Owner, own: &Cap<CNode, All>) -> Result<(), KernelError> {
     with(|services| {
         let Some(Service { vspace, tcb, image, .. }) = services.services.get(number) else { return Ok(()) };
         renote(vspace, owner, own)?;
@@ -253,13 +276,6 @@ pub fn note_parts(number: usize, owner: u64, own: &Cap<CNode, All>) -> Result<()
         renote(image, owner, own)
     })
     .unwrap_or(Ok(()))
-}
-
-/// Notes another owner with a capability of this server.
-pub fn renote<T: Object>(cap: &Cap<T, All>, owner: u64, own: &Cap<CNode, All>) -> Result<(), KernelError> {
-    let noted = objects::inspect(own, cap.raw().slot as u32).ok_or(KernelError::InvalidCapability)?;
-    let [_, allocation] = noted.note;
-    objects::note(cap, [owner, allocation])
 }
 
 fn with<R>(use_them: impl FnOnce(&mut Services) -> R) -> Option<R> {
@@ -283,6 +299,27 @@ fn interrupted() {
 }
 
 impl Services {
+    fn begin(
+        &self,
+        record: &Cap<Replacement, All>,
+        (old, new): (Side<'_>, Side<'_>),
+        scratch: Scratch,
+        state: Option<(&Cap<Frame, All>, u32)>,
+    ) -> Result<(), KernelError> {
+        let terms = ReplacementTerms {
+            export: state.map(|(frame, _)| frame),
+            notification: &self.notification,
+            bits: REPLACED,
+            scratch,
+            patience: PATIENCE,
+            trial: TRIAL,
+            trial_replies: 0,
+            schema: state.map_or(0, |(_, schema)| schema),
+        };
+        objects::replacement_terms(record, &terms)?;
+        objects::begin_replacement(record, &self.loader, old, new)
+    }
+
     fn attend(&mut self, now: u64) -> Option<u64> {
         for service in &mut self.services {
             if service.condition == Condition::Runs && service.has_failed() {

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::State;
-use abi::token::{All, Cap, Image};
+use abi::token::{All, Cap, Endpoint, Image};
 use clients::Allocation;
 use genesis::Restart;
 use object_store::Oid;
@@ -40,10 +40,37 @@ pub struct Process {
     pub noted: bool,
     /// Its kernel objects, until they are given back.
     pub instance: Option<Instance>,
+    /// Where it serves others, if it does. It outlives the instance.
+    pub endpoint: Option<Cap<Endpoint, All>>,
+    /// Whether the image is its own, or one that it tries.
+    pub standing: Standing,
     /// What they are made of.
     pub allocations: Vec<Allocation>,
     /// Who waits for its end.
     pub waiting: Vec<Pending>,
+}
+
+impl Process {
+    /// Whether it runs, or is about to again.
+    pub fn is_to_run(&self) -> bool {
+        self.state == State::Running || self.rests.is_some() || self.standing != Standing::Own
+    }
+}
+
+/// Whose image a process is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The current one of its name.
+    Own,
+    /// One that it tries until a time, in nanoseconds since boot.
+    OnTrial {
+        /// The image.
+        image: Oid,
+        /// The time.
+        until: u64,
+    },
+    /// The kernel replaces its instance.
+    Replaced,
 }
 
 /// A process whose instance was never started.

@@ -141,3 +141,38 @@ impl<'a, M: Method> Call<'a, M> {
         Ok(read(&answered, body))
     }
 }
+
+/// Calls a label with words alone, for who learns at run time what a server serves; given up after so many nanoseconds.
+///
+/// # Errors
+/// The kernel's or the server's.
+pub fn call_label(
+    endpoint: &Cap<Endpoint, CallOnly>,
+    label: u32,
+    words: [u64; 3],
+    timeout: u64,
+) -> Result<u64, CallError> {
+    let mut extra = Exchange {
+        send: core::ptr::null(),
+        send_length: 0,
+        receive: core::ptr::null_mut(),
+        receive_capacity: 0,
+        received: 0,
+        buf: RawCap::EMPTY,
+        grant: RawCap::EMPTY,
+        granted: RawCap::EMPTY,
+        timeout,
+        second: 0,
+    };
+    let answer = loop {
+        match outcome(exchange(endpoint.raw(), label, words, &mut extra)) {
+            Err(error) if interrupts::handle(error) => {}
+            answer => break answer,
+        }
+    };
+    // What nobody asked for is not kept.
+    if !extra.granted.is_empty() {
+        Granted(extra.granted).refuse();
+    }
+    answer
+}

@@ -54,10 +54,25 @@ pub struct Manifest<'a> {
 /// A label and the signature that the cell gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
-    /// The number that a caller puts in the message.
+    /// The number that a caller puts in the message; with the highest bit set, a request of it can be given to the next instance as
+    /// long as it is not answered.
     pub label: u32,
     /// The hash of the request's and the reply's types.
     pub signature: u64,
+}
+
+impl Label {
+    const REPLAYABLE: u32 = 1 << 31;
+
+    /// The number that a caller puts in the message.
+    pub fn number(&self) -> u32 {
+        self.label & !Self::REPLAYABLE
+    }
+
+    /// Whether a request of it can be given to the next instance as long as it is not answered.
+    pub fn is_replayable(&self) -> bool {
+        self.label & Self::REPLAYABLE != 0
+    }
 }
 
 /// Something that a cell asks for.

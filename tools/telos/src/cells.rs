@@ -33,7 +33,9 @@ struct Builder<'p> {
 pub fn build(project: &Project) -> Result<()> {
     let cells = boot_set(project)?;
     let files = build_of(project, &cells, None)?;
-    let images: Vec<(&str, &[u8])> = files.iter().map(|(name, file)| (*name, file.as_slice())).collect();
+    let is_pushed = |name: &str| cells.iter().any(|cell| cell.name == name && cell.image.is_some());
+    let images: Vec<(&str, &[u8])> =
+        files.iter().filter(|(name, _)| !is_pushed(name)).map(|(name, file)| (*name, file.as_slice())).collect();
     write(&project.build.join("cells.archive"), &pack(&images))
 }
 
@@ -89,7 +91,7 @@ impl Builder<'_> {
         let dependencies: Vec<Dependency<'_>> =
             dependencies.iter().map(|package| Dependency { name: &package.name, version: &package.version }).collect();
         let fields = Fields {
-            name: &cell.name,
+            name: cell.image_name(),
             version: &package.version,
             build: 0,
             compiler: &self.compiler,

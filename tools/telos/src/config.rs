@@ -18,6 +18,8 @@ pub struct Cell {
     pub stack: u64,
     pub slots: u32,
     #[serde(default)]
+    pub image: Option<String>,
+    #[serde(default)]
     pub capabilities: Vec<String>,
     #[serde(default)]
     pub schema: u32,
@@ -29,6 +31,14 @@ pub struct Cell {
     pub test: bool,
     #[serde(default)]
     pub faults: bool,
+}
+
+impl Cell {
+    /// The name in its manifest.
+    #[must_use]
+    pub fn image_name(&self) -> &str {
+        self.image.as_deref().unwrap_or(&self.name)
+    }
 }
 
 #[derive(Deserialize)]

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::interface::Word;
-
 /// The image object does not exist, or is none.
 pub const BAD_IMAGE: u32 = 1;
 /// The image does not verify; it is not run.
@@ -22,10 +20,14 @@ pub const PLANTED: u32 = 7;
 pub const BUSY: u32 = 8;
 /// The image does not serve what the service serves; detail: the first label that it lacks or means otherwise.
 pub const OTHER_INTERFACE: u32 = 9;
-/// The service has a state that cannot be handed over yet.
-pub const HAS_STATE: u32 = 10;
+/// The image cannot go on with the state of what serves, or could not give it back.
+pub const OTHER_STATE: u32 = 10;
 /// There is no image that was current before.
 pub const NO_PREVIOUS: u32 = 11;
+/// The process serves nobody.
+pub const SERVES_NOBODY: u32 = 12;
+/// A process cannot have this priority; detail: the greatest that it can have.
+pub const BAD_PRIORITY: u32 = 13;
 
 /// Where the process server finds the services that were started before it, in its CNode: for each, in the order in which they
 /// started, copies of five capabilities to what it is made of. It keeps an eye on them from then on.
@@ -117,25 +119,6 @@ pub struct Use<'a> {
     pub requests: Option<(u64, u64, u64)>,
 }
 
-/// How far a replacement is when the request for it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-pub enum Begun {
-    /// It is under way; WaitReplaced tells of its end.
-    UnderWay = 0,
-    /// It was a process, and is replaced.
-    Done = 1,
-}
-
-impl Word for Begun {
-    fn to_word(&self) -> u64 {
-        *self as u64
-    }
-    fn from_word(word: u64) -> Option<Self> {
-        [Begun::UnderWay, Begun::Done].into_iter().find(|begun| *begun as u64 == word)
-    }
-}
-
 /// How far a replacement is, or how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
@@ -168,10 +151,10 @@ pub enum Why {
     NewEnded,
 }
 
-/// The last replacement of a service in this boot.
+/// The last replacement of a service or process in this boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplacementSummary<'a> {
-    /// The service's name.
+    /// Its name.
     pub name: &'a str,
     /// How far it is.
     pub progress: Progress,
@@ -207,11 +190,11 @@ crate::interface! {
         /// What the server itself has in use.
         9 GetUsage() -> u64, Usage;
         /// Replaces the instance of a service or of a process, whose name is the body, by one of an image; 0 for the newest one of
-        /// the name. Answers how far that is.
-        10 Replace(image: u64) -> Begun;
+        /// the name. It is under way when this is answered: WaitReplaced tells of its end.
+        10 Replace(image: u64);
         /// The same by the image that was current before.
-        11 Rollback() -> Begun;
-        /// Waits until a replacement of the service, whose name is the body, is over; answers its summary.
+        11 Rollback();
+        /// Waits until a replacement of the service or process, whose name is the body, is over; answers its summary.
         replayable 12 WaitReplaced() -> u64;
         /// What the cells of this boot that run use, from an index on, as many as fit the reply; answers how many there are.
         15 Top(from: u64) -> u64;
@@ -219,7 +202,11 @@ crate::interface! {
         /// of a service of its name it is the one that is taken without another word; where there is no such service it is the current
         /// one of its name at once. Answers the object; the body says name, version and TID.
         14 Import(length: u64) -> u64;
-        /// The last replacement of each service that had one in this boot; answers how many.
+        /// The last replacement of everything that had one in this boot; answers how many.
         13 Replacements() -> u64;
+        /// Hands over a capability to call the process that serves under a name, the body. Its badge is the caller's.
+        16 Connect();
+        /// Writes the priority of a process into its object; the process has it from then on.
+        17 SetPriority(process: u64, priority: u64);
     }
 }

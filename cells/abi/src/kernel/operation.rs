@@ -106,6 +106,11 @@ pub enum Operation {
     /// Loader: Image token, Endpoint token; refused, with the label, unless the image serves every label of the endpoint with the same
     /// signature.
     ImageServes = 0x0808,
+    /// Loader: Image token, Endpoint token; the endpoint serves what the image's manifest says. Answers how many labels that are.
+    ServeImage = 0x0809,
+    /// Loader: Image token, address, capacity; answers how many schemas of state the image can read, as many of which were written as
+    /// fit, in 4 bytes each; words out: how many labels it serves.
+    ImageInterface = 0x080a,
     /// Loader: Tcb token, Image token, a [`Scratch`]. From now on the kernel itself lets this instance begin again
     /// whenever it ends, and stops the machine where that happens too often.
     Keep = 0x0806,

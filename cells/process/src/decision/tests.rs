@@ -16,7 +16,7 @@ fn desires() -> [Desired; 4] {
 
 fn actuals() -> Vec<Actual> {
     use Actual::*;
-    let mut all = vec![Absent, GivenUp, Promised, Prepared, Running];
+    let mut all = vec![Absent, GivenUp, Promised, Prepared, Running, Replaced];
     all.extend(STATES.map(Ended));
     all.extend([When::Now, When::Later].map(Failing));
     all
@@ -71,7 +71,7 @@ fn every_pair_comes_to_rest_whatever_fails() {
                     }
                     World { desired: Desired::Unknown, .. } => rest.actual == actual,
                     World { desired: Desired::Running(_), actual: Actual::Failing(When::Later) } => true,
-                    World { actual: Actual::Promised, .. } => actual == Actual::Promised,
+                    World { actual: Actual::Promised | Actual::Replaced, .. } => rest.actual == actual,
                     World { desired: Desired::Running(_), actual: Actual::Running | Actual::GivenUp } => true,
                     World { desired: Desired::Stopped, actual: Actual::Absent } => true,
                     // The graph refused to be told.

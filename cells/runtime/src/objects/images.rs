@@ -1,5 +1,7 @@
 //! Images, the boot archive that they come from, and the memory that they are mapped into.
 
+use alloc::vec::Vec;
+
 use abi::kernel::Operation;
 use abi::token::{All, Cap, Endpoint, Frame, Image, Loader, Rights, VSpace};
 
@@ -71,6 +73,47 @@ pub fn image_serves<R: Rights>(
     let (image, endpoint) = (image.raw(), endpoint.raw());
     let mut words = words(&[image.slot, image.generation, endpoint.slot, endpoint.generation]);
     crate::kernel::invoke_in_full(Operation::ImageServes, loader.raw(), &mut words).map(drop)
+}
+
+/// Has an endpoint serve what the manifest of an image says; answers how many labels that are.
+///
+/// # Errors
+/// `IllegalOperation` where the image is not filled; `OutOfRange` for a label that no endpoint has.
+pub fn serve_image<R: Rights>(
+    endpoint: &Cap<Endpoint, R>,
+    loader: &Cap<Loader, All>,
+    image: &Cap<Image, All>,
+) -> Result<u64> {
+    let (image, endpoint) = (image.raw(), endpoint.raw());
+    let given = [image.slot, image.generation, endpoint.slot, endpoint.generation];
+    invoke_with(Operation::ServeImage, loader.raw(), &given)
+}
+
+/// Schemas that are told of, at most.
+const SCHEMAS: usize = 16;
+
+/// What an image serves, and can go on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageInterface {
+    /// How many labels it serves.
+    pub labels: u64,
+    /// The schemas of state that it can read, the first 16 of them.
+    pub readable: Vec<u32>,
+}
+
+/// What an image serves, and can go on with.
+///
+/// # Errors
+/// `IllegalOperation` where it is not filled.
+pub fn image_interface(loader: &Cap<Loader, All>, image: &Cap<Image, All>) -> Result<ImageInterface> {
+    let (image, mut room) = (image.raw(), [0; 4 * SCHEMAS]);
+    let mut given =
+        words(&[image.slot, image.generation, room.as_mut_ptr().expose_provenance() as u64, room.len() as u64]);
+    let count = invoke(Operation::ImageInterface, loader.raw(), &mut given)? as usize;
+    let [labels, ..] = given;
+    let (schemas, _) = room.as_chunks();
+    let readable = schemas.iter().take(count).map(|schema| u32::from_le_bytes(*schema)).collect();
+    Ok(ImageInterface { labels, readable })
 }
 
 /// Relocates an image into a frame, as the code of a VSpace.

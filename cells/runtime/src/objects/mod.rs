@@ -23,8 +23,8 @@ pub use devices::{
     port_write, serial_log, serial_read, serial_watch, serial_write,
 };
 pub use images::{
-    ArchiveEntry, ImageNeeds, archive_read, fill_image, image_name, image_needs, image_read, image_serves,
-    image_symbol, instantiate, map_frame,
+    ArchiveEntry, ImageInterface, ImageNeeds, archive_read, fill_image, image_interface, image_name, image_needs,
+    image_read, image_serves, image_symbol, instantiate, map_frame, serve_image,
 };
 pub use machine::{MachineInfo, command_line, halt, machine_info};
 pub use messages::{

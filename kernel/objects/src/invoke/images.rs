@@ -5,6 +5,7 @@ use core::fmt::Write;
 use abi::KernelError;
 use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
+use ledger::Replay;
 
 use super::{Result, Words, bytes, cnode, image, messages, object, put_bytes, read_part, room, token, vspace};
 use crate::{Failure, instance, root};
@@ -52,7 +53,7 @@ pub(super) fn image_serves(raw: RawCap, words: &Words) -> Result<u64> {
     let endpoint = messages::endpoint(token(words, 2), Rights::empty())?;
     // SAFETY: the capability names a live endpoint.
     for (label, signature) in unsafe { (*endpoint).labels() } {
-        let served = verified.manifest().labels.iter().find(|served| served.label == label);
+        let served = verified.manifest().labels.iter().find(|served| served.number() == label);
         match served {
             Some(served) if served.signature == signature => {}
             Some(_) => return Err(Failure(KernelError::WrongSignature, label.into())),
@@ -60,6 +61,35 @@ pub(super) fn image_serves(raw: RawCap, words: &Words) -> Result<u64> {
         }
     }
     Ok(0)
+}
+
+pub(super) fn serve(raw: RawCap, words: &Words) -> Result<u64> {
+    object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
+    let verified = image(token(words, 0))?.verified()?;
+    let endpoint = messages::endpoint(token(words, 2), Rights::empty())?;
+    let mut served = 0;
+    for label in verified.manifest().labels.iter() {
+        let replay = if label.is_replayable() { Replay::Unanswered } else { Replay::Never };
+        // SAFETY: the capability names a live endpoint, and nothing else refers to it now.
+        unsafe { (*endpoint).serve(label.number(), label.signature, replay) }.map_err(messages::abi_failure)?;
+        served += 1;
+    }
+    Ok(served)
+}
+
+/// # Safety
+/// As [`super::invoke`].
+pub(super) unsafe fn interface(raw: RawCap, words: &mut Words) -> Result<u64> {
+    object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
+    let verified = image(token(words, 0))?.verified()?;
+    // SAFETY: the caller's word.
+    let into = unsafe { room(words[2], words[3]) };
+    let readable = verified.manifest().schemas_readable;
+    for (place, schema) in into.chunks_exact_mut(4).zip(readable.iter()) {
+        place.copy_from_slice(&schema.to_le_bytes());
+    }
+    words[0] = verified.manifest().labels.iter().count() as u64;
+    Ok(readable.iter().count() as u64)
 }
 
 /// # Safety

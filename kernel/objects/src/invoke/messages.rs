@@ -14,7 +14,7 @@ pub(super) fn endpoint(raw: RawCap, rights: Rights) -> Result<*mut Endpoint> {
     Ok(core::ptr::with_exposed_provenance_mut(slot.object() as usize))
 }
 
-fn abi_failure(error: AbiError) -> Failure {
+pub(super) fn abi_failure(error: AbiError) -> Failure {
     match error {
         AbiError::LabelOutOfRange => Failure(KernelError::OutOfRange, u64::from(ledger::LABELS) - 1),
         AbiError::UnknownLabel => KernelError::UnknownLabel.into(),

@@ -183,6 +183,8 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const HALT: u32 = Operation::Halt as u32;
     const MACHINE_INFO: u32 = Operation::MachineInfo as u32;
     const IMAGE_SERVES: u32 = Operation::ImageServes as u32;
+    const SERVE_IMAGE: u32 = Operation::ServeImage as u32;
+    const IMAGE_INTERFACE: u32 = Operation::ImageInterface as u32;
     const COMMAND_LINE: u32 = Operation::CommandLine as u32;
     const TCB_EXPORT: u32 = Operation::TcbExport as u32;
     const TCB_IMPORT: u32 = Operation::TcbImport as u32;
@@ -241,6 +243,9 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         REPLACEMENT_ABORT => replacements::tell(raw, replace::Event::Abort),
         REPLACEMENT_CONFIRM => replacements::tell(raw, replace::Event::Proven),
         IMAGE_SERVES => images::image_serves(raw, words),
+        SERVE_IMAGE => images::serve(raw, words),
+        // SAFETY: the caller's word.
+        IMAGE_INTERFACE => unsafe { images::interface(raw, words) },
         KEEP => threads::keep(raw, words),
         VSPACE_INFO => threads::vspace_info(raw, words),
         SCOPE_ATTACH => scopes::attach(raw, words),

@@ -8,6 +8,7 @@ mod images;
 mod processes;
 mod replacements;
 mod runner;
+mod servers;
 mod session;
 mod state;
 
@@ -52,6 +53,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "services_begin_again", needs: Some("persistence"), run: failures::services_begin_again },
     Scenario { name: "services_are_replaced_live", needs: Some("persistence"), run: replacements::at_the_prompt },
     Scenario { name: "kills_during_a_replacement", needs: Some("persistence"), run: replacements::under_fire },
+    Scenario { name: "servers_of_users_keep_their_state", needs: Some("counter"), run: servers::of_users },
     Scenario { name: "pushed_images_run", needs: Some("image_port"), run: replacements::of_pushed_images },
     Scenario {
         name: "a_failing_process_is_given_up",

@@ -12,7 +12,7 @@ use crate::scenarios::{PATIENCE, Stage};
 
 /// The services whose state is in the kernel's tables or the graph. The process server is replaced twice: by what the boot has
 /// started, and by what has replaced that.
-const REPLACED: [&str; 6] = ["memory", "virtio_blk", "console", "process", "memory", "process"];
+const REPLACED: [&str; 7] = ["memory", "virtio_blk", "console", "process", "persistence", "memory", "process"];
 
 fn replace(machine: &mut Machine, service: &str) -> Result<()> {
     machine.send_line(&format!("replace {service}"))?;
@@ -41,7 +41,7 @@ pub fn at_the_prompt(stage: &Stage) -> Result<()> {
     }
     let after = memory_in_use(&mut machine)?;
     if before != after {
-        fail!("`mem` said before six replacements:\n{before}\nand after them:\n{after}");
+        fail!("`mem` said before these replacements:\n{before}\nand after them:\n{after}");
     }
     machine.send_line("replacements")?;
     let list = machine.expect_prompt(PATIENCE)?;
@@ -62,7 +62,6 @@ pub fn at_the_prompt(stage: &Stage) -> Result<()> {
         }
     }
     for (line, answer) in [
-        ("replace persistence", "replace: it has a state of its own that cannot be handed over yet"),
         ("replace memory #1", "replace: "),
         ("replace memry", "neither a process nor a service of the name `memry` runs; did you mean `memory`?"),
         ("rollback memory", "no image was current before"),
@@ -164,7 +163,17 @@ pub fn of_pushed_images(stage: &Stage) -> Result<()> {
     machine.expect(" of shell started", PATIENCE)?;
     machine.expect_prompt(PATIENCE)?;
     version(&mut machine, "shell", "0.1.1")?;
+    machine.expect("process: shell is replaced", PATIENCE)?;
     machine.send_line("rollback shell")?;
+    machine.expect(" of shell started", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
+    version(&mut machine, "shell", "0.1.0")?;
+    machine.expect("process: shell is replaced", PATIENCE)?;
+    // One that does not live does not take its place.
+    line.send(&changed(&test_proc, &[(b"\x01\x09test_proc\x050.1.0", b"\x01\x05shell\x090.1.2-bad")])?)?;
+    machine.send_line("replace shell")?;
+    machine.expect("TelOS: test_proc alive.", PATIENCE)?;
+    machine.expect("process: shell is not replaced: the new instance failed", PATIENCE)?;
     machine.expect(" of shell started", PATIENCE)?;
     machine.expect_prompt(PATIENCE)?;
     version(&mut machine, "shell", "0.1.0")?;
