@@ -177,10 +177,10 @@ fn transact(mut environment: Environment, keep: Option<u64>) -> Result<u64, Call
     assert!(travels == scope, "another scope travels with words alone");
     let Some(keep) = keep else { return Ok(scope) };
     ask(&store, methods::Finish { keep })?;
+    // The server that makes objects works in no transaction any more.
+    Call::new(&maker, methods::Make { how: 0 }).words()?;
     let travels = Call::new(&maker, methods::Scope {}).words()?;
     assert!(travels == 0 && ask(&maker, methods::Scope {})? == 0, "the scope still travels with calls");
-    // The server works in no transaction any more.
-    Call::new(&maker, methods::Make { how: 0 }).words()?;
     signal(&object, 7)
 }
 
