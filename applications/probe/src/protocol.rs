@@ -93,6 +93,8 @@ pub mod strange {
             40 Absent() -> u64;
             /// The first label that nobody can serve.
             64 OutOfRange() -> u64;
+            /// One that is served but for its highest bits.
+            65 Alias() -> u64;
             /// What the kernel calls a receive that failed.
             0xffff_fffe Failure() -> u64;
             /// What the kernel calls a signal.
@@ -131,6 +133,8 @@ pub mod ending {
     pub const PANIC_IN_DROP: u64 = 13;
     /// It asks for more memory than it has.
     pub const OUT_OF_MEMORY: u64 = 14;
+    /// It overflows its stack in calls.
+    pub const OVERFLOW_IN_CALL: u64 = 15;
 }
 
 /// What a peer does with memory that was taken away from it; the value of its role.

@@ -3,6 +3,7 @@
 //! Everything that a test makes, it makes of one untyped, which is revoked after it. Then that untyped is whole again, the
 //! kernel's heap and page tables are what they were, and so is this cell's CNode.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::interface::Method;
@@ -117,7 +118,7 @@ impl Rig {
         let needs = objects::image_needs(&loader, &image);
         let machine = environment.need(own_slots::MACHINE, "the machine");
         let rig = Rig {
-            kills: number(&machine, "kills=").unwrap_or(KILLS),
+            kills: word(&machine, "kills=").and_then(|kills| kills.parse().ok()).unwrap_or(KILLS),
             console: Console::new(environment.take(slots::CONSOLE), "probe"),
             cnode: other,
             needs: needs.unwrap_or_else(|error| panic!("the image of the tests is of no use: {error:?}")),
@@ -144,7 +145,10 @@ impl Rig {
     pub fn run_all(mut self) -> ! {
         self.warm_up();
         let (mut passed, mut failed) = (0, 0);
-        for (name, test) in tests::ALL.iter().flat_map(|theme| theme.iter()) {
+        self.console.line(format_args!("the tests begin"));
+        let all = tests::ALL.iter().flat_map(|theme| theme.iter());
+        let only = word(&self.machine, "only=");
+        for (name, test) in all.filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)) {
             let outcome = self.run(*test);
             match outcome {
                 Ok(()) => passed += 1,
@@ -244,12 +248,12 @@ impl Rig {
     }
 }
 
-/// The number behind a word of the kernel's command line.
-fn number(machine: &Cap<Machine, All>, word: &str) -> Option<u64> {
+/// What stands behind the beginning of a word of the kernel's command line.
+fn word(machine: &Cap<Machine, All>, beginning: &str) -> Option<String> {
     let mut line = [0; 256];
     let length = objects::command_line(machine, &mut line).ok()? as usize;
     let line = core::str::from_utf8(line.get(..length)?).ok()?;
-    line.split_whitespace().find_map(|given| given.strip_prefix(word)?.parse().ok())
+    line.split_whitespace().find_map(|given| given.strip_prefix(beginning)).map(String::from)
 }
 
 /// Calls, and gives up where no answer comes.

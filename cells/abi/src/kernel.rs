@@ -311,8 +311,8 @@ unsafe extern "C" {
         generation: u64,
         body: *const ReplyBody,
     ) -> Answer;
-    /// A gate, see [`reply_receive`]. In: RDI the status, RSI the value, RDX the second word, and otherwise as
-    /// [`telos_k_receive`], which also says what comes out.
+    /// A gate, see [`reply_receive`]. In: RAX the status, RDX the value, RDI the second word, RCX the address of a [`Reception`],
+    /// whose timeout does not count. Out: as for [`telos_k_receive`].
     fn telos_k_reply_receive();
     /// Brings what came beside the words of the request that was received last, once.
     pub fn telos_k_fetch(message: *mut Message);
@@ -394,7 +394,8 @@ mod gates {
         Letter { label: head as u32, baggage: (head >> 32) as u32, words, badge, thread }
     }
 
-    /// Answers the request that the reception's reply object holds with words alone, then receives again with it.
+    /// Answers the request that the reception's reply object holds with words alone, then receives again with it, for ever: the
+    /// reception's timeout does not count.
     ///
     /// # Safety
     /// As for [`receive`].
@@ -407,13 +408,14 @@ mod gates {
             asm!(
                 "call {}",
                 sym super::telos_k_reply_receive,
-                inlateout("rdi") answer.status => first,
-                inlateout("rsi") answer.value => middle,
-                inlateout("rdx") second => third,
+                inlateout("rax") answer.status => _,
+                inlateout("rdi") second => first,
+                lateout("rsi") middle,
+                inlateout("rdx") answer.value => third,
                 inlateout("rcx") reception => head,
                 lateout("r8") badge,
                 lateout("r9") thread,
-                lateout("rax") _, lateout("r10") _, lateout("r11") _,
+                lateout("r10") _, lateout("r11") _,
                 lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
             );
         }

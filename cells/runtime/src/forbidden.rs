@@ -21,6 +21,10 @@ pub enum Act {
     GeneralProtection,
     /// Answers whatever request the named reply object holds; brings the kernel's status.
     Reply(RawCap),
+    /// Calls the named object with a label and no words, whatever it is; brings the kernel's status, or the server's.
+    Send(RawCap, u32),
+    /// Receives at the first object with the second, whatever they are; brings the kernel's status where that is refused.
+    Receive(RawCap, RawCap),
 }
 
 static DOOR: Once<fn(Act) -> u64> = Once::new();

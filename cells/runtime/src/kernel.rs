@@ -78,6 +78,13 @@ pub(crate) fn reply(status: u64, value: u64, second: u64, cap: RawCap, body: &Re
     unsafe { raw::telos_k_reply(status, value, second, cap.slot, cap.generation, body) }
 }
 
+/// Answers with words alone.
+pub(crate) fn reply_words(answer: Answer, second: u64, cap: RawCap) -> Answer {
+    let Answer { status, value } = answer;
+    // SAFETY: integers alone cross; there is no body.
+    unsafe { raw::telos_k_reply(status, value, second, cap.slot, cap.generation, core::ptr::null()) }
+}
+
 #[inline(always)]
 pub(crate) fn reply_receive(answer: Answer, second: u64, reception: &Reception) -> Letter {
     // SAFETY: the reception outlives the call.

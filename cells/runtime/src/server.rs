@@ -8,7 +8,7 @@ use abi::kernel::{Answer, BODY_MAX, Letter, Message, Reception, ReplyBody, TIMEO
 use abi::token::{All, Cap, Endpoint, Object, RawCap, ReceiveOnly, Reply, Rights};
 use abi::{CallError, KernelError};
 
-use crate::kernel::{fetch, outcome, receive, reply, reply_receive};
+use crate::kernel::{fetch, outcome, receive, reply, reply_receive, reply_words};
 use crate::objects::Granted;
 use crate::state::{self, Exporter, State};
 
@@ -29,6 +29,8 @@ pub struct Server {
     spare: Vec<Cap<Reply, All>>,
     /// What came beside the words of the last request with baggage.
     message: Box<Message>,
+    /// The capability that came with the request and that nobody has taken yet.
+    granted: RawCap,
     room: Box<[u8; BODY_MAX]>,
     exporter: Option<Exporter>,
     /// During a trial: the bytes of `room` that are to be sent, and what is handed over with them.
@@ -72,6 +74,7 @@ impl Server {
             current: Some(current),
             spare: replies,
             message: Box::new(Message::EMPTY),
+            granted: RawCap::EMPTY,
             room: Box::new([0; BODY_MAX]),
             exporter: None,
             kept: (0, RawCap::EMPTY),
@@ -162,13 +165,24 @@ impl Server {
 
     #[inline(always)]
     fn receive(&mut self, timeout: u64) -> Letter {
-        self.reception.timeout = timeout;
-        if self.turn == Turn::Words {
+        if self.turn == Turn::Words && timeout == TIMEOUT_NONE {
             reply_receive(self.answer, self.second, &self.reception)
         } else {
-            self.check_turn();
+            self.prepare(timeout);
             receive(&self.reception)
         }
+    }
+
+    /// Sends what is to be sent, for a receive of so many nanoseconds.
+    #[cold]
+    fn prepare(&mut self, timeout: u64) {
+        match self.turn {
+            Turn::Free => {}
+            // A caller that gave up meanwhile is no error: a late reply is harmless.
+            Turn::Words => drop(reply_words(self.answer, self.second, self.reception.reply)),
+            Turn::Owes | Turn::Body => crate::bug!("a request was left unanswered"),
+        }
+        self.reception.timeout = timeout;
     }
 
     #[inline(always)]
@@ -179,16 +193,10 @@ impl Server {
                 return self.told_by_the_kernel(letter.label, letter.words[0], letter.words[1]).map(Event::Signal);
             }
             fetch(&mut self.message);
+            self.granted = self.message.granted;
         }
         self.turn = Turn::Owes;
         Ok(Event::Request(Request { server: self, letter }))
-    }
-
-    #[cold]
-    fn check_turn(&self) {
-        if self.turn != Turn::Free {
-            crate::bug!("a request was left unanswered");
-        }
     }
 
     /// The bits of a signal, or why the receive failed.
@@ -207,9 +215,7 @@ impl Server {
 
     #[cold]
     fn refuse_granted(&mut self) {
-        if !self.message.granted.is_empty() {
-            Granted(core::mem::replace(&mut self.message.granted, RawCap::EMPTY)).refuse();
-        }
+        Granted(core::mem::replace(&mut self.granted, RawCap::EMPTY)).refuse();
     }
 
     /// Receives with another reply object from now on, since a deferred request keeps the last.
@@ -331,10 +337,7 @@ impl Request<'_> {
 
     /// The capability that came with it, once.
     pub fn granted(&mut self) -> Option<Granted> {
-        if self.letter.baggage == 0 {
-            return None;
-        }
-        let raw = core::mem::replace(&mut self.server.message.granted, RawCap::EMPTY);
+        let raw = core::mem::replace(&mut self.server.granted, RawCap::EMPTY);
         (!raw.is_empty()).then_some(Granted(raw))
     }
 
@@ -354,7 +357,7 @@ impl Request<'_> {
     /// A capability that nobody took is deleted.
     #[inline(always)]
     fn drop_grant(&mut self) {
-        if self.letter.baggage != 0 {
+        if !self.server.granted.is_empty() {
             self.server.refuse_granted();
         }
     }

@@ -38,13 +38,6 @@ impl Anchor {
         unsafe { &*ptr::with_exposed_provenance(address) }
     }
 
-    /// Whether nothing hangs here, as one comparison that does not see it where something has hung and was taken off singly.
-    #[inline(always)]
-    #[must_use]
-    pub fn is_untouched(&self) -> bool {
-        self.ring.is_unlinked()
-    }
-
     /// Whether nothing hangs here.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -42,6 +42,8 @@ const _: () = assert!(size_of::<CNodeHeader>() == SLOT_BYTES);
 const _: () = assert!(offset_of!(CNodeHeader, generation) == offset_of!(Slot, generation));
 
 impl CNodeHeader {
+    pub(crate) const CAPACITY: usize = offset_of!(CNodeHeader, capacity);
+
     /// Prepares the header of a CNode in zeroed memory.
     pub(crate) fn initialise(&self, size_bits: u8) {
         self.capacity.set(1 << size_bits);

@@ -21,6 +21,8 @@ pub struct ObjectHeader {
 const _: () = assert!(size_of::<ObjectHeader>() == 16);
 
 impl ObjectHeader {
+    pub(crate) const NEXT: usize = core::mem::offset_of!(ObjectHeader, next);
+
     /// The header of the object at an address.
     ///
     /// # Safety

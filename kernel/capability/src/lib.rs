@@ -66,6 +66,7 @@ mod derive;
 mod error;
 mod header;
 mod kind;
+pub mod layout;
 mod link;
 mod mapping;
 mod pin;

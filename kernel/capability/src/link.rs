@@ -22,6 +22,8 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    pub(crate) const NEXT: usize = core::mem::offset_of!(Link, next);
+
     /// Address of this link, with its provenance exposed so that `at` may be applied to it.
     pub(crate) fn address(&self) -> usize {
         ptr::from_ref(self).expose_provenance()
@@ -46,12 +48,6 @@ impl Link {
     pub(crate) fn is_alone(&self) -> bool {
         let next = self.next.get();
         next == 0 || next == ptr::from_ref(self).addr()
-    }
-
-    /// Whether it was never in a ring, or was taken out of the last.
-    #[inline(always)]
-    pub(crate) fn is_unlinked(&self) -> bool {
-        self.next.get() == 0
     }
 
     /// Whether this is a member of some ring, be it alone.

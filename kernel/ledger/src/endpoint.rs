@@ -44,7 +44,7 @@ pub enum Received {
 #[derive(Debug)]
 pub struct Endpoint {
     header: [u64; 2],
-    labels: u64,
+    pub(crate) labels: u64,
     /// Labels whose requests may be parked again by [`Endpoint::park_again`].
     pub(crate) replayable: u64,
     epoch: u64,

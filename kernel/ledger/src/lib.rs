@@ -30,6 +30,7 @@
 
 mod endpoint;
 mod gate;
+pub mod layout;
 mod receiver;
 mod reply;
 mod request;

@@ -45,6 +45,9 @@ impl List {
     /// No nodes.
     pub const EMPTY: List = List { first: ptr::null_mut(), last: ptr::null_mut() };
 
+    /// Where the address of the first node lies, null for an empty list: for assembly.
+    pub const FIRST: usize = core::mem::offset_of!(List, first);
+
     /// Whether there is no node.
     #[inline(always)]
     pub fn is_empty(&self) -> bool {

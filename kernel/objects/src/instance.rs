@@ -292,7 +292,9 @@ pub(crate) fn end_thread(thread: &Tcb) {
         bound.unbind();
         thread.unbind();
     }
-    if let Some(scope) = scope::find(thread.own_scope.replace(0)) {
+    let begun = thread.own_scope();
+    thread.set_own_scope(0);
+    if let Some(scope) = scope::find(begun) {
         scope.orphan();
     }
     if !had_parts {

@@ -33,6 +33,8 @@ pub(crate) struct Cpu {
 
 /// Where the gates find [`Cpu::current`], in bytes.
 pub(crate) const CURRENT: usize = core::mem::offset_of!(Cpu, current);
+/// Where they find the run queue.
+pub(crate) const QUEUE: usize = core::mem::offset_of!(Cpu, queue);
 
 pub(crate) static CPU: Exclusive<Cpu> = Exclusive::new(Cpu {
     current: Cell::new(core::ptr::null()),

@@ -90,7 +90,7 @@ impl Scope {
         self.identity.set(identity);
         self.beginner.set(beginner);
         self.server.set(server);
-        beginner.own_scope.set(identity);
+        beginner.set_own_scope(identity);
         Ok(identity)
     }
 
@@ -104,10 +104,10 @@ impl Scope {
         place(identity).set(null());
         // SAFETY: a thread that ends goes through `orphan`.
         if let Some(beginner) = unsafe { self.beginner.replace(null()).as_ref() } {
-            beginner.own_scope.set(0);
+            beginner.set_own_scope(0);
         }
-        if serving.lent_scope.get() == identity {
-            serving.lent_scope.set(0);
+        if serving.lent_scope() == identity {
+            serving.set_lent_scope(0);
         }
     }
 

@@ -76,7 +76,7 @@ pub struct Tcb {
     pub(crate) context: Cell<usize>,
     /// Below this, a kernel function is not entered.
     pub(crate) stack_limit: Cell<usize>,
-    cnode_address: Cell<usize>,
+    pub(crate) cnode_address: Cell<usize>,
     pub(crate) state: Cell<State>,
     /// Its priority without what callers lend: its own, unless its budget is used up.
     pub(crate) base_priority: Cell<u8>,
@@ -84,20 +84,21 @@ pub struct Tcb {
     pub(crate) own_priority: Cell<u8>,
     /// Outcome of what it waited for.
     pub(crate) answer: Cell<Answer>,
+    // Four bytes that stand side by side, two of which are compared at once: what keeps a call or an answer from its short form.
+    /// Whether the notification that it is bound to was signalled while it did not receive.
+    pub(crate) signalled: Cell<bool>,
+    has_lent_scope: Cell<bool>,
+    has_own_scope: Cell<bool>,
     /// Whether its call is one of [`Asked`].
     pub(crate) is_long: Cell<bool>,
-    /// The number of the transaction that it began, 0 for none (see `scope`).
-    pub(crate) own_scope: Cell<u64>,
-    /// The number of the transaction that came with the request that it serves, 0 for none.
-    pub(crate) lent_scope: Cell<u64>,
+    own_scope: Cell<u64>,
+    lent_scope: Cell<u64>,
     /// The letter that its receive returns with: in the request of its caller, or [`Tcb::notice`].
     pub(crate) inbox: Cell<*const Letter>,
     /// The slot of the endpoint with which it received last, and of the reply object. Before the first time, and null
     /// before it has its parts: a slot whose generation no token has.
     pub(crate) endpoint_slot: Cell<*const Slot>,
     pub(crate) reply_slot: Cell<*const Slot>,
-    /// Whether the notification that it is bound to was signalled while it did not receive.
-    pub(crate) signalled: Cell<bool>,
     pub(crate) bound: Cell<*const Notification>,
     /// The signals that end its call while that is parked.
     pub(crate) interrupts: Cell<u64>,
@@ -262,13 +263,6 @@ impl Tcb {
         unsafe { (*self.renewal.get()).is_armed() }
     }
 
-    /// Whether its wait has a time limit.
-    #[inline(always)]
-    pub(crate) fn is_timed(&self) -> bool {
-        // SAFETY: exclusive references to the node exist within the functions of the timers alone.
-        unsafe { (*self.timer.get()).is_armed() }
-    }
-
     /// Its CNode.
     #[inline(always)]
     pub(crate) fn cnode(&self) -> CNode<'_> {
@@ -309,10 +303,24 @@ impl Tcb {
         Some(unsafe { VSpace::at(self.vspace.object() as usize) })
     }
 
-    /// Whether it works in a transaction.
-    #[inline(always)]
-    pub(crate) fn has_scope(&self) -> bool {
-        (self.own_scope.get() | self.lent_scope.get()) != 0
+    /// The number of the transaction that it began, 0 for none (see `scope`).
+    pub(crate) fn own_scope(&self) -> u64 {
+        self.own_scope.get()
+    }
+
+    pub(crate) fn set_own_scope(&self, scope: u64) {
+        self.own_scope.set(scope);
+        self.has_own_scope.set(scope != 0);
+    }
+
+    /// The number of the transaction that came with the request that it serves, 0 for none.
+    pub(crate) fn lent_scope(&self) -> u64 {
+        self.lent_scope.get()
+    }
+
+    pub(crate) fn set_lent_scope(&self, scope: u64) {
+        self.lent_scope.set(scope);
+        self.has_lent_scope.set(scope != 0);
     }
 
     /// The number of the transaction that it works in, which may be over; 0 for none.
@@ -352,8 +360,8 @@ impl Tcb {
     pub(crate) fn renew(&self) {
         self.is_long.set(false);
         self.inbox.set(null());
-        self.own_scope.set(0);
-        self.lent_scope.set(0);
+        self.set_own_scope(0);
+        self.set_lent_scope(0);
         self.signalled.set(false);
         self.interrupts.set(0);
         self.exit_status.set(0);
@@ -388,4 +396,13 @@ impl Tcb {
     }
 }
 
+impl Tcb {
+    /// Two bytes: 0 unless it works in a transaction, its own or one that was lent to it.
+    pub(crate) const SCOPES: usize = offset_of!(Tcb, has_lent_scope);
+    /// Two bytes: 0 unless a signal came, or a transaction was lent to it.
+    pub(crate) const ERRANDS: usize = offset_of!(Tcb, signalled);
+}
+
+const _: () = assert!(Tcb::SCOPES + 1 == offset_of!(Tcb, has_own_scope));
+const _: () = assert!(Tcb::ERRANDS + 1 == offset_of!(Tcb, has_lent_scope));
 const _: () = assert!(offset_of!(Tcb, notification) == offset_of!(Tcb, cnode) + 2 * size_of::<Slot>());

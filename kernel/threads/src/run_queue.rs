@@ -15,6 +15,9 @@ pub struct RunNode {
 }
 
 impl RunNode {
+    /// Where its priority lies, in bytes: for assembly.
+    pub const PRIORITY: usize = core::mem::offset_of!(RunNode, priority);
+
     /// Its present priority.
     #[inline(always)]
     pub fn priority(&self) -> u8 {
@@ -52,6 +55,9 @@ impl Default for RunQueue {
 }
 
 impl RunQueue {
+    /// Where the highest priority that waits lies, in bytes, 0 where none does: for assembly.
+    pub const TOP: usize = core::mem::offset_of!(RunQueue, top);
+
     /// An empty queue.
     pub const fn new() -> Self {
         RunQueue { occupied: 0, top: 0, queues: [const { List::EMPTY }; PRIORITIES as usize] }

@@ -12,6 +12,9 @@ pub struct TimerNode {
 }
 
 impl TimerNode {
+    /// Where it stands whether it will fire, as a byte: for assembly.
+    pub const ARMED: usize = core::mem::offset_of!(TimerNode, armed);
+
     /// Whether it will fire.
     pub fn is_armed(&self) -> bool {
         self.armed

@@ -3,6 +3,10 @@
 //! Under `-icount shift=0` the time-stamp counter counts executed instructions, so the figures are the same on every machine. The
 //! bench cell takes the samples and prints a line a row; this module prints the table beside published figures, and fails where a
 //! call takes more than it may.
+//!
+//! The row `rpc` is a call and its answer through the stubs that every cell uses, three words and one result, with every check in
+//! it that `kernel/objects/src/ipc/short.rs` lists: 12 instructions of the client, 60 from its call to the server's first
+//! instruction, 21 of the server and its loop, 51 from its answer to the client's first instruction, 3 of the readings.
 
 use std::time::Duration;
 
@@ -14,7 +18,7 @@ use crate::qemu::{Echo, Machine};
 use crate::run::make_state;
 
 /// The most instructions that call and reply may take together.
-const RPC_LIMIT: u64 = 200;
+const RPC_LIMIT: u64 = 150;
 /// How long the samples may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// What precedes a row.

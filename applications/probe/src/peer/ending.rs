@@ -1,5 +1,6 @@
 //! Ways in which a peer ends.
 
+use abi::token::RawCap;
 use runtime::forbidden::{Act, commit};
 
 use crate::protocol::ending;
@@ -14,7 +15,8 @@ const WILD: usize = 0xffff_dfff_dead_b000;
 pub fn end(how: u64) -> ! {
     let came_back = match how {
         ending::OVERFLOW => Some(deeper(1)),
-        ending::OVERFLOW_IN_KERNEL => Some(deeper_in_kernel(1)),
+        ending::OVERFLOW_IN_KERNEL => Some(deeper_with(runtime::yield_now, 1)),
+        ending::OVERFLOW_IN_CALL => Some(deeper_with(call_nobody, 1)),
         ending::EXIT => runtime::exit(LAST_WORDS.to_status()),
         ending::LOOP => run_for_ever(),
         ending::READ_NULL => commit(Act::Read(0)),
@@ -71,6 +73,11 @@ pub fn run_for_ever() -> ! {
     }
 }
 
+/// A call that is refused.
+fn call_nobody() {
+    let _ = commit(Act::Send(RawCap::EMPTY, 1));
+}
+
 /// Never ends but by the end of the stack.
 fn deeper(depth: u64) -> u64 {
     let frame = core::hint::black_box([depth; 32]);
@@ -81,11 +88,11 @@ fn deeper(depth: u64) -> u64 {
 }
 
 /// The same, with a function of the kernel on each level.
-fn deeper_in_kernel(depth: u64) -> u64 {
+fn deeper_with(function: fn(), depth: u64) -> u64 {
     let frame = core::hint::black_box([depth; 32]);
-    runtime::yield_now();
+    function();
     match depth {
         0 => 0,
-        _ => deeper_in_kernel(depth + 1) + frame.iter().sum::<u64>(),
+        _ => deeper_with(function, depth + 1) + frame.iter().sum::<u64>(),
     }
 }

@@ -173,9 +173,14 @@ fn transact(mut environment: Environment, keep: Option<u64>) -> Result<u64, Call
     let Some(granted) = made.granted else { panic!("nothing came with the reply") };
     let object: Cap<Notification, All> = granted.claim(&cnode).map_err(failed)?;
     signal(&object, 1)?;
+    let travels = Call::new(&maker, methods::Scope {}).words()?;
+    assert!(travels == scope, "another scope travels with words alone");
     let Some(keep) = keep else { return Ok(scope) };
     ask(&store, methods::Finish { keep })?;
-    assert!(ask(&maker, methods::Scope {})? == 0, "the scope still travels with calls");
+    // The server that makes objects works in no transaction any more.
+    Call::new(&maker, methods::Make { how: 0 }).words()?;
+    let travels = Call::new(&maker, methods::Scope {}).words()?;
+    assert!(travels == 0 && ask(&maker, methods::Scope {})? == 0, "the scope still travels with calls");
     signal(&object, 7)
 }
 

@@ -15,6 +15,7 @@ tests! {
     a_server_that_panics_is_stopped_and_its_callers_are_answered,
     a_server_that_overflows_its_stack_is_stopped_and_its_callers_are_answered,
     a_server_that_overflows_its_stack_in_the_kernel_is_stopped_and_its_callers_are_answered,
+    a_server_that_overflows_its_stack_in_a_call_is_stopped_and_its_callers_are_answered,
     a_server_that_reads_through_a_null_pointer_is_stopped_and_its_callers_are_answered,
     a_server_that_writes_through_a_wild_pointer_is_stopped_and_its_callers_are_answered,
     a_server_that_writes_to_its_code_is_stopped_and_its_callers_are_answered,
@@ -72,6 +73,10 @@ fn a_server_that_overflows_its_stack_is_stopped_and_its_callers_are_answered(rig
 
 fn a_server_that_overflows_its_stack_in_the_kernel_is_stopped_and_its_callers_are_answered(rig: &mut Rig) -> Outcome {
     dies(rig, ending::OVERFLOW_IN_KERNEL, End::Failed)
+}
+
+fn a_server_that_overflows_its_stack_in_a_call_is_stopped_and_its_callers_are_answered(rig: &mut Rig) -> Outcome {
+    dies(rig, ending::OVERFLOW_IN_CALL, End::Failed)
 }
 
 fn a_server_that_reads_through_a_null_pointer_is_stopped_and_its_callers_are_answered(rig: &mut Rig) -> Outcome {

@@ -42,6 +42,7 @@ fn a_label_that_nobody_serves_is_refused_before_the_server_sees_it(rig: &mut Rig
 fn a_label_out_of_range_is_refused_before_the_server_sees_it(rig: &mut Rig) -> Outcome {
     let (_, _, client) = rig.server(0)?;
     refused(&client, strange::OutOfRange {}, KernelError::UnknownLabel)?;
+    refused(&client, strange::Alias {}, KernelError::UnknownLabel)?;
     // The labels under which the kernel itself speaks to a server.
     refused(&client, strange::Failure {}, KernelError::UnknownLabel)?;
     refused(&client, strange::Signal {}, KernelError::UnknownLabel)?;

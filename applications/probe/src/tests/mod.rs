@@ -12,6 +12,7 @@ macro_rules! tests {
 
 mod accounts;
 mod bodies;
+mod checks;
 mod deaths;
 mod grants;
 mod images;
@@ -32,6 +33,7 @@ mod time;
 pub const ALL: &[&[Test]] = &[
     accounts::TESTS,
     labels::TESTS,
+    checks::TESTS,
     bodies::TESTS,
     leases::TESTS,
     grants::TESTS,

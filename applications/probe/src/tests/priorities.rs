@@ -13,6 +13,7 @@ use crate::task::{Reported, Role, Task};
 tests! {
     requests_wait_by_priority_and_then_by_time,
     a_server_runs_at_the_priority_of_its_caller,
+    an_answer_does_not_put_a_lower_caller_before_others,
     a_busy_server_hurries_for_a_higher_caller,
     a_server_that_waits_for_another_hurries_that_one,
     a_server_that_has_answered_a_higher_caller_gives_its_priority_back,
@@ -24,6 +25,7 @@ tests! {
     a_request_is_answered_once,
     a_signal_ends_a_server_s_wait,
     signals_merge_while_a_server_is_busy,
+    a_signal_that_comes_before_an_answer_of_words_is_heard,
 }
 
 /// Priorities around that of the tests: a server below all, callers that are lower and higher, and one in between, which
@@ -93,7 +95,19 @@ fn a_server_runs_at_the_priority_of_its_caller(rig: &mut Rig) -> Outcome {
     let high = server.call::<methods::Spin>(rig, HIGH, SHORT)?;
     // The tests run again, so the caller and its server are done or wait for the one in the middle.
     equal("the caller", rig.end(high)?, End::Reported(Reported::Value(SHORT)))?;
-    equal("the one in the middle", rig.end(middle)?, End::Runs)
+    equal("the one in the middle", rig.end(middle)?, End::Runs)?;
+    equal("the server's priority", objects::thread_info(&rig.instance(server.peer)?.tcb)?.priority, SERVER)
+}
+
+fn an_answer_does_not_put_a_lower_caller_before_others(rig: &mut Rig) -> Outcome {
+    let endpoint = rig.endpoint()?;
+    let witness: Cap<Notification, All> = rig.make(0)?;
+    Plan::serve(0).serving(&endpoint).witness(&witness).priority(HIGH).start(rig)?;
+    let low = Plan::new(Task::call::<methods::Spin>(SHORT)).calling(&endpoint).priority(LOW).start(rig)?;
+    // The server, which is above the tests, has answered when they hear of it.
+    rig.wait(&witness)?;
+    equal("the caller", rig.end(low)?, End::Runs)?;
+    rig.expect_report("the caller afterwards", low, Reported::Value(SHORT))
 }
 
 fn a_busy_server_hurries_for_a_higher_caller(rig: &mut Rig) -> Outcome {
@@ -235,4 +249,17 @@ fn signals_merge_while_a_server_is_busy(rig: &mut Rig) -> Outcome {
     }
     equal("what it heard first", rig.wait(&witness)?, 1)?;
     equal("what it heard then", rig.wait(&witness)?, 12)
+}
+
+fn a_signal_that_comes_before_an_answer_of_words_is_heard(rig: &mut Rig) -> Outcome {
+    let endpoint = rig.endpoint()?;
+    let (notification, witness): (Cap<Notification, All>, Cap<Notification, All>) = (rig.make(0)?, rig.make(0)?);
+    let server = Plan::serve(0).serving(&endpoint).hearing(&notification).witness(&witness).priority(SERVER);
+    server.start(rig)?;
+    ask(&rig.client(&endpoint, 0)?, methods::Count {})?;
+    let caller = Plan::new(Task::call::<methods::Spin>(LONG)).calling(&endpoint).priority(LOW).start(rig)?;
+    equal("what tells that it works", rig.wait(&witness)?, 1)?;
+    objects::signal(&notification, 4)?;
+    equal("what it heard", rig.wait(&witness)?, 4)?;
+    rig.expect_report("the caller", caller, Reported::Value(LONG))
 }

@@ -1,78 +1,23 @@
-//! The client's side.
+//! The client's side, but for the short form.
 
-use core::ptr::{copy_nonoverlapping, null_mut, with_exposed_provenance_mut};
+use core::ptr::{copy_nonoverlapping, with_exposed_provenance_mut};
 
 use abi::KernelError;
 use abi::kernel::{Answer, BODY_MAX, Exchange};
 use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
-use ledger::{Called, Endpoint, Receiver, Request};
+use ledger::{Called, Endpoint, Request};
 
 use super::{end, find, transfer};
 use crate::reply::Reply;
 use crate::tcb::{Asked, Results, Tcb};
 use crate::{Failure, scheduler};
 
-/// Calls with three words, and answers which thread is to run. The short form: a server waits without a timeout, and no
-/// transaction travels.
+/// Calls with three words, and answers which thread is to run: whatever the short form did not do.
 ///
 /// # Safety
 /// `me` is the current thread. The gate alone calls this.
 pub(super) unsafe extern "C" fn call(
-    first: u64,
-    second: u64,
-    third: u64,
-    target: u64,
-    generation: u64,
-    me: *const Tcb,
-) -> *const Tcb {
-    // SAFETY: the current thread is live.
-    let thread = unsafe { &*me };
-    let (raw, label) = split(target, generation);
-    if let Ok(slot) = find(thread.cnode(), raw, ObjectKind::Endpoint, Rights::SEND) {
-        let endpoint = with_exposed_provenance_mut::<Endpoint>(slot.object() as usize);
-        // SAFETY: the capability names a live endpoint.
-        let waiting = unsafe { waiting_for(endpoint, label) };
-        if !waiting.is_null() && !thread.has_scope() {
-            // SAFETY: receivers in the ledger are of live threads.
-            let server = unsafe { Tcb::of_receiver(waiting) };
-            if !server.is_timed() {
-                let request = thread.request.get();
-                // SAFETY: the request is this thread's own, and idle: the thread runs.
-                let letter = unsafe { &mut (*request).letter };
-                letter.set_plain_label(label);
-                letter.words = [first, second, third];
-                letter.badge = slot.badge();
-                server.inbox.set(letter);
-                // SAFETY: all three are live, the receiver is the endpoint's first, the request idle, the label served.
-                unsafe { Endpoint::deliver(endpoint, waiting, request) };
-                scheduler::raise_waiting(server, thread.priority());
-                return server;
-            }
-        }
-    }
-    // SAFETY: as for this function.
-    unsafe { call_at_length(first, second, third, target, generation, me) }
-}
-
-/// The receiver that takes the next request, null where none waits or the label is not served.
-///
-/// # Safety
-/// The endpoint is live.
-#[inline(always)]
-unsafe fn waiting_for(endpoint: *mut Endpoint, label: u32) -> *mut Receiver {
-    // SAFETY: the caller's word.
-    let endpoint = unsafe { &*endpoint };
-    if endpoint.serves(label) { endpoint.waiting() } else { null_mut() }
-}
-
-/// As [`call`], whatever has to be done for it.
-///
-/// # Safety
-/// As for [`call`].
-#[cold]
-#[inline(never)]
-unsafe extern "C" fn call_at_length(
     first: u64,
     second: u64,
     third: u64,
@@ -89,7 +34,6 @@ unsafe extern "C" fn call_at_length(
 }
 
 /// The token and the label that a target names.
-#[inline(always)]
 fn split(target: u64, generation: u64) -> (RawCap, u32) {
     (RawCap { slot: target >> 32, generation }, target as u32)
 }

@@ -1,7 +1,7 @@
 //! Call, receive and reply: the hot path.
 //!
 //! What each call checks, in order: the reserve of stack, the slot and generation of the token, the kind, the right to
-//! call, the label. Then the ledger takes the request. Where a server waits it is switched to directly, at the priority of
+//! call, the label (see [`short`]). Then the ledger takes the request. Where a server waits it is switched to directly, at the priority of
 //! its caller if that is the higher one, on the rest of the caller's time slice and with the caller's transaction; the run
 //! queue is not touched. A reply that is followed by a receive switches back in the same way.
 //!
@@ -10,8 +10,8 @@
 //! away, the access faults, and the cell alone ends (see `fault`).
 //!
 //! * [`gate`]: how a cell gets in and out, in assembly;
-//! * [`call`], [`receive`]: each with a short form that changes nothing before it knows that it can do the whole, and a
-//!   long form for everything else;
+//! * [`short`]: what nearly every call and answer needs, and nothing else, in assembly as well;
+//! * [`call`], [`receive`]: everything else;
 //! * [`transfer`]: what travels beside the words;
 //! * [`shut`]: an endpoint while its server is replaced;
 //! * [`end`]: waits that end otherwise: timeouts, deaths, endpoints that go.
@@ -20,6 +20,7 @@ mod call;
 mod end;
 pub mod gate;
 mod receive;
+mod short;
 mod shut;
 mod transfer;
 

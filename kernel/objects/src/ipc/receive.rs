@@ -1,4 +1,4 @@
-//! The server's side.
+//! The server's side, but for the short form.
 
 use core::ptr::with_exposed_provenance_mut;
 
@@ -14,78 +14,14 @@ use crate::status::ok;
 use crate::tcb::{Results, Tcb};
 use crate::{Failure, lease, replacement, scheduler};
 
-/// Answers with words and receives again; answers which thread is to run. The short form: the same endpoint and reply
-/// object as the last time, a caller that takes words alone and has nothing hanging on its request, nobody parked, no
-/// signal, no timeout, no transaction, and nobody of a higher priority than the caller.
-///
-/// The two look-ups are those of the last long form. They still hold while the slots that it found have the generations
-/// that the tokens name, since no two fillings of slots have the same, and while the reply object names this thread.
+/// Answers with words and receives again, for ever; answers which thread is to run: whatever the short form did not do.
 ///
 /// # Safety
-/// `me` is the current thread; `reception` is live, and the caller's own, until its receive returns. The
-/// gate alone calls this.
+/// `me` is the current thread; `reception` is live, and the caller's own, until its receive returns. The gate alone calls this.
 pub(super) unsafe extern "C" fn reply_receive(
+    second: u64,
     status: u64,
     value: u64,
-    second: u64,
-    reception: *const Reception,
-    _: u64,
-    me: *const Tcb,
-) -> *const Tcb {
-    // SAFETY: the current thread is live.
-    let thread = unsafe { &*me };
-    // SAFETY: the caller's word.
-    let given = unsafe { &*reception };
-    if let Some(reply) = find_again(thread, given)
-        && let Some(client) = reply.client()
-        && !client.is_long.get()
-        && reply.anchor.is_untouched()
-        && !scheduler::is_outranked(client)
-        && !thread.signalled.get()
-    {
-        let endpoint = reply.endpoint();
-        // SAFETY: the reply object holds a request, so it is bound, to a live endpoint.
-        if !unsafe { (*endpoint).has_parked() } {
-            // SAFETY: the reply object is live.
-            let answered = unsafe { ledger::Reply::answer(reply.core.get()) };
-            debug_assert!(answered.is_ok());
-            client.answer.set(Answer { status, value });
-            // SAFETY: the receiver runs, so it waits nowhere; its reply object is free now, and nothing is parked.
-            unsafe { Endpoint::wait(endpoint, thread.receiver.get()) };
-            scheduler::lower_running(thread);
-            return client;
-        }
-    }
-    // SAFETY: as for this function.
-    unsafe { reply_receive_at_length(status, value, second, reception, 0, me) }
-}
-
-/// The reply object of the last long form, if that found what this reception names, without a time limit, and if no
-/// transaction came with the last request.
-#[inline(always)]
-fn find_again<'a>(thread: &Tcb, reception: &Reception) -> Option<&'a Reply> {
-    // SAFETY: a slot of the thread's own TCB or of the CNode that it holds.
-    let reply_slot = unsafe { &*thread.reply_slot.get() };
-    // SAFETY: as above.
-    let endpoint_slot = unsafe { &*thread.endpoint_slot.get() };
-    let same = reply_slot.generation() == reception.reply.generation
-        && endpoint_slot.generation() == reception.endpoint.generation
-        && reception.timeout == TIMEOUT_NONE
-        && thread.lent_scope.get() == 0;
-    let reply = if same { thread.last_reply() } else { None };
-    reply.filter(|reply| reply.server().is_some_and(|server| core::ptr::eq(server, thread)))
-}
-
-/// As [`reply_receive`], whatever has to be done for it.
-///
-/// # Safety
-/// As for [`reply_receive`].
-#[cold]
-#[inline(never)]
-unsafe extern "C" fn reply_receive_at_length(
-    status: u64,
-    value: u64,
-    second: u64,
     reception: *const Reception,
     _: u64,
     me: *const Tcb,
@@ -95,8 +31,7 @@ unsafe extern "C" fn reply_receive_at_length(
     // SAFETY: the caller's word.
     let reception = unsafe { &*reception };
     let client = answer(me, reception.reply, Answer { status, value }, second).ok();
-    // SAFETY: the caller's word.
-    match (unsafe { begin(me, reception) }, client) {
+    match (begin(me, reception, TIMEOUT_NONE), client) {
         (Ok(Begun::Waits), Some(client)) => scheduler::next_in_favour_of(client),
         (Ok(Begun::Waits), None) => scheduler::next(),
         (begun, client) => {
@@ -127,8 +62,7 @@ pub(super) unsafe extern "C" fn receive(
     let me = unsafe { &*me };
     // SAFETY: the caller's word.
     let reception = unsafe { &*reception };
-    // SAFETY: the caller's word.
-    match unsafe { begin(me, reception) } {
+    match begin(me, reception, reception.timeout) {
         Ok(Begun::Waits) => scheduler::next(),
         Ok(Begun::AtHand) => scheduler::next_or(me),
         Err(failure) => {
@@ -146,18 +80,15 @@ enum Begun {
     Waits,
 }
 
-/// Begins to receive.
-///
-/// # Safety
-/// As for [`reply_receive`].
-unsafe fn begin(me: &Tcb, reception: &Reception) -> Result<Begun, Failure> {
+/// Begins to receive, for so many nanoseconds.
+fn begin(me: &Tcb, reception: &Reception, timeout: u64) -> Result<Begun, Failure> {
     let cnode = me.cnode();
     let endpoint_slot = find(cnode, reception.endpoint, ObjectKind::Endpoint, Rights::RECEIVE)?;
     let endpoint = with_exposed_provenance_mut::<Endpoint>(endpoint_slot.object() as usize);
     let reply_slot = find(cnode, reception.reply, ObjectKind::Reply, Rights::SEND)?;
     // SAFETY: the capability names a live reply object.
     let reply = unsafe { Reply::at(reply_slot.object() as usize) };
-    me.lent_scope.set(0);
+    me.set_lent_scope(0);
     if me.signalled.replace(false)
         // SAFETY: a notification that goes away unbinds its thread first.
         && let Some(bound) = unsafe { me.bound.get().as_ref() }
@@ -185,7 +116,7 @@ unsafe fn begin(me: &Tcb, reception: &Reception) -> Result<Begun, Failure> {
         }
         Received::Waiting => {
             replacement::noted_rest(me);
-            scheduler::arm(me, reception.timeout);
+            scheduler::arm(me, timeout);
             scheduler::lower_running(me);
             Ok(Begun::Waits)
         }
@@ -242,7 +173,7 @@ pub unsafe fn reply(status: Answer, second: u64, raw: RawCap, body: *const Reply
         (Ok(()), Some(body)) => transfer::hand_body(me, client, body),
         (Ok(()), None) => {}
     }
-    me.lent_scope.set(0);
+    me.set_lent_scope(0);
     scheduler::ready(client);
     scheduler::give_way();
     ok(0)

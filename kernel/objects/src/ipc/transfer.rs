@@ -28,7 +28,7 @@ pub(super) unsafe fn deliver(client: &Tcb, server: &Tcb) {
         return;
     }
     let mut parcel = Parcel { scope, ..Parcel::EMPTY };
-    server.lent_scope.set(scope);
+    server.set_lent_scope(scope);
     if is_long {
         // SAFETY: a delivered request names the live reply that holds it.
         let reply = unsafe { Reply::of(request.reply()) };
