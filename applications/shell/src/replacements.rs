@@ -101,6 +101,7 @@ const fn because(why: Why) -> &'static str {
 
 fn said(progress: Progress) -> String {
     match progress {
+        Progress::Rehearsing => "rehearsing".to_string(),
         Progress::Draining => "draining".to_string(),
         Progress::Moving => "moving state".to_string(),
         Progress::Trial => "on trial".to_string(),

@@ -336,12 +336,13 @@ fn make(bytes: &[u8], factory: &mut Factory) -> Result<(Instance, Cap<Image, All
 }
 
 const fn is_open(phase: ReplacementPhase) -> bool {
-    use ReplacementPhase::{Draining, Freezing, Probation, Restoring, Thawing};
-    matches!(phase, Draining | Freezing | Thawing | Probation | Restoring)
+    use ReplacementPhase::{Copying, Draining, Freezing, Probation, Rehearsing, Restoring, Thawing};
+    matches!(phase, Copying | Rehearsing | Draining | Freezing | Thawing | Probation | Restoring)
 }
 
 fn summary<'a>(name: &'a str, replaced: &Replaced) -> ReplacementSummary<'a> {
     let progress = match replaced.phase {
+        ReplacementPhase::Copying | ReplacementPhase::Rehearsing => Progress::Rehearsing,
         ReplacementPhase::Idle | ReplacementPhase::Draining => Progress::Draining,
         ReplacementPhase::Freezing | ReplacementPhase::Thawing | ReplacementPhase::Restoring => Progress::Moving,
         ReplacementPhase::Probation => Progress::Trial,

@@ -1,5 +1,5 @@
 //! Every order of events in a small world: two clients, a service whose state is a counter for each, and an end of either
-//! instance, a refusal, a deadline or an abort at any moment.
+//! instance, a refusal, a deadline or an abort at any moment. The instances hand that state over, or it is in the graph.
 //!
 //! A request carries its number, and the state what was done last for each client: so a request that is delivered again has no
 //! second effect, and a gap between the two is an effect that was lost.
@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::vec::Vec;
 
-use crate::{Action, Event, Outcome, Phase, Replacement};
+use crate::{Action, Carries, Event, Outcome, Phase, Replacement};
 
 const CLIENTS: usize = 2;
 /// Requests of each client.
@@ -39,11 +39,17 @@ struct Instance {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct World {
+    carries: Carries,
     replacement: Replacement,
     gated: bool,
+    /// Whether requests have parked for the replacement's sake, and whether it was rehearsed before.
+    has_paused: bool,
+    has_rehearsed: bool,
     serves: Which,
     instances: [Instance; 2],
     export: Option<State>,
+    /// The state, where the instances have none of their own.
+    graph: State,
     /// Whether somebody was asked to export or import, and has not done it.
     asked: bool,
     /// Whether a request of the client is parked.
@@ -65,15 +71,19 @@ fn check(holds: bool, wrong: &'static str) -> Checked<()> {
 }
 
 impl World {
-    fn new(bend: Bend) -> World {
-        let (replacement, actions) = Replacement::begin();
+    fn new(carries: Carries, bend: Bend) -> World {
+        let (replacement, actions) = Replacement::begin(carries);
         let old = Instance { lives: true, frozen: false, state: [0; CLIENTS], holds: None };
         let mut world = World {
+            carries,
             replacement,
             gated: false,
+            has_paused: false,
+            has_rehearsed: false,
             serves: Which::Old,
             instances: [old, Instance { frozen: true, ..old }],
             export: None,
+            graph: [0; CLIENTS],
             asked: false,
             parked: [false; CLIENTS],
             answered: [0; CLIENTS],
@@ -88,6 +98,14 @@ impl World {
         &mut self.instances[which as usize]
     }
 
+    /// The state that an instance answers by.
+    fn state(&mut self, which: Which) -> &mut State {
+        match self.carries {
+            Carries::State => &mut self.of(which).state,
+            Carries::Nothing => &mut self.graph,
+        }
+    }
+
     fn end(&mut self, which: Which) {
         let instance = self.of(which);
         instance.lives = false;
@@ -99,16 +117,25 @@ impl World {
     fn act(&mut self, actions: &[Action], bend: Bend) {
         for action in actions.iter().copied().filter(|action| bend(*action)) {
             match action {
-                Action::Gate => self.gated = true,
+                Action::Gate => (self.gated, self.has_paused) = (true, true),
                 Action::Ungate => self.gated = false,
-                Action::Freeze => (self.of(Which::Old).frozen, self.asked) = (true, true),
-                Action::Thaw => self.asked = true,
+                Action::Freeze => {
+                    (self.of(Which::Old).frozen, self.asked) = (true, true);
+                    if self.carries == Carries::Nothing {
+                        self.end(Which::Old);
+                    }
+                }
+                Action::Copy | Action::Rehearse | Action::Thaw => self.asked = true,
                 Action::SwitchToNew => {
                     self.serves = Which::New;
                     self.of(Which::New).frozen = false;
                 }
                 Action::SwitchToOld => self.serves = Which::Old,
-                Action::Resume => self.of(Which::Old).frozen = false,
+                Action::Resume => {
+                    // Without a state of its own it has ended, and begins again.
+                    self.of(Which::Old).lives |= self.carries == Carries::Nothing;
+                    self.of(Which::Old).frozen = false;
+                }
                 Action::Restore => {
                     let old = self.of(Which::Old);
                     (old.lives, old.frozen) = (true, true);
@@ -126,9 +153,11 @@ impl World {
         self.asked &= self.replacement.phase() == before;
         self.act(actions, bend);
         let ended = matches!(self.replacement.phase(), Phase::Ended(_));
-        self.lost |= self.replacement.phase() == Phase::Ended(Outcome::Lost);
-        // The service begins again without what nobody has.
-        if ended && self.lost && !self.instances[self.serves as usize].lives {
+        self.has_rehearsed |= event == Event::Rehearsed;
+        self.lost |= self.carries == Carries::State && self.replacement.phase() == Phase::Ended(Outcome::Lost);
+        // The service begins again, without what nobody has.
+        let may_begin_again = self.lost || self.carries == Carries::Nothing;
+        if ended && may_begin_again && !self.instances[self.serves as usize].lives {
             let last = self.answered;
             let serves = self.serves;
             *self.of(serves) = Instance { lives: true, frozen: false, state: last, holds: None };
@@ -152,7 +181,8 @@ impl World {
             }
             let server = self.instances[self.serves as usize];
             if self.parked[client] && !self.gated && server.lives && !server.frozen && server.holds.is_none() {
-                let open = matches!(self.replacement.phase(), Phase::Probation | Phase::Ended(_));
+                let phase = self.replacement.phase();
+                let open = matches!(phase, Phase::Copying | Phase::Rehearsing | Phase::Probation | Phase::Ended(_));
                 check(open, "a request was delivered while nobody was to serve")?;
                 let mut world = self;
                 world.parked[client] = false;
@@ -175,9 +205,9 @@ impl World {
         let number = self.answered[client] + 1;
         match stage {
             Stage::Received => {
-                let done = instance.state[client];
+                let done = world.state(which)[client];
                 check(self.lost || done == number || done + 1 == number, "an effect was lost")?;
-                world.of(which).state[client] = number;
+                world.state(which)[client] = number;
                 world.of(which).holds = Some((client, Stage::Done));
             }
             Stage::Done if which == Which::New && self.replacement.phase() == Phase::Probation => {
@@ -196,9 +226,18 @@ impl World {
     fn events(self, bend: Bend, next: &mut Vec<World>) {
         let [old, new] = self.instances;
         let phase = self.replacement.phase();
+        let has_state = self.carries == Carries::State;
         match phase {
+            Phase::Copying if old.lives && self.asked && old.holds.is_none() => {
+                next.push(World { export: Some(old.state), ..self }.tell(Event::Copied, bend));
+            }
+            Phase::Rehearsing if new.lives && self.asked => {
+                let mut world = self;
+                world.of(Which::New).state = self.export.unwrap_or_default();
+                next.push(world.tell(Event::Rehearsed, bend));
+            }
             Phase::Draining if old.lives && old.holds.is_none() => next.push(self.tell(Event::Drained, bend)),
-            Phase::Freezing if old.lives && self.asked => {
+            Phase::Freezing if (old.lives || !has_state) && self.asked => {
                 next.push(World { export: Some(old.state), ..self }.tell(Event::Frozen, bend));
             }
             Phase::Thawing if new.lives && self.asked => {
@@ -226,7 +265,9 @@ impl World {
                 if self.instances[which as usize].lives {
                     let mut world = world;
                     world.end(which);
-                    world.lost |= which == Which::Old && matches!(phase, Phase::Draining | Phase::Freezing);
+                    let has_only_copy = which == Which::Old
+                        && matches!(phase, Phase::Copying | Phase::Rehearsing | Phase::Draining | Phase::Freezing);
+                    world.lost |= has_state && has_only_copy;
                     next.push(world.tell(event, bend));
                 }
             }
@@ -243,13 +284,21 @@ impl World {
         check(old.lives != new.lives, "not one instance is left")?;
         let server = self.instances[self.serves as usize];
         check(server.lives && !self.gated, "nobody serves")?;
-        check(self.lost || server.state == [REQUESTS; CLIENTS], "an effect was lost or doubled")
+        let was_rehearsed = self.has_rehearsed || self.carries == Carries::Nothing;
+        check(was_rehearsed || !self.has_paused, "requests parked for what was not rehearsed")?;
+        let mut world = *self;
+        check(self.lost || *world.state(self.serves) == [REQUESTS; CLIENTS], "an effect was lost or doubled")
     }
 }
 
-/// Looks at every state that can be reached; answers how many there are. In some the new instance is confirmed.
+/// Looks at every state that can be reached; answers how many there are.
 fn explore(bend: Bend) -> Checked<usize> {
-    let first = World::new(bend);
+    Ok(explore_with(Carries::State, bend)? + explore_with(Carries::Nothing, bend)?)
+}
+
+/// The same of one kind of service. In some of the states the new instance is confirmed.
+fn explore_with(carries: Carries, bend: Bend) -> Checked<usize> {
+    let first = World::new(carries, bend);
     let (mut seen, mut open) = (HashSet::from([first]), Vec::from([first]));
     while let Some(world) = open.pop() {
         let next: Vec<World> = world.steps(bend)?.into_iter().filter(|next| *next != world).collect();
@@ -271,7 +320,9 @@ fn nothing_is_lost_doubled_or_stuck() {
 
 #[test]
 fn an_action_left_out_is_found() {
-    let left_out: [(Action, Bend); 10] = [
+    let left_out: [(Action, Bend); 12] = [
+        (Action::Copy, |action| action != Action::Copy),
+        (Action::Rehearse, |action| action != Action::Rehearse),
         (Action::Freeze, |action| action != Action::Freeze),
         (Action::Thaw, |action| action != Action::Thaw),
         (Action::Gate, |action| action != Action::Gate),

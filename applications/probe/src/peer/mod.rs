@@ -58,7 +58,10 @@ fn perform(mut environment: Environment, task: Task) -> Result<u64, CallError> {
         Role::BeginAndEnd => transact(environment, None),
         Role::UseWhatWasTaken => use_what_was_taken(environment, task.value),
         Role::Tally => tally::serve(environment, task.value),
-        Role::Count => tally::count(&target(&mut environment), task),
+        Role::Count => {
+            let enough = environment.take(fixed::NOTIFICATION);
+            tally::count(&target(&mut environment), enough.as_ref(), task)
+        }
         Role::TakeWhenFull => take_when_full(environment, task.value),
     }
 }

@@ -139,6 +139,8 @@ impl Word for Begun {
 /// How far a replacement is, or how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
+    /// The new instance is tried with a copy of the state, while the old one serves.
+    Rehearsing,
     /// The old instance answers what it has.
     Draining,
     /// State is on its way.

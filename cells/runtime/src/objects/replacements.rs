@@ -50,7 +50,8 @@ pub fn replacement_terms(replacement: &Cap<Replacement, All>, terms: &Replacemen
     invoke_with(Operation::ReplacementTerms, replacement.raw(), &words).map(drop)
 }
 
-/// Begins: requests park until the old instance has answered what it holds, then the new one, which was made and not started, takes
+/// Begins: where the instances have a state of their own, the new one is rehearsed with a copy of it first, while the old one
+/// serves. Then requests park until the old instance has answered what it holds, then the new one, which was made and not started, takes
 /// its place. The kernel brings that to an end, whoever dies.
 ///
 /// # Errors
@@ -94,11 +95,14 @@ pub struct Replaced {
 /// # Errors
 /// `InvalidCapability`.
 pub fn replacement_info(replacement: &Cap<Replacement, All>) -> Result<Replaced> {
-    use ReplacementPhase::{Confirmed, Draining, Freezing, Idle, Lost, Probation, Restoring, Returned, Thawing};
+    use ReplacementPhase::{
+        Confirmed, Copying, Draining, Freezing, Idle, Lost, Probation, Rehearsing, Restoring, Returned, Thawing,
+    };
     use ReplacementReason::{Aborted, NewEnded, OldEnded, Refused, TimedOut};
     let mut given = words(&[]);
     let code = invoke(Operation::ReplacementInfo, replacement.raw(), &mut given)?;
-    let phases = [Idle, Draining, Freezing, Thawing, Probation, Restoring, Confirmed, Returned, Lost];
+    let phases =
+        [Idle, Copying, Rehearsing, Draining, Freezing, Thawing, Probation, Restoring, Confirmed, Returned, Lost];
     let reasons = [ReplacementReason::None, Aborted, TimedOut, Refused, OldEnded, NewEnded];
     let [reason, pause, delivered, deferred, parked, replies, ..] = given;
     let phase = phases.into_iter().find(|phase| *phase as u64 == code);
