@@ -10,7 +10,7 @@ use runtime::abi::interfaces::process::{
     Begun, CellSummary, Cells, NO_SUCH_PROCESS, Progress, Replace, ReplacementSummary, Replacements, Rollback,
     WaitReplaced, Why,
 };
-use runtime::abi::kernel::BODY_MAX;
+use runtime::abi::kernel::{BODY_MAX, Overdue};
 use runtime::abi::{CallError, KernelError};
 
 use crate::command::Until;
@@ -26,8 +26,13 @@ use crate::text::{Oid, Plain};
 ///
 /// # Errors
 /// Those of the calls; `NoProcess`.
-pub fn replace(servers: &Servers, name: &str, image: Option<u64>, until: Until) -> Result<String, Failure> {
-    let method = Replace { image: image.unwrap_or(0) };
+pub fn replace(
+    servers: &Servers,
+    name: &str,
+    (image, overdue): (Option<u64>, Overdue),
+    until: Until,
+) -> Result<String, Failure> {
+    let method = Replace { image: image.unwrap_or(0), force: overdue as u64 };
     let begun = Call::new(servers.endpoint(Server::Process)?, method)
         .bytes(name.as_bytes())
         .send()

@@ -139,7 +139,9 @@ impl Session {
             Command::Transactions(count) => transactions::list(servers, count),
             Command::Spawn { image, until } => processes::spawn(servers, records, &image, until),
             Command::Kill(target) => processes::kill(servers, records, &target),
-            Command::Replace { name, image, until } => replacements::replace(servers, &name, image, until),
+            Command::Replace { name, image, overdue, until } => {
+                replacements::replace(servers, &name, (image, overdue), until)
+            }
             Command::Rollback(name) => replacements::rollback(servers, &name),
             Command::Images => replacements::images(servers, records),
             Command::Replacements => replacements::list(servers),

@@ -195,6 +195,16 @@ pub enum Scratch {
     Keep = 1,
 }
 
+/// What becomes of an instance that is being replaced and has not answered in time what it holds.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    /// It goes on, and is not replaced.
+    GoesOn = 0,
+    /// It ends as if it had failed, and is replaced. Only for an instance without a state of its own.
+    Ends = 1,
+}
+
 /// What became of state that was exported.
 #[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

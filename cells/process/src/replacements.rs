@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use abi::interfaces::process as codes;
 use abi::interfaces::process::{Progress, ReplacementSummary, Why};
-use abi::kernel::{ReplacementPhase, ReplacementReason};
+use abi::kernel::{Overdue, ReplacementPhase, ReplacementReason};
 use abi::token::{All, Cap, Image, Replacement};
 use clients::Allocation;
 use object_store::Oid;
@@ -101,16 +101,23 @@ impl Replacements {
         }
     }
 
-    /// Replaces a service's instance by one of an image; without one, of the image of its name that came last.
+    /// Replaces a service's instance by one of an image; without one, of the image of its name that came last. `overdue` says what
+    /// becomes of an instance that does not answer in time what it holds.
     ///
     /// # Errors
     /// A code of the interface; everything is as it was.
-    pub fn begin(&mut self, name: &str, image: Option<Oid>, factory: &mut Factory) -> Result<(), Refusal> {
+    pub fn begin(
+        &mut self,
+        name: &str,
+        image: Option<Oid>,
+        overdue: Overdue,
+        factory: &mut Factory,
+    ) -> Result<(), Refusal> {
         let service = services::number_of(name).ok_or(Refusal(codes::NO_SUCH_PROCESS, 0))?;
         let versions = catalogue::versions(&mut factory.graph, name)?;
         let image = image.or(versions.newest).or(versions.current).ok_or(Refusal(codes::BAD_IMAGE, 0))?;
         let candidate = candidate(service, image, name, factory)?;
-        let begun = self.begin_with(service, name, image, &candidate, factory);
+        let begun = self.begin_with(service, name, (image, overdue), &candidate, factory);
         match begun {
             Ok(()) => {
                 say!(factory.console, "{name} is replaced by an instance of image #{}", image.number());
@@ -129,7 +136,7 @@ impl Replacements {
         &mut self,
         service: usize,
         name: &str,
-        image: Oid,
+        (image, overdue): (Oid, Overdue),
         candidate: &Candidate,
         factory: &mut Factory,
     ) -> Result<(), Refusal> {
@@ -145,7 +152,7 @@ impl Replacements {
         }
         catalogue::note_trial(&mut factory.graph, name, Some(image))?;
         let Some(record) = &self.of(service).record else { runtime::bug!("the record that was made is gone") };
-        Ok(services::replace(service, record, (&candidate.instance.tcb, &candidate.image))?)
+        Ok(services::replace(service, record, overdue, (&candidate.instance.tcb, &candidate.image))?)
     }
 
     /// The image that was current before the one that is.
@@ -200,7 +207,7 @@ impl Replacements {
         let Some(current) = versions.current else { return Ok(()) };
         let image = catalogue::image(&mut factory.graph, current)?;
         let wanted = image.hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
-        if wanted == hash { Ok(()) } else { self.begin(name, Some(current), factory) }
+        if wanted == hash { Ok(()) } else { self.begin(name, Some(current), Overdue::GoesOn, factory) }
     }
 
     /// Stops the instance that serves on trial, which ends that. `false` where none does.

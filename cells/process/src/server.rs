@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::{self as codes, Begun, CellSummary, Process as Method, ProcessSummary, State, Use};
-use abi::kernel::{Clock, TIMEOUT_NONE};
+use abi::kernel::{Clock, Overdue, TIMEOUT_NONE};
 use abi::{CallError, KernelError};
 use object_store::Oid;
 use runtime::{Event, Heap, Request, Server, objects};
@@ -94,13 +94,14 @@ fn answer(
         }
         Some(Method::Replace(method)) => {
             let image = (method.image != 0).then_some(Oid::new(method.image));
-            let begun = name_of(&request).and_then(|name| replace(&name, image, reconciler, replacements));
+            let overdue = if method.force == 0 { Overdue::GoesOn } else { Overdue::Ends };
+            let begun = name_of(&request).and_then(|name| replace(&name, image, overdue, reconciler, replacements));
             finish(request, begun);
         }
         Some(Method::Rollback(_)) => {
             let begun = name_of(&request).and_then(|name| {
                 let previous = Replacements::previous(&name, &mut reconciler.factory)?;
-                replace(&name, Some(previous), reconciler, replacements)
+                replace(&name, Some(previous), Overdue::GoesOn, reconciler, replacements)
             });
             finish(request, begun);
         }
@@ -146,11 +147,12 @@ fn name_of(request: &Request<'_>) -> Result<String, Refusal> {
 fn replace(
     name: &str,
     image: Option<Oid>,
+    overdue: Overdue,
     reconciler: &mut Reconciler,
     replacements: &mut Replacements,
 ) -> Result<Begun, Refusal> {
     if services::number_of(name).is_some() {
-        return replacements.begin(name, image, &mut reconciler.factory).map(|()| Begun::UnderWay);
+        return replacements.begin(name, image, overdue, &mut reconciler.factory).map(|()| Begun::UnderWay);
     }
     reconciler.replace(name, image).map(|()| Begun::Done)
 }

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use abi::interfaces::process::services::{EACH, END, FIRST};
 use abi::interfaces::process::{CellSummary, State, Use};
-use abi::kernel::{Clock, Scratch, ThreadState};
+use abi::kernel::{Clock, Overdue, Scratch, ThreadState};
 use abi::token::{All, CNode, Cap, Endpoint, Image, Loader, Notification, Object, Replacement, Tcb, VSpace};
 use abi::{CallError, KernelError};
 use runtime::Environment;
@@ -189,6 +189,7 @@ pub fn may_replace(number: usize, image: &Cap<Image, All>) -> Result<Share, Obst
 pub fn replace(
     number: usize,
     record: &Cap<Replacement, All>,
+    overdue: Overdue,
     (tcb, image): (&Cap<Tcb, All>, &Cap<Image, All>),
 ) -> Result<(), Obstacle> {
     with(|services| {
@@ -200,6 +201,7 @@ pub fn replace(
             bits: REPLACED,
             scratch: service.scratch,
             patience: PATIENCE,
+            overdue,
             trial: TRIAL,
             trial_replies: 0,
             schema: 0,

@@ -12,7 +12,7 @@ use crate::kernel::invoke;
 use crate::objects::words;
 
 /// The state of a server that can be replaced while it serves. Everything that it answers by is in it, and
-/// a request has no effect before it is answered: the trial of a new version ends without a trace of what that did not answer. What a
+/// a request has no effect before it is answered, nor has `import`, which is called with a copy first: the trial of a new version ends without a trace of what that did not answer. What a
 /// server answers later, by [`crate::Server::answer`], belongs to the export before it.
 ///
 /// Numbers of capabilities may stand in it: the next instance has the same CNode, and takes what its creator put there by

@@ -10,7 +10,7 @@ use core::mem::{MaybeUninit, offset_of, size_of};
 use core::ptr::{null, null_mut, with_exposed_provenance, with_exposed_provenance_mut};
 
 use abi::KernelError;
-use abi::kernel::{ReplacementPhase, ReplacementReason, Scratch};
+use abi::kernel::{Overdue, ReplacementPhase, ReplacementReason, Scratch};
 use capability::{ObjectKind, Rights, Slot};
 use ledger::{Endpoint, Request};
 use lists::{Link, List};
@@ -46,6 +46,8 @@ pub(crate) struct Replacement {
     pub(crate) export: Export,
     bits: Cell<u64>,
     pub(crate) keeps_scratch: Cell<bool>,
+    /// Whether an old instance that is overdue ends.
+    is_forced: Cell<bool>,
     /// Whether the new instance has the service.
     pub(crate) is_switched: Cell<bool>,
     /// Whether the old instance waits for what becomes of it, its state exported.
@@ -91,6 +93,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) notification: &'a Slot,
     pub(crate) bits: u64,
     pub(crate) scratch: Scratch,
+    pub(crate) overdue: Overdue,
     pub(crate) patience: u64,
     pub(crate) trial: u64,
     pub(crate) trial_replies: u64,
@@ -143,6 +146,7 @@ impl Replacement {
         put(&self.notification, Some(terms.notification))?;
         self.bits.set(terms.bits);
         self.keeps_scratch.set(terms.scratch == Scratch::Keep);
+        self.is_forced.set(terms.overdue == Overdue::Ends);
         self.patience.set(terms.patience);
         self.trial.set(terms.trial);
         self.trial_replies.set(terms.trial_replies);
@@ -154,9 +158,15 @@ impl Replacement {
     ///
     /// # Errors
     /// `IllegalOperation` where it, or one of the instances, takes part in one already, the old one does not run or serves no
-    /// endpoint in its fixed slot, or the new one was started.
+    /// endpoint in its fixed slot, or the new one was started; `InvalidArgument` where a state of its own would be lost by force.
     pub(crate) fn begin(&self, old: &Tcb, new: &Tcb, old_image: &Slot, new_image: &Slot) -> Result<(), Failure> {
         self.check_closed()?;
+        let carries = match (self.has_state(), self.is_forced.get()) {
+            (true, true) => return Err(KernelError::InvalidArgument.into()),
+            (true, false) => Carries::State,
+            (false, true) => Carries::Nothing(replace::Overdue::Ends),
+            (false, false) => Carries::Nothing(replace::Overdue::GoesOn),
+        };
         let served = old.cnode().slot(abi::slots::ENDPOINT)?;
         if !served.is(ObjectKind::Endpoint) || !served.rights().contains(Rights::RECEIVE) {
             return Err(KernelError::IllegalOperation.into());
@@ -194,8 +204,7 @@ impl Replacement {
         self.endpoint.set(endpoint);
         old.replacement.set(self);
         new.replacement.set(self);
-        let (machine, actions) =
-            replace::Replacement::begin(if self.has_state() { Carries::State } else { Carries::Nothing });
+        let (machine, actions) = replace::Replacement::begin(carries);
         self.is_open.set(true);
         // SAFETY: the record was closed, so its link is on no list, and it leaves this one when it ends.
         OPEN.with(|open| unsafe { open.push_back(self.link.get()) });

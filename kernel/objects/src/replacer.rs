@@ -198,6 +198,10 @@ pub(crate) fn perform(replacement: &Replacement, actions: &[Action]) -> bool {
                 }
                 Ok(())
             }
+            Action::TearDown => {
+                freeze(replacement);
+                Ok(())
+            }
             Action::Thaw => thaw(replacement),
             Action::SwitchToNew => switch_to_new(replacement),
             Action::SwitchToOld => switch_to_old(replacement),
@@ -250,7 +254,7 @@ fn rehearse(replacement: &Replacement) -> Result<(), Failure> {
     instance::start(new)
 }
 
-/// The old instance, which waits for requests, gives its state away: it is told to, or has none and ends.
+/// The old instance, which waits for requests, gives its state away: it is told to. Or it has none and ends, wherever it is.
 fn freeze(replacement: &Replacement) {
     let Some(old) = replacement.old_thread() else { return };
     replacement.park_again(old);

@@ -24,6 +24,9 @@
 //! and exports it back. What fails then costs the clients nothing, since no request has parked. What was imported in
 //! the rehearsal is of no use afterwards, as the old one has gone on meanwhile: the same new instance imports the state itself.
 //!
+//! An instance without one may also be *forced* out: where it does not answer in time what it has, it ends, as if by a failure,
+//! and the new one begins.
+//!
 //! From [`Phase::Freezing`] on the state of the service is in one place at any time: with the old instance until it is frozen,
 //! then in the *export*, the bytes that the old one left and that the new one renews before each reply of its probation. An
 //! instance that imports never changes them.
@@ -121,6 +124,8 @@ pub enum Action {
     Ungate,
     /// The old instance exports.
     Freeze,
+    /// The old instance, which has no state of its own, is torn down with what it holds. That is as good as an export.
+    TearDown,
     /// The new instance imports the export.
     Thaw,
     /// The service is the new instance's.
@@ -140,16 +145,27 @@ pub enum Action {
 /// What the two instances hand over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Carries {
-    /// A state of their own.
+    /// A state of their own. It would be lost if the old instance did not come to export it.
     State,
     /// Nothing: what the service answers by is in the graph or in the kernel's tables.
-    Nothing,
+    Nothing(Overdue),
+}
+
+/// What becomes of an old instance that has not answered what it holds when the time for that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Overdue {
+    /// It goes on.
+    GoesOn,
+    /// It ends with what it holds.
+    Ends,
 }
 
 /// One replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Replacement {
     phase: Phase,
+    /// What ends a drain that takes too long.
+    overdue: Overdue,
     /// The old instance ended while its state was in the export.
     has_old_ended: bool,
     /// Why the old instance is being restored.
@@ -160,11 +176,11 @@ impl Replacement {
     /// Begins: the new instance has been made, and was not started.
     #[must_use]
     pub const fn begin(carries: Carries) -> (Replacement, &'static [Action]) {
-        let (phase, actions): (Phase, &'static [Action]) = match carries {
-            Carries::State => (Phase::Copying, &[Action::Copy]),
-            Carries::Nothing => (Phase::Draining, &[Action::Gate]),
+        let (phase, overdue, actions): (Phase, Overdue, &'static [Action]) = match carries {
+            Carries::State => (Phase::Copying, Overdue::GoesOn, &[Action::Copy]),
+            Carries::Nothing(overdue) => (Phase::Draining, overdue, &[Action::Gate]),
         };
-        (Replacement { phase, has_old_ended: false, reason: Reason::Aborted }, actions)
+        (Replacement { phase, overdue, has_old_ended: false, reason: Reason::Aborted }, actions)
     }
 
     /// How far it is.
@@ -175,11 +191,14 @@ impl Replacement {
 
     /// Something has happened. What does not belong to the phase is ignored: it comes late.
     pub fn on(&mut self, event: Event) -> &'static [Action] {
-        use Action::{EndNew, EndOld, Freeze, Gate, Rehearse, Restore, Resume, SwitchToNew, SwitchToOld, Thaw, Ungate};
+        use Action::{
+            EndNew, EndOld, Freeze, Gate, Rehearse, Restore, Resume, SwitchToNew, SwitchToOld, TearDown, Thaw, Ungate,
+        };
         let (phase, actions): (Phase, &'static [Action]) = match (self.phase, event) {
             (Phase::Copying, Event::Copied) => (Phase::Rehearsing, &[Rehearse]),
             (Phase::Rehearsing, Event::Rehearsed) => (Phase::Draining, &[Gate]),
             (Phase::Draining, Event::Drained) => (Phase::Freezing, &[Freeze]),
+            (Phase::Draining, Event::Deadline) if self.overdue == Overdue::Ends => (Phase::Freezing, &[TearDown]),
             (Phase::Freezing, Event::Frozen) => (Phase::Thawing, &[Thaw]),
             (Phase::Thawing, Event::Thawed) => (Phase::Probation, &[SwitchToNew, Ungate]),
             (Phase::Probation, Event::Proven) => (Phase::Ended(Outcome::Confirmed), &[EndOld]),

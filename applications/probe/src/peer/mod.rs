@@ -96,6 +96,7 @@ fn call(target: &Cap<Endpoint, CallOnly>, task: Task) -> Result<u64, CallError> 
         methods::Write::LABEL => ask(target, methods::Write { digit: value }),
         methods::Reverse::LABEL => ask(target, methods::Reverse {}),
         methods::Hold::LABEL => ask(target, methods::Hold { key: value }),
+        methods::HoldAgain::LABEL => ask(target, methods::HoldAgain { key: value }),
         methods::End::LABEL => ask(target, methods::End { how: value }),
         methods::Forward::LABEL => ask(target, methods::Forward { steps: value }),
         methods::Make::LABEL => ask(target, methods::Make { how: value }),

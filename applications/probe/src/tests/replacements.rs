@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use abi::interface::Method;
-use abi::kernel::{ReplacementPhase, ReplacementReason, Scratch};
+use abi::kernel::{Overdue, ReplacementPhase, ReplacementReason, Scratch};
 use abi::token::{All, CallOnly, Cap, Endpoint, Frame, Notification, Replacement, Untyped};
 use abi::{CallError, KernelError};
 use runtime::objects::{self, Replaced, ReplacementTerms, Share};
@@ -23,6 +23,7 @@ tests! {
     nobody_waits_while_a_new_version_is_rehearsed,
     a_server_without_a_state_is_replaced_by_a_restart,
     what_cannot_be_parked_again_is_waited_for_and_no_longer_than_said,
+    by_force_what_is_waited_for_in_vain_fails_and_what_can_be_parked_again_does_not,
     whoever_dies_somebody_serves,
     a_record_that_is_deleted_gives_the_requests_back,
     what_is_no_replacement_is_refused,
@@ -54,6 +55,7 @@ const EXPORT_BITS: u8 = 13;
 /// What replacing takes: memory for two instances, in turn, and the record.
 struct Tools {
     patience: u64,
+    overdue: Overdue,
     replacement: Cap<Replacement, All>,
     done: Cap<Notification, All>,
     export: Cap<Frame, All>,
@@ -73,6 +75,7 @@ impl Tools {
     fn new(rig: &mut Rig) -> Result<Tools, Failure> {
         Ok(Tools {
             patience: PATIENCE,
+            overdue: Overdue::GoesOn,
             replacement: rig.make(0)?,
             done: rig.make(0)?,
             export: rig.make(EXPORT_BITS)?,
@@ -103,6 +106,7 @@ impl Tools {
             bits: 1,
             scratch: Scratch::Clear,
             patience: self.patience,
+            overdue: self.overdue,
             trial: TRIAL,
             trial_replies: TRIAL_REPLIES,
             schema: schema.unwrap_or(0),
@@ -326,6 +330,29 @@ fn what_cannot_be_parked_again_is_waited_for_and_no_longer_than_said(rig: &mut R
     rig.expect_report("what was held all the time", held, Reported::Value(8))
 }
 
+fn by_force_what_is_waited_for_in_vain_fails_and_what_can_be_parked_again_does_not(rig: &mut Rig) -> Outcome {
+    let mut tools = Tools::new(rig)?;
+    tools.overdue = Overdue::Ends;
+    let (old, endpoint, client) = rig.server(2)?;
+    let held = Plan::new(Task::call::<methods::Hold>(1)).calling(&endpoint).start(rig)?;
+    let taken_over = Plan::new(Task::call::<methods::HoldAgain>(2)).calling(&endpoint).start(rig)?;
+    let new = tools.instance(rig, Task::new(Role::Serve, 2))?;
+    tools.begin(rig, false, old, new)?;
+    rig.expect_report("who was waited for", held, Reported::Kernel(KernelError::ServerDied, 1))?;
+    ask(&client, methods::Release { key: 2, value: 8 })?;
+    rig.expect_report("whose request the new one has", taken_over, Reported::Value(8))?;
+    objects::confirm_replacement(&tools.replacement)?;
+    let replaced = tools.end(rig)?;
+    let found = (replaced.phase, replaced.delivered, replaced.deferred);
+    equal("how it ended", found, (ReplacementPhase::Confirmed, 1, 1))?;
+    // One that answers in time what it has is not torn down: nobody is told of a death.
+    let next = tools.instance(rig, Task::new(Role::Serve, 0))?;
+    tools.begin(rig, false, new, next)?;
+    equal("what the next one has seen", ask(&client, methods::Count {})?, 1)?;
+    objects::confirm_replacement(&tools.replacement)?;
+    equal("how that ended", tools.end(rig)?.phase, ReplacementPhase::Confirmed)
+}
+
 fn whoever_dies_somebody_serves(rig: &mut Rig) -> Outcome {
     let mut tools = Tools::new(rig)?;
     let (old, endpoint, client) = rig.server(1)?;
@@ -389,6 +416,11 @@ fn what_is_no_replacement_is_refused(rig: &mut Rig) -> Outcome {
     let new = tools.instance(rig, Task::new(Role::Tally, Version::Second as u64))?;
     refused(tools.begin(rig, true, service.serving, service.serving))?;
     refused(tools.begin(rig, true, new, service.serving))?;
+    tools.overdue = Overdue::Ends;
+    match tools.begin(rig, true, service.serving, new) {
+        Err(Failure::Kernel(KernelError::InvalidArgument)) => tools.overdue = Overdue::GoesOn,
+        other => return Err(Failure::Wrong(alloc::format!("a state that would be lost: {other:?}"))),
+    }
     refused(objects::abort_replacement(&tools.replacement).map_err(Failure::from))?;
     tools.begin(rig, true, service.serving, new)?;
     refused(tools.begin(rig, true, service.serving, new))?;

@@ -209,8 +209,9 @@ crate::interface! {
         /// What the server itself has in use.
         9 GetUsage() -> u64, Usage;
         /// Replaces the instance of a service or of a process, whose name is the body, by one of an image; 0 for the newest one of
-        /// the name. Answers how far that is.
-        10 Replace(image: u64) -> Begun;
+        /// the name. With `force` other than 0 a service's old instance that does not answer in time what it holds is ended; with 0
+        /// it goes on. Answers how far that is.
+        10 Replace(image: u64, force: u64) -> Begun;
         /// The same by the image that was current before.
         11 Rollback() -> Begun;
         /// Waits until a replacement of the service, whose name is the body, is over; answers its summary.

@@ -160,11 +160,12 @@ pub enum Operation {
     MachineInfo = 0x1001,
     /// Machine: address, capacity; answers the length of the boot command line.
     CommandLine = 0x1002,
-    /// Replacement: Frame token (empty: the instance has no state of its own), Notification token, bits, a [`Scratch`], nanoseconds
-    /// that a phase may take, nanoseconds and replies that the trial takes, schema of the state.
+    /// Replacement: Frame token (empty: the instance has no state of its own), Notification token, bits, a [`Scratch`] in the low
+    /// half and an [`crate::kernel::Overdue`] in the high half, nanoseconds that a phase may take, nanoseconds and replies that the
+    /// trial takes, schema of the state.
     ReplacementTerms = 0x1100,
     /// Replacement: tokens of Loader, old Tcb, new Tcb, and the Images that the two are of. Begins, for the endpoint in the old
-    /// one's fixed slot.
+    /// one's fixed slot. `InvalidArgument` where an instance with a state of its own was to end when it is overdue.
     ReplacementBegin = 0x1101,
     /// Replacement: answers its [`crate::kernel::ReplacementPhase`]; words out: the reason, as
     /// [`crate::kernel::ReplacementReason`], nanoseconds that the gate was shut, requests that were delivered when it was shut first,

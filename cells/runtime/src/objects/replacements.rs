@@ -1,6 +1,6 @@
 //! One instance takes the place of another.
 
-use abi::kernel::{Operation, ReplacementPhase, ReplacementReason, Scratch};
+use abi::kernel::{Operation, Overdue, ReplacementPhase, ReplacementReason, Scratch};
 use abi::token::{All, Cap, Frame, Image, Loader, Notification, RawCap, Replacement, Tcb};
 
 use super::{Result, invoke_with, words};
@@ -20,6 +20,8 @@ pub struct ReplacementTerms<'a> {
     pub scratch: Scratch,
     /// Nanoseconds that a phase may take.
     pub patience: u64,
+    /// What becomes of the old instance where it takes longer to answer what it holds.
+    pub overdue: Overdue,
     /// Nanoseconds after which the new instance has proven itself, when it has answered what it was given.
     pub trial: u64,
     /// Replies after which it has; 0 for no such number.
@@ -41,7 +43,7 @@ pub fn replacement_terms(replacement: &Cap<Replacement, All>, terms: &Replacemen
         notification.slot,
         notification.generation,
         terms.bits,
-        terms.scratch as u64,
+        terms.scratch as u64 | (terms.overdue as u64) << 32,
         terms.patience,
         terms.trial,
         terms.trial_replies,
@@ -56,7 +58,7 @@ pub fn replacement_terms(replacement: &Cap<Replacement, All>, terms: &Replacemen
 ///
 /// # Errors
 /// `IllegalOperation` where the old instance does not run or serves no endpoint in its fixed slot, the new one was started, or one of them takes part in another
-/// replacement.
+/// replacement; `InvalidArgument` where an instance with a state of its own was to end when it is overdue.
 pub fn begin_replacement(
     replacement: &Cap<Replacement, All>,
     loader: &Cap<Loader, All>,

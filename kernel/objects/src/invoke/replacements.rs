@@ -3,7 +3,7 @@
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
 use abi::KernelError;
-use abi::kernel::Exported;
+use abi::kernel::{Exported, Overdue};
 use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
 use replace::{Event, Phase};
@@ -25,9 +25,14 @@ pub(super) fn terms(raw: RawCap, words: &Words) -> Result<u64> {
         token => Some(object(token, ObjectKind::Frame, Rights::READ | Rights::WRITE)?),
     };
     let notification = object(token(words, 2), ObjectKind::Notification, Rights::SEND)?;
-    let scratch = threads::scratch(words[5])?;
+    let scratch = threads::scratch(words[5] & u64::from(u32::MAX))?;
+    let overdue = match words[5] >> 32 {
+        word if word == Overdue::GoesOn as u64 => Overdue::GoesOn,
+        word if word == Overdue::Ends as u64 => Overdue::Ends,
+        _ => return Err(KernelError::InvalidArgument.into()),
+    };
     let [.., bits, _, patience, trial, trial_replies, schema] = *words;
-    let terms = Terms { export, notification, bits, scratch, patience, trial, trial_replies, schema };
+    let terms = Terms { export, notification, bits, scratch, overdue, patience, trial, trial_replies, schema };
     replacement(raw)?.set_terms(&terms).map(|()| 0)
 }
 
