@@ -40,8 +40,8 @@ pub enum Role {
     /// Counts for its callers, and hands the counts to whoever takes its place; `value` says which version of the server it is,
     /// as [`crate::peer::tally::Version`].
     Tally = 15,
-    /// Calls its target `value` times and checks that each answer counts one more, calling `label` every time and `Next` in between;
-    /// ends with the last count.
+    /// Calls its target `value` times, or until it is signalled, and checks that each answer counts one more, calling `label` every
+    /// eighth time and `Next` in between; ends with the last count.
     Count = 16,
 }
 

@@ -72,11 +72,25 @@ pub fn one_or_two<'a>(words: &[&'a str], what: &'static str) -> Result<(&'a str,
 
 /// Takes an option off the front; another one there is wrong.
 pub fn option<'w, 'a>(words: &'w [&'a str], name: &str) -> Result<(bool, &'w [&'a str]), Wrong> {
-    match words {
-        [first, rest @ ..] if *first == name => Ok((true, rest)),
-        [first, ..] if first.len() > 1 && first.starts_with('-') => Err(Wrong::Option((*first).into())),
-        _ => Ok((false, words)),
+    options(words, [name]).map(|([is_there], rest)| (is_there, rest))
+}
+
+/// Takes options off the front, in any order; another one there is wrong.
+pub fn options<'w, 'a, const N: usize>(
+    mut words: &'w [&'a str],
+    names: [&str; N],
+) -> Result<([bool; N], &'w [&'a str]), Wrong> {
+    let mut are_there = [false; N];
+    while let [first, rest @ ..] = words
+        && first.len() > 1
+        && first.starts_with('-')
+    {
+        let found = names.iter().zip(&mut are_there).find(|(name, is_there)| *name == first && !**is_there);
+        let Some((_, is_there)) = found else { return Err(Wrong::Option((*first).into())) };
+        *is_there = true;
+        words = rest;
     }
+    Ok((are_there, words))
 }
 
 /// An object's number: decimal, with or without `#`, or hexadecimal behind `0x`.

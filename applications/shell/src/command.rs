@@ -3,6 +3,8 @@
 use alloc::string::String;
 use core::fmt;
 
+use runtime::abi::kernel::Overdue;
+
 use crate::arguments::{self, Wrong};
 use crate::nearest::nearest;
 use crate::text::Plain;
@@ -61,6 +63,8 @@ pub enum Command {
         name: String,
         /// The image; the one that came last, or the current one of the name, without one.
         image: Option<u64>,
+        /// What becomes of an old instance that does not answer what it holds.
+        overdue: Overdue,
         /// What to do then.
         until: Until,
     },
@@ -259,17 +263,19 @@ pub const COMMANDS: &[Entry] = &[
     },
     Entry {
         name: "replace",
-        arguments: "[-n] NAME [IMAGE]",
+        arguments: "[-n] [-f] NAME [IMAGE]",
         help: "Replaces a running service or process by an instance of another image; of the newest without one.",
         more: "With -n the end is not waited for: `replacements` shows it. Requests to a service wait meanwhile, and are served by\n\
                the new instance. It is on trial for half a second: where it fails, or does not answer, the old one goes on. The\n\
                image must serve all that is served, in the same way, and go on with its state. A process that serves nobody begins\n\
-               anew, and is of the image before again where it fails in that time.",
+               anew, and is of the image before again where it fails in that time. What does not answer within two seconds what it\n\
+               has received is not replaced; with -f it is ended then, and those requests fail.",
         parse: |words| {
-            let (goes_on, words) = arguments::option(words, "-n")?;
+            let ([goes_on, is_forced], words) = arguments::options(words, ["-n", "-f"])?;
+            let overdue = if is_forced { Overdue::Ends } else { Overdue::GoesOn };
             let (name, image) = arguments::one_or_two(words, "the name of a service or process")?;
             let until = if goes_on { Until::Started } else { Until::Ended };
-            Ok(Command::Replace { name: name.into(), image: image.map(arguments::oid).transpose()?, until })
+            Ok(Command::Replace { name: name.into(), image: image.map(arguments::oid).transpose()?, overdue, until })
         },
     },
     Entry {
@@ -406,6 +412,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn replace(image: Option<u64>, overdue: Overdue, until: Until) -> Command {
+        Command::Replace { name: "memory".into(), image, overdue, until }
+    }
+
     fn spawn(image: &str, until: Until) -> Command {
         let image = image.into();
         Command::Spawn { image, until }
@@ -435,9 +445,11 @@ mod tests {
             ("call x 2 3 0x10", Command::Call { name: "x".into(), label: 2, words: [3, 16, 0] }),
             ("priority #12 7", Command::Priority { target: Target::Object(12), priority: 7 }),
             ("priority x 7", Command::Priority { target: Target::Named("x".into()), priority: 7 }),
-            ("replace memory", Command::Replace { name: "memory".into(), image: None, until: Until::Ended }),
-            ("replace memory #26", Command::Replace { name: "memory".into(), image: Some(26), until: Until::Ended }),
-            ("replace -n memory", Command::Replace { name: "memory".into(), image: None, until: Until::Started }),
+            ("replace memory", replace(None, Overdue::GoesOn, Until::Ended)),
+            ("replace memory #26", replace(Some(26), Overdue::GoesOn, Until::Ended)),
+            ("replace -n memory", replace(None, Overdue::GoesOn, Until::Started)),
+            ("replace -f memory 26", replace(Some(26), Overdue::Ends, Until::Ended)),
+            ("replace -f -n memory", replace(None, Overdue::Ends, Until::Started)),
             ("rollback memory", Command::Rollback("memory".into())),
             ("replacements", Command::Replacements),
             ("images", Command::Images),
@@ -466,8 +478,9 @@ mod tests {
             ("txlog -1", "txlog: `-1` is no count, which is a number from 1 on; type `txlog [COUNT]`"),
             ("spawn", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
             ("kill", "kill: the name of a process or service, or an OID is missing; type `kill NAME|OID`"),
-            ("replace", "replace: the name of a service or process is missing; type `replace [-n] NAME [IMAGE]`"),
-            ("replace a 1 2", "replace: `2` is one argument too many; type `replace [-n] NAME [IMAGE]`"),
+            ("replace", "replace: the name of a service or process is missing; type `replace [-n] [-f] NAME [IMAGE]`"),
+            ("replace a 1 2", "replace: `2` is one argument too many; type `replace [-n] [-f] NAME [IMAGE]`"),
+            ("replace -f -f a", "replace: there is no option `-f`; type `replace [-n] [-f] NAME [IMAGE]`"),
             ("kill 1x", "kill: `1x` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `kill NAME|OID`"),
             ("faults 0", "faults: `0` is no count, which is a number from 1 on; type `faults [-v] [COUNT]`"),
             ("spawn -w", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),

@@ -35,8 +35,14 @@ pub fn expected(before: &str) -> Expected {
         [] | ["help"] => Expected::Command,
         ["spawn"] | ["spawn", "-w"] => Expected::Image,
         ["kill" | "call" | "priority"] => Expected::Running,
-        ["replace" | "rollback"] | ["replace", "-n"] => Expected::Running,
-        ["replace", _] | ["replace", "-n", _] => Expected::Object,
+        ["rollback"] => Expected::Running,
+        ["replace", "-n" | "-f", "-n" | "-f", rest @ ..]
+        | ["replace", "-n" | "-f", rest @ ..]
+        | ["replace", rest @ ..] => match rest {
+            [] => Expected::Running,
+            [_] => Expected::Object,
+            _ => Expected::Nothing,
+        },
         ["inspect"] | ["inspect", "-x"] => Expected::Object,
         _ => Expected::Nothing,
     }
@@ -93,6 +99,9 @@ mod tests {
             ("inspect -x #1", Expected::Object),
             ("kill m", Expected::Running),
             ("replace m", Expected::Running),
+            ("replace -f -n m", Expected::Running),
+            ("replace -f memory #", Expected::Object),
+            ("replace memory #1 ", Expected::Nothing),
             ("replace memory #", Expected::Object),
             ("rollback ", Expected::Running),
             ("kill memory ", Expected::Nothing),

@@ -263,6 +263,9 @@ fn by_process(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result
         process::OTHER_STATE => f.write_str(
             "the image cannot go on with the state of what serves, or could not give it back; build one that reads and writes its schema",
         ),
+        process::HAS_STATE => {
+            f.write_str("it has a state of its own, which would be lost by force; replace it without -f")
+        }
         process::SERVES_NOBODY => f.write_str("it serves nobody; `top` shows who has requests"),
         process::BAD_PRIORITY => write!(f, "a process can have the priorities from 1 to {detail}; choose one of them"),
         process::NO_PREVIOUS => f.write_str("no image was current before; `replace` takes one by its OID"),

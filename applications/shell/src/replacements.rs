@@ -10,7 +10,7 @@ use runtime::abi::interfaces::process::{
     CellSummary, Cells, NO_SUCH_PROCESS, Progress, Replace, ReplacementSummary, Replacements, Rollback, WaitReplaced,
     Why,
 };
-use runtime::abi::kernel::BODY_MAX;
+use runtime::abi::kernel::{BODY_MAX, Overdue};
 use runtime::abi::{CallError, KernelError};
 
 use crate::command::Until;
@@ -26,8 +26,13 @@ use crate::text::{Oid, Plain};
 ///
 /// # Errors
 /// Those of the calls; `NoProcess`.
-pub fn replace(servers: &Servers, name: &str, image: Option<u64>, until: Until) -> Result<String, Failure> {
-    let method = Replace { image: image.unwrap_or(0) };
+pub fn replace(
+    servers: &Servers,
+    name: &str,
+    (image, overdue): (Option<u64>, Overdue),
+    until: Until,
+) -> Result<String, Failure> {
+    let method = Replace { image: image.unwrap_or(0), force: overdue as u64 };
     let begun = Call::new(servers.endpoint(Server::Process)?, method).bytes(name.as_bytes()).send().map(drop);
     follow(servers, name, begun, until)
 }
@@ -97,6 +102,7 @@ const fn because(why: Why) -> &'static str {
 
 fn said(progress: Progress) -> String {
     match progress {
+        Progress::Rehearsing => "rehearsing".to_string(),
         Progress::Draining => "draining".to_string(),
         Progress::Moving => "moving state".to_string(),
         Progress::Trial => "on trial".to_string(),

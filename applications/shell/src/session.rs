@@ -141,7 +141,9 @@ impl Session {
             Command::Kill(target) => processes::kill(servers, records, &target),
             Command::Call { name, label, words } => calls::call(servers, records, &name, label, words),
             Command::Priority { target, priority } => calls::set_priority(servers, records, &target, priority),
-            Command::Replace { name, image, until } => replacements::replace(servers, &name, image, until),
+            Command::Replace { name, image, overdue, until } => {
+                replacements::replace(servers, &name, (image, overdue), until)
+            }
             Command::Rollback(name) => replacements::rollback(servers, &name),
             Command::Images => replacements::images(servers, records),
             Command::Replacements => replacements::list(servers),

@@ -195,6 +195,16 @@ pub enum Scratch {
     Keep = 1,
 }
 
+/// What becomes of an instance that is being replaced and has not answered in time what it holds.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    /// It goes on, and is not replaced.
+    GoesOn = 0,
+    /// It ends as if it had failed, and is replaced. Only for an instance without a state of its own.
+    Ends = 1,
+}
+
 /// What became of state that was exported.
 #[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +215,8 @@ pub enum Exported {
     Staged = 1,
     /// The instance was frozen, and goes on.
     Resumed = 2,
+    /// It is what is rehearsed with, and the instance goes on.
+    Copied = 3,
 }
 
 /// How far a replacement is.
@@ -213,22 +225,26 @@ pub enum Exported {
 pub enum ReplacementPhase {
     /// It has not begun. Zero, as retype leaves it.
     Idle = 0,
+    /// The old instance serves, and is to export a copy of its state.
+    Copying = 1,
+    /// The old instance serves; the new one imports the copy and exports it back.
+    Rehearsing = 2,
     /// New requests park; the old instance answers what it has.
-    Draining = 1,
+    Draining = 3,
     /// The old instance exports its state, or ends.
-    Freezing = 2,
+    Freezing = 4,
     /// The new one imports it.
-    Thawing = 3,
+    Thawing = 5,
     /// The new one serves, on trial.
-    Probation = 4,
+    Probation = 6,
     /// The old one imports the last export.
-    Restoring = 5,
+    Restoring = 7,
     /// The new one serves for good.
-    Confirmed = 6,
+    Confirmed = 8,
     /// The old one serves.
-    Returned = 7,
+    Returned = 9,
     /// Neither could go on with the state.
-    Lost = 8,
+    Lost = 10,
 }
 
 /// Why the old instance of a replacement serves.

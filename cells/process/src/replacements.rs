@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use abi::KernelError;
 use abi::interfaces::process as codes;
 use abi::interfaces::process::{Progress, ReplacementSummary, Why};
-use abi::kernel::{ReplacementPhase, ReplacementReason};
+use abi::kernel::{Overdue, ReplacementPhase, ReplacementReason};
 use abi::token::{All, CNode, Cap, Frame, Image, Replacement};
 use clients::Allocation;
 use object_store::Oid;
@@ -127,11 +127,18 @@ impl Replacements {
         }
     }
 
-    /// Replaces what runs under a name by an instance of an image; without one, of the image of its name that came last.
+    /// Replaces what runs under a name by an instance of an image; without one, of the image of its name that came last. `overdue` says
+    /// what becomes of an instance that does not answer in time what it holds.
     ///
     /// # Errors
     /// A code of the interface; everything is as it was.
-    pub fn begin(&mut self, name: &str, image: Option<Oid>, reconciler: &mut Reconciler) -> Result<(), Refusal> {
+    pub fn begin(
+        &mut self,
+        name: &str,
+        image: Option<Oid>,
+        overdue: Overdue,
+        reconciler: &mut Reconciler,
+    ) -> Result<(), Refusal> {
         let subject = Subject::named(name, &reconciler.table).ok_or(Refusal(codes::NO_SUCH_PROCESS, 0))?;
         self.check_idle(subject, reconciler)?;
         let versions = catalogue::versions(&mut reconciler.factory.graph, name)?;
@@ -147,7 +154,7 @@ impl Replacements {
             Subject::Service(_) => None,
         };
         let (candidate, journey) = candidate(subject, image, name, process.as_deref(), factory)?;
-        let begun = self.begin_with(subject, (name, image), (&candidate, journey), process, factory);
+        let begun = self.begin_with(subject, (name, image, overdue), (&candidate, journey), process, factory);
         match begun {
             Ok(()) => {
                 say!(factory.console, "{name} is replaced by an instance of image #{}", image.number());
@@ -165,11 +172,14 @@ impl Replacements {
     fn begin_with(
         &mut self,
         subject: Subject,
-        (name, image): (&str, Oid),
+        (name, image, overdue): (&str, Oid, Overdue),
         (candidate, journey): (&Candidate, Option<Journey>),
         process: Option<&mut Process>,
         factory: &mut Factory,
     ) -> Result<(), Refusal> {
+        if overdue == Overdue::Ends && journey.is_some() {
+            return Err(Refusal(codes::HAS_STATE, 0));
+        }
         let (share, argument) = match &process {
             Some(process) => (may_replace(process, &candidate.image, factory)?, process.oid.number()),
             None => match subject {
@@ -195,12 +205,12 @@ impl Replacements {
                 let (Some(instance), Some(image)) = (&process.instance, &process.image) else {
                     return Err(Refusal(codes::BUSY, 0));
                 };
-                let scratch = abi::kernel::Scratch::Clear;
-                services::begin(record, (&instance.tcb, image), new, scratch, state)?;
+                let how = (abi::kernel::Scratch::Clear, overdue);
+                services::begin(record, (&instance.tcb, image), new, how, state)?;
                 process.standing = Standing::Replaced;
                 Ok(())
             }
-            (None, Subject::Service(service)) => Ok(services::replace(service, record, new, state)?),
+            (None, Subject::Service(service)) => Ok(services::replace(service, record, new, overdue, state)?),
             (None, Subject::Process(_)) => Err(Refusal(codes::NO_SUCH_PROCESS, 0)),
         }
     }
@@ -281,7 +291,11 @@ impl Replacements {
         let wanted = image.hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
         let subject = Subject::named(name, &reconciler.table);
         let is_under_way = subject.is_some_and(|subject| self.is_under_way(subject, reconciler).is_ok());
-        if wanted == hash || is_under_way { Ok(()) } else { self.begin(name, Some(current), reconciler) }
+        if wanted == hash || is_under_way {
+            Ok(())
+        } else {
+            self.begin(name, Some(current), Overdue::GoesOn, reconciler)
+        }
     }
 
     /// Stops the instance that serves on trial, which ends that. `false` where none does.
@@ -543,12 +557,13 @@ fn make(bytes: &[u8], subject: Subject, process: Option<&Process>, factory: &mut
 }
 
 const fn is_open(phase: ReplacementPhase) -> bool {
-    use ReplacementPhase::{Draining, Freezing, Probation, Restoring, Thawing};
-    matches!(phase, Draining | Freezing | Thawing | Probation | Restoring)
+    use ReplacementPhase::{Copying, Draining, Freezing, Probation, Rehearsing, Restoring, Thawing};
+    matches!(phase, Copying | Rehearsing | Draining | Freezing | Thawing | Probation | Restoring)
 }
 
 fn summary(replaced: &Replaced) -> ReplacementSummary<'static> {
     let progress = match replaced.phase {
+        ReplacementPhase::Copying | ReplacementPhase::Rehearsing => Progress::Rehearsing,
         ReplacementPhase::Idle | ReplacementPhase::Draining => Progress::Draining,
         ReplacementPhase::Freezing | ReplacementPhase::Thawing | ReplacementPhase::Restoring => Progress::Moving,
         ReplacementPhase::Probation => Progress::Trial,

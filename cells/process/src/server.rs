@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State, Use};
-use abi::kernel::{Clock, TIMEOUT_NONE};
+use abi::kernel::{Clock, Overdue, TIMEOUT_NONE};
 use abi::token::{CallOnly, Cap, Endpoint};
 use abi::{CallError, KernelError};
 use object_store::Oid;
@@ -103,13 +103,14 @@ fn answer(
         }
         Some(Method::Replace(method)) => {
             let image = (method.image != 0).then_some(Oid::new(method.image));
-            let begun = name_of(&request).and_then(|name| replacements.begin(&name, image, reconciler));
+            let overdue = if method.force == 0 { Overdue::GoesOn } else { Overdue::Ends };
+            let begun = name_of(&request).and_then(|name| replacements.begin(&name, image, overdue, reconciler));
             finish(request, begun);
         }
         Some(Method::Rollback(_)) => {
             let begun = name_of(&request).and_then(|name| {
                 let previous = replacements.previous(&name, reconciler)?;
-                replacements.begin(&name, Some(previous), reconciler)
+                replacements.begin(&name, Some(previous), Overdue::GoesOn, reconciler)
             });
             finish(request, begun);
         }

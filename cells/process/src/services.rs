@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use abi::interfaces::process::services::{EACH, END, FIRST};
 use abi::interfaces::process::{CellSummary, State, Use};
-use abi::kernel::{Clock, Scratch, ThreadState};
+use abi::kernel::{Clock, Overdue, Scratch, ThreadState};
 use abi::token::{All, CNode, Cap, Endpoint, Frame, Image, Loader, Notification, Replacement, Tcb, VSpace};
 use abi::{CallError, KernelError};
 use runtime::Environment;
@@ -211,10 +211,10 @@ pub fn begin(
     record: &Cap<Replacement, All>,
     old: Side<'_>,
     new: Side<'_>,
-    scratch: Scratch,
+    how: (Scratch, Overdue),
     state: Option<(&Cap<Frame, All>, u32)>,
 ) -> Result<(), Obstacle> {
-    with(|services| Ok(services.begin(record, (old, new), scratch, state)?)).unwrap_or(Err(Obstacle::Busy))
+    with(|services| Ok(services.begin(record, (old, new), how, state)?)).unwrap_or(Err(Obstacle::Busy))
 }
 
 /// Has the kernel replace the instance of a service.
@@ -222,11 +222,12 @@ pub fn replace(
     number: usize,
     record: &Cap<Replacement, All>,
     new: Side<'_>,
+    overdue: Overdue,
     state: Option<(&Cap<Frame, All>, u32)>,
 ) -> Result<(), Obstacle> {
     with(|services| {
         let service = services.services.get(number).ok_or(Obstacle::Busy)?;
-        services.begin(record, ((&service.tcb, &service.image), new), service.scratch, state)?;
+        services.begin(record, ((&service.tcb, &service.image), new), (service.scratch, overdue), state)?;
         if let Some(service) = services.services.get_mut(number) {
             service.condition = Condition::Replaced;
         }
@@ -303,7 +304,7 @@ impl Services {
         &self,
         record: &Cap<Replacement, All>,
         (old, new): (Side<'_>, Side<'_>),
-        scratch: Scratch,
+        (scratch, overdue): (Scratch, Overdue),
         state: Option<(&Cap<Frame, All>, u32)>,
     ) -> Result<(), KernelError> {
         let terms = ReplacementTerms {
@@ -312,6 +313,7 @@ impl Services {
             bits: REPLACED,
             scratch,
             patience: PATIENCE,
+            overdue,
             trial: TRIAL,
             trial_replies: 0,
             schema: state.map_or(0, |(_, schema)| schema),

@@ -12,7 +12,7 @@ use crate::kernel::invoke;
 use crate::objects::words;
 
 /// The state of a server that can be replaced while it serves. Everything that it answers by is in it, and
-/// a request has no effect before it is answered: the trial of a new version ends without a trace of what that did not answer. What a
+/// a request has no effect before it is answered, nor has `import`, which is called with a copy first: the trial of a new version ends without a trace of what that did not answer. What a
 /// server answers later, by [`crate::Server::answer`], belongs to the export before it.
 ///
 /// Numbers of capabilities may stand in it: the next instance has the same CNode, and takes what its creator put there by
@@ -56,10 +56,25 @@ pub(crate) fn export<S: State>(tcb: RawCap, state: &S, schema: u32) -> Exported 
     match invoke(Operation::TcbExport, tcb, &mut words(&[address, length])) {
         Ok(value) if value == Exported::Staged as u64 => Exported::Staged,
         Ok(value) if value == Exported::Resumed as u64 => Exported::Resumed,
+        Ok(value) if value == Exported::Copied as u64 => Exported::Copied,
         Ok(_) => Exported::Unwanted,
         Err(KernelError::TooLarge) => crate::bug!("the state is larger than what there is room for"),
         Err(error) => crate::bug!("the state cannot be exported: {error:?}"),
     }
+}
+
+/// The answer to an import that was a rehearsal: no capability has this generation.
+const REHEARSED: u64 = 0;
+
+/// What is to be imported, with its schema; `None` where the instance takes nobody's place.
+fn exported(tcb: RawCap) -> Option<(u32, Vec<u8>)> {
+    let mut given = words(&[0, 0]);
+    let length = invoke(Operation::TcbImport, tcb, &mut given).ok()? as usize;
+    let mut bytes = vec![0; length];
+    let mut given = words(&[bytes.as_mut_ptr().expose_provenance() as u64, length as u64]);
+    invoke(Operation::TcbImport, tcb, &mut given).ok()?;
+    let [schema, ..] = given;
+    Some((schema as u32, bytes))
 }
 
 impl Environment {
@@ -67,25 +82,23 @@ impl Environment {
     /// anything is taken: the capabilities of the service are there when this returns.
     ///
     /// The state is imported, and exported once more to see that nothing is lost. Where that fails the instance before this
-    /// one goes on, and this one ends here.
+    /// one goes on, and this one ends here. It happens twice: first with a copy, while the instance before this one serves. What is
+    /// made of that is dropped.
     pub fn thaw<S: State>(&mut self) -> Option<S> {
         let tcb = self.peek(abi::slots::TCB)?;
-        let mut given = words(&[0, 0]);
-        let length = invoke(Operation::TcbImport, tcb, &mut given).ok()? as usize;
-        let mut bytes = vec![0; length];
-        let mut given = words(&[bytes.as_mut_ptr().expose_provenance() as u64, length as u64]);
-        invoke(Operation::TcbImport, tcb, &mut given).ok()?;
-        let [schema, ..] = given;
-        let schema = schema as u32;
-        let state = S::import(schema, &bytes).filter(|state| state.export(schema).as_deref() == Some(&bytes));
-        let holds = u64::from(state.is_some());
-        let own = invoke(Operation::TcbThawed, tcb, &mut words(&[holds]));
-        match (state, own) {
-            (Some(state), Ok(generation)) => {
-                self.begin_trial(generation, schema);
-                Some(state)
+        loop {
+            let (schema, bytes) = exported(tcb)?;
+            let state = S::import(schema, &bytes).filter(|state| state.export(schema).as_deref() == Some(&bytes));
+            let holds = u64::from(state.is_some());
+            let own = invoke(Operation::TcbThawed, tcb, &mut words(&[holds]));
+            match (state, own) {
+                (Some(_), Ok(REHEARSED)) => {}
+                (Some(state), Ok(generation)) => {
+                    self.begin_trial(generation, schema);
+                    return Some(state);
+                }
+                _ => crate::bug!("the state of schema {schema} could not be imported"),
             }
-            _ => crate::bug!("the state of schema {schema} could not be imported"),
         }
     }
 

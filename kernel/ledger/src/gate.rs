@@ -152,6 +152,16 @@ impl Endpoint {
         self.serves(label) && self.replayable >> label & 1 != 0
     }
 
+    /// The highest priority at which a request is parked; `None` where none is.
+    ///
+    /// # Safety
+    /// See the crate's contract; the endpoint is not shut.
+    pub unsafe fn highest_parked(&self) -> Option<u8> {
+        let first = self.parked.first().cast::<Request>();
+        // SAFETY: parked requests are live.
+        unsafe { first.as_ref() }.map(|first| first.priority)
+    }
+
     /// How many requests are where.
     ///
     /// # Safety

@@ -10,11 +10,11 @@ use core::mem::{MaybeUninit, offset_of, size_of};
 use core::ptr::{null, null_mut, with_exposed_provenance, with_exposed_provenance_mut};
 
 use abi::KernelError;
-use abi::kernel::{ReplacementPhase, ReplacementReason, Scratch};
+use abi::kernel::{Overdue, ReplacementPhase, ReplacementReason, Scratch};
 use capability::{ObjectKind, Rights, Slot};
 use ledger::{Endpoint, Request};
 use lists::{Link, List};
-use replace::{Event, Outcome, Phase, Reason};
+use replace::{Carries, Event, Outcome, Phase, Reason};
 
 use crate::exclusive::Exclusive;
 use crate::export::Export;
@@ -46,10 +46,14 @@ pub(crate) struct Replacement {
     pub(crate) export: Export,
     bits: Cell<u64>,
     pub(crate) keeps_scratch: Cell<bool>,
+    /// Whether an old instance that is overdue ends.
+    is_forced: Cell<bool>,
     /// Whether the new instance has the service.
     pub(crate) is_switched: Cell<bool>,
     /// Whether the old instance waits for what becomes of it, its state exported.
     pub(crate) is_frozen: Cell<bool>,
+    /// Whether the old instance was asked for a copy of its state.
+    pub(crate) is_asked: Cell<bool>,
     /// Whether an instance is ended by the replacement itself, which is no event.
     pub(crate) is_ending: Cell<bool>,
     /// Whether the new instance has to come to rest once more to end its trial.
@@ -89,6 +93,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) notification: &'a Slot,
     pub(crate) bits: u64,
     pub(crate) scratch: Scratch,
+    pub(crate) overdue: Overdue,
     pub(crate) patience: u64,
     pub(crate) trial: u64,
     pub(crate) trial_replies: u64,
@@ -141,6 +146,7 @@ impl Replacement {
         put(&self.notification, Some(terms.notification))?;
         self.bits.set(terms.bits);
         self.keeps_scratch.set(terms.scratch == Scratch::Keep);
+        self.is_forced.set(terms.overdue == Overdue::Ends);
         self.patience.set(terms.patience);
         self.trial.set(terms.trial);
         self.trial_replies.set(terms.trial_replies);
@@ -152,9 +158,15 @@ impl Replacement {
     ///
     /// # Errors
     /// `IllegalOperation` where it, or one of the instances, takes part in one already, the old one does not run or serves no
-    /// endpoint in its fixed slot, or the new one was started.
+    /// endpoint in its fixed slot, or the new one was started; `InvalidArgument` where a state of its own would be lost by force.
     pub(crate) fn begin(&self, old: &Tcb, new: &Tcb, old_image: &Slot, new_image: &Slot) -> Result<(), Failure> {
         self.check_closed()?;
+        let carries = match (self.has_state(), self.is_forced.get()) {
+            (true, true) => return Err(KernelError::InvalidArgument.into()),
+            (true, false) => Carries::State,
+            (false, true) => Carries::Nothing(replace::Overdue::Ends),
+            (false, false) => Carries::Nothing(replace::Overdue::GoesOn),
+        };
         let served = old.cnode().slot(abi::slots::ENDPOINT)?;
         if !served.is(ObjectKind::Endpoint) || !served.rights().contains(Rights::RECEIVE) {
             return Err(KernelError::IllegalOperation.into());
@@ -177,7 +189,7 @@ impl Replacement {
         }
         put(&self.image, Some(old_image))?;
         put(&self.new_image, Some(new_image))?;
-        for flag in [&self.is_switched, &self.is_frozen, &self.is_ending, &self.is_proving] {
+        for flag in [&self.is_switched, &self.is_frozen, &self.is_asked, &self.is_ending, &self.is_proving] {
             flag.set(false);
         }
         for count in [&self.account.delivered, &self.account.deferred, &self.account.parked] {
@@ -192,7 +204,7 @@ impl Replacement {
         self.endpoint.set(endpoint);
         old.replacement.set(self);
         new.replacement.set(self);
-        let (machine, actions) = replace::Replacement::begin();
+        let (machine, actions) = replace::Replacement::begin(carries);
         self.is_open.set(true);
         // SAFETY: the record was closed, so its link is on no list, and it leaves this one when it ends.
         OPEN.with(|open| unsafe { open.push_back(self.link.get()) });
@@ -245,11 +257,13 @@ impl Replacement {
 
     /// The next event: the ends of instances first.
     pub(crate) fn take_event(&self) -> Option<Event> {
-        const ORDER: [Event; 9] = [
+        const ORDER: [Event; 11] = [
             Event::OldEnded,
             Event::NewEnded,
             Event::Refused,
             Event::Abort,
+            Event::Copied,
+            Event::Rehearsed,
             Event::Drained,
             Event::Frozen,
             Event::Thawed,
@@ -292,6 +306,22 @@ impl Replacement {
         }
         // SAFETY: the slot's capability keeps the image alive.
         Ok(unsafe { ImageObject::at(self.image.object() as usize) })
+    }
+
+    /// Whether a thread is to export a copy of its state before it receives; once.
+    #[cold]
+    fn asks_for_copy(&self, thread: &Tcb) -> bool {
+        let is_copying = self.machine().is_some_and(|machine| machine.phase() == Phase::Copying);
+        is_copying && core::ptr::eq(thread, self.old.get()) && !self.is_asked.replace(true)
+    }
+
+    /// The highest priority that a caller has lent the old instance, or would.
+    pub(crate) fn lent_priority(&self) -> u8 {
+        // SAFETY: an endpoint that goes away takes its leave.
+        let endpoint = unsafe { self.endpoint.get().as_ref() }.filter(|endpoint| !endpoint.is_shut());
+        // SAFETY: interrupts are off: nobody changes anything.
+        let parked = endpoint.and_then(|endpoint| unsafe { endpoint.highest_parked() });
+        parked.max(self.old_thread().map(Tcb::priority)).unwrap_or(0)
     }
 
     /// Whether the instances have a state of their own.
@@ -422,6 +452,8 @@ fn put(slot: &Slot, with: Option<&Slot>) -> Result<(), Failure> {
 
 fn code(phase: Phase) -> (ReplacementPhase, ReplacementReason) {
     let told = match phase {
+        Phase::Copying => ReplacementPhase::Copying,
+        Phase::Rehearsing => ReplacementPhase::Rehearsing,
         Phase::Draining => ReplacementPhase::Draining,
         Phase::Freezing => ReplacementPhase::Freezing,
         Phase::Thawing => ReplacementPhase::Thawing,
@@ -453,6 +485,13 @@ pub(crate) fn noted_end(thread: &Tcb) {
     }
     let is_old = core::ptr::eq(thread, replacement.old.get());
     replacement.tell(if is_old { Event::OldEnded } else { Event::NewEnded });
+}
+
+/// A thread is about to receive: the schema in which it is to export a copy of its state first, if it is to.
+#[inline(always)]
+pub(crate) fn wants_copy(thread: &Tcb) -> Option<u64> {
+    let open = thread.replacement()?;
+    open.asks_for_copy(thread).then(|| open.export.schema.get())
 }
 
 /// A thread waits for requests: if its endpoint is shut, that may be what a replacement waits for.

@@ -178,6 +178,11 @@ fn report(replacement: &Replacement, end: End) {
 pub(crate) fn perform(replacement: &Replacement, actions: &[Action]) -> bool {
     for action in actions {
         let done = match action {
+            Action::Copy => {
+                copy(replacement);
+                Ok(())
+            }
+            Action::Rehearse => rehearse(replacement),
             Action::Gate => {
                 replacement.shut();
                 replacement.tell(Event::Drained);
@@ -191,6 +196,10 @@ pub(crate) fn perform(replacement: &Replacement, actions: &[Action]) -> bool {
                 if wants_freeze(replacement) {
                     freeze(replacement);
                 }
+                Ok(())
+            }
+            Action::TearDown => {
+                freeze(replacement);
                 Ok(())
             }
             Action::Thaw => thaw(replacement),
@@ -221,7 +230,31 @@ fn find_again<'a>(address: *const Replacement) -> Option<&'a Replacement> {
     replacement::find(|open| core::ptr::eq(open, address))
 }
 
-/// The old instance, which waits for requests, gives its state away: it is told to, or has none and ends.
+/// The old instance exports a copy of its state: now, where it waits for requests, or else when it has answered the present one.
+fn copy(replacement: &Replacement) {
+    // There is a time limit to watch, whatever comes.
+    wake();
+    let Some(old) = replacement.old_thread() else { return };
+    if old.is_receiving() {
+        replacement.is_asked.set(true);
+        ipc::ask_to_freeze(old, replacement.export.schema.get());
+    } else {
+        old.forget_reception();
+    }
+}
+
+/// The new instance starts, with a CNode in which nothing is of the service. It runs at what callers lend the old one: below
+/// them it might never come to an end. So does the old one, for which callers may wait that called while it exported.
+fn rehearse(replacement: &Replacement) -> Result<(), Failure> {
+    let (old, new) = both(replacement)?;
+    let lent = replacement.lent_priority();
+    for thread in [old, new].into_iter().filter(|thread| thread.priority() < lent) {
+        scheduler::set_priority(thread, lent);
+    }
+    instance::start(new)
+}
+
+/// The old instance, which waits for requests, gives its state away: it is told to. Or it has none and ends, wherever it is.
 fn freeze(replacement: &Replacement) {
     let Some(old) = replacement.old_thread() else { return };
     replacement.park_again(old);
@@ -238,7 +271,9 @@ fn freeze(replacement: &Replacement) {
 fn thaw(replacement: &Replacement) -> Result<(), Failure> {
     let new = replacement.new_thread().ok_or(KernelError::InvalidCapability)?;
     if replacement.has_state() {
-        return instance::start(new);
+        // It waits since the rehearsal.
+        scheduler::wake(new, ok(0));
+        return Ok(());
     }
     // It starts with the service, and what is in its own CNode is what whoever made it has put there.
     if let Some(vspace) = new.vspace()

@@ -58,7 +58,10 @@ fn perform(mut environment: Environment, task: Task) -> Result<u64, CallError> {
         Role::BeginAndEnd => transact(environment, None),
         Role::UseWhatWasTaken => use_what_was_taken(environment, task.value),
         Role::Tally => tally::serve(environment, task.value),
-        Role::Count => tally::count(&target(&mut environment), task),
+        Role::Count => {
+            let enough = environment.take(fixed::NOTIFICATION);
+            tally::count(&target(&mut environment), enough.as_ref(), task)
+        }
         Role::TakeWhenFull => take_when_full(environment, task.value),
     }
 }
@@ -93,6 +96,7 @@ fn call(target: &Cap<Endpoint, CallOnly>, task: Task) -> Result<u64, CallError> 
         methods::Write::LABEL => ask(target, methods::Write { digit: value }),
         methods::Reverse::LABEL => ask(target, methods::Reverse {}),
         methods::Hold::LABEL => ask(target, methods::Hold { key: value }),
+        methods::HoldAgain::LABEL => ask(target, methods::HoldAgain { key: value }),
         methods::End::LABEL => ask(target, methods::End { how: value }),
         methods::Forward::LABEL => ask(target, methods::Forward { steps: value }),
         methods::Make::LABEL => ask(target, methods::Make { how: value }),

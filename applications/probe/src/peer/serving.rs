@@ -147,8 +147,8 @@ impl Serving {
                 let left = objects::inspect(&self.cnode, self.given.slot as u32);
                 request.ok(left.is_some_and(|info| info.generation == self.given.generation).into());
             }
-            Peer::Hold(hold) => match request.defer() {
-                Ok(pending) => self.held.push((hold.key, pending)),
+            Peer::Hold(methods::Hold { key }) | Peer::HoldAgain(methods::HoldAgain { key }) => match request.defer() {
+                Ok(pending) => self.held.push((key, pending)),
                 Err(request) => request.refuse(code::NO_ROOM, 0),
             },
             Peer::Release(release) => return self.release(request, release.key, release.value, 0),

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::interface::Method;
 use abi::token::{All, CallOnly, Cap, Endpoint, Notification};
@@ -34,9 +35,11 @@ pub enum Version {
     FailsLater = 8,
     /// It does not answer its third request.
     HangsLater = 9,
+    /// It reads a state once, and no other.
+    ReadsOnce = 10,
 }
 
-const VERSIONS: [Version; 9] = [
+const VERSIONS: [Version; 10] = [
     Version::First,
     Version::Second,
     Version::WithoutWayBack,
@@ -46,12 +49,15 @@ const VERSIONS: [Version; 9] = [
     Version::FailsAtOnce,
     Version::FailsLater,
     Version::HangsLater,
+    Version::ReadsOnce,
 ];
 
 /// Requests that a flawed version answers before its flaw shows.
 const GOOD_REQUESTS: u32 = 2;
 /// Bytes that no heap of a peer has.
 const TOO_MUCH: usize = 1 << 28;
+/// Whether this instance has read a state.
+static HAS_READ: AtomicBool = AtomicBool::new(false);
 
 /// Counts by badge, as the version `V` keeps them.
 struct Tally<const V: u8> {
@@ -83,6 +89,7 @@ impl<const V: u8> State for Tally<V> {
     fn import(schema: u32, bytes: &[u8]) -> Option<Self> {
         match VERSIONS.into_iter().find(|version| *version as u8 == V)? {
             Version::Unreadable => return None,
+            Version::ReadsOnce if HAS_READ.swap(true, Ordering::Relaxed) => return None,
             Version::HangsInThaw => ending::run_for_ever(),
             Version::TooLarge => drop(core::hint::black_box(Vec::<u8>::with_capacity(TOO_MUCH))),
             _ => {}
@@ -111,6 +118,7 @@ pub fn serve(environment: Environment, version: u64) -> Result<u64, CallError> {
         7 => run::<7>(environment),
         8 => run::<8>(environment),
         9 => run::<9>(environment),
+        10 => run::<10>(environment),
         version => panic!("bug: a server of version {version}"),
     }
 }
@@ -167,9 +175,16 @@ fn answer<const V: u8>(
     Ok(())
 }
 
-/// Counts along.
-pub fn count(target: &Cap<Endpoint, CallOnly>, task: Task) -> Result<u64, CallError> {
+/// Counts along, as often as the task says or until that is enough.
+pub fn count(
+    target: &Cap<Endpoint, CallOnly>,
+    enough: Option<&Cap<Notification, All>>,
+    task: Task,
+) -> Result<u64, CallError> {
     for expected in 1..=task.value {
+        if enough.is_some_and(|enough| objects::wait(enough, 0).is_ok()) {
+            return Ok(expected - 1);
+        }
         let is_other = expected % 8 == 0;
         let count = match task.label {
             Mark::LABEL if is_other => ask(target, Mark {})?,

@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 
 use abi::interface::Method;
-use abi::kernel::{ReplacementPhase, ReplacementReason, Scratch};
+use abi::kernel::{Overdue, ReplacementPhase, ReplacementReason, Scratch};
 use abi::token::{All, CallOnly, Cap, Endpoint, Frame, Notification, Replacement, Untyped};
 use abi::{CallError, KernelError};
 use runtime::objects::{self, Replaced, ReplacementTerms, Share};
 use spawner::Instance;
 
-use crate::cells::{OWN, Peer, Plan};
+use crate::cells::{End, OWN, Peer, Plan};
 use crate::outcome::{Failure, Outcome, equal, holds};
 use crate::peer::tally::{self, Version};
 use crate::protocol::counting::{Counting, Hard, Mark, Next};
@@ -20,8 +20,10 @@ use crate::task::{Reported, Role, Task};
 tests! {
     a_server_with_a_state_is_replaced_back_and_forth_under_load,
     every_flaw_of_a_new_version_leaves_the_old_one_serving_the_same_counts,
+    nobody_waits_while_a_new_version_is_rehearsed,
     a_server_without_a_state_is_replaced_by_a_restart,
     what_cannot_be_parked_again_is_waited_for_and_no_longer_than_said,
+    by_force_what_is_waited_for_in_vain_fails_and_what_can_be_parked_again_does_not,
     whoever_dies_somebody_serves,
     a_record_that_is_deleted_gives_the_requests_back,
     what_is_no_replacement_is_refused,
@@ -35,17 +37,25 @@ const TRIAL: u64 = 400_000_000;
 const TRIAL_REPLIES: u64 = 4;
 /// Priority of the server, below its clients.
 const SERVER: u8 = 5;
-/// Calls of a client between two replacements.
+/// Calls of a client that ends by itself.
 const CALLS: u64 = 8;
+/// More than a client that is told when to end can make.
+const MANY: u64 = 1 << 32;
+/// Nanoseconds in which a rehearsal that never ends is looked at.
+const LONG: u64 = 5_000_000_000;
 /// Of every so many cells that the long tests kill, one is a replacement.
 const KILLS_A_ROUND: u64 = 10;
 /// Bytes of an instance with all that it is made of, as a power of two.
 const INSTANCE_BITS: u8 = 22;
+/// A schema that no version writes.
+const UNKNOWN_SCHEMA: u32 = 9;
 /// Bytes of room for exported state, as a power of two.
 const EXPORT_BITS: u8 = 13;
 
 /// What replacing takes: memory for two instances, in turn, and the record.
 struct Tools {
+    patience: u64,
+    overdue: Overdue,
     replacement: Cap<Replacement, All>,
     done: Cap<Notification, All>,
     export: Cap<Frame, All>,
@@ -64,6 +74,8 @@ struct Service {
 impl Tools {
     fn new(rig: &mut Rig) -> Result<Tools, Failure> {
         Ok(Tools {
+            patience: PATIENCE,
+            overdue: Overdue::GoesOn,
             replacement: rig.make(0)?,
             done: rig.make(0)?,
             export: rig.make(EXPORT_BITS)?,
@@ -83,15 +95,21 @@ impl Tools {
     }
 
     fn begin(&self, rig: &Rig, has_state: bool, old: Peer, new: Peer) -> Outcome {
+        self.begin_in(rig, has_state.then_some(1), old, new)
+    }
+
+    /// The same with a state of a schema, or without.
+    fn begin_in(&self, rig: &Rig, schema: Option<u32>, old: Peer, new: Peer) -> Outcome {
         let terms = ReplacementTerms {
-            export: has_state.then_some(&self.export),
+            export: schema.map(|_| &self.export),
             notification: &self.done,
             bits: 1,
             scratch: Scratch::Clear,
-            patience: PATIENCE,
+            patience: self.patience,
+            overdue: self.overdue,
             trial: TRIAL,
             trial_replies: TRIAL_REPLIES,
-            schema: 1,
+            schema: schema.unwrap_or(0),
         };
         objects::replacement_terms(&self.replacement, &terms)?;
         let [old, new] = [rig.instance(old)?, rig.instance(new)?].map(|instance| (&instance.tcb, &rig.image));
@@ -133,61 +151,80 @@ impl Service {
         Ok(Service { endpoint, client, witness, serving })
     }
 
-    /// Six clients of three priorities, each to call so many times. One of the highest marks every eighth call.
-    fn clients(&self, rig: &mut Rig, calls: u64) -> Result<Vec<Peer>, Failure> {
-        let mut clients = Vec::new();
+    /// Six clients of three priorities, which call without pause. One of the highest marks every eighth call.
+    fn clients(&self, rig: &mut Rig) -> Result<Clients, Failure> {
+        let mut clients = Clients(Vec::new());
         for (badge, priority) in [(1, 20), (2, 20), (3, 15), (4, 15), (5, 10), (6, 10)] {
             let label = if badge == 1 { Mark::LABEL } else { Next::LABEL };
-            let task = Task { role: Role::Count, label, value: calls };
-            clients.push(Plan::new(task).calling_as(&self.endpoint, badge).priority(priority).start(rig)?);
+            let task = Task { role: Role::Count, label, value: MANY };
+            let enough = rig.make(0)?;
+            let plan = Plan::new(task).calling_as(&self.endpoint, badge).hearing(&enough).priority(priority);
+            let peer = plan.start(rig)?;
+            clients.0.push((peer, enough));
         }
         Ok(clients)
     }
 }
 
-fn all_counted(rig: &Rig, clients: &[Peer], calls: u64) -> Outcome {
-    for client in clients {
-        rig.expect_report("the count of a client", *client, Reported::Value(calls))?;
+/// Clients that count until they are told that it is enough.
+struct Clients(Vec<(Peer, Cap<Notification, All>)>);
+
+impl Clients {
+    /// Each was answered, and every answer counted one more.
+    fn all_counted(self, rig: &Rig) -> Outcome {
+        for (_, enough) in &self.0 {
+            objects::signal(enough, 1)?;
+        }
+        for (client, _) in self.0 {
+            match rig.wait_end(client)? {
+                End::Reported(Reported::Value(calls)) => holds("a client was answered", calls > 0)?,
+                end => return Err(Failure::Wrong(alloc::format!("a client ended with {end:?}"))),
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn a_server_with_a_state_is_replaced_back_and_forth_under_load(rig: &mut Rig) -> Outcome {
     let rounds = (rig.kills / KILLS_A_ROUND).max(2);
     let mut tools = Tools::new(rig)?;
     let mut service = Service::new(rig)?;
-    let clients = service.clients(rig, rounds * CALLS)?;
+    let clients = service.clients(rig)?;
+    let mut held = 0;
     for round in 0..rounds {
         let version = if round % 2 == 0 { Version::Second } else { Version::First };
         rig.wait(&service.witness)?;
         let replaced = tools.replace(rig, &mut service, version)?;
         equal("how it ended", replaced.phase, ReplacementPhase::Confirmed)?;
-        equal("requests with the server at the gate", replaced.delivered + replaced.deferred, 1)?;
+        held += replaced.delivered + replaced.deferred;
         holds("at least three requests were parked", replaced.parked >= 3)?;
         equal("who serves", tally::version(&service.client)?, version as u64)?;
     }
+    holds("some request was with the server at the gate", held > 0)?;
     // That nothing is left behind is seen when the test is over.
-    all_counted(rig, &clients, rounds * CALLS)
+    clients.all_counted(rig)
 }
 
 fn every_flaw_of_a_new_version_leaves_the_old_one_serving_the_same_counts(rig: &mut Rig) -> Outcome {
     use ReplacementReason::{NewEnded, Refused, TimedOut};
-    const FLAWS: [(Version, ReplacementReason); 7] = [
-        (Version::WithoutWayBack, Refused),
-        (Version::Unreadable, Refused),
-        (Version::HangsInThaw, TimedOut),
-        (Version::TooLarge, NewEnded),
-        (Version::FailsAtOnce, NewEnded),
-        (Version::FailsLater, NewEnded),
-        (Version::HangsLater, TimedOut),
+    const FLAWS: [(Version, ReplacementReason, Shows); 8] = [
+        (Version::WithoutWayBack, Refused, Shows::InRehearsal),
+        (Version::Unreadable, Refused, Shows::InRehearsal),
+        (Version::HangsInThaw, TimedOut, Shows::InRehearsal),
+        (Version::TooLarge, NewEnded, Shows::InRehearsal),
+        (Version::ReadsOnce, Refused, Shows::Later),
+        (Version::FailsAtOnce, NewEnded, Shows::Later),
+        (Version::FailsLater, NewEnded, Shows::Later),
+        (Version::HangsLater, TimedOut, Shows::Later),
     ];
-    let calls = (FLAWS.len() as u64 + 1) * CALLS;
     let mut tools = Tools::new(rig)?;
     let mut service = Service::new(rig)?;
-    let clients = service.clients(rig, calls)?;
-    for (version, reason) in FLAWS {
+    let clients = service.clients(rig)?;
+    for (version, reason, shows) in FLAWS {
         rig.wait(&service.witness)?;
         let replaced = tools.replace(rig, &mut service, version)?;
+        let waited = (replaced.pause, replaced.parked, replaced.delivered + replaced.deferred);
+        equal("whether anybody waited for it", (version, waited != (0, 0, 0)), (version, shows == Shows::Later))?;
         equal(
             "how it ended",
             (version, replaced.phase, replaced.reason),
@@ -198,7 +235,59 @@ fn every_flaw_of_a_new_version_leaves_the_old_one_serving_the_same_counts(rig: &
     // And it can be replaced still.
     rig.wait(&service.witness)?;
     equal("a good one", tools.replace(rig, &mut service, Version::Second)?.phase, ReplacementPhase::Confirmed)?;
-    all_counted(rig, &clients, calls)
+    clients.all_counted(rig)
+}
+
+/// When a flaw comes to light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shows {
+    /// Before anybody waits.
+    InRehearsal,
+    /// When requests have parked.
+    Later,
+}
+
+/// What comes in the middle of a rehearsal, and ends it.
+#[derive(Clone, Copy, Debug)]
+enum Interruption {
+    Abort,
+    OldEnds,
+    NewEnds,
+}
+
+fn nobody_waits_while_a_new_version_is_rehearsed(rig: &mut Rig) -> Outcome {
+    use ReplacementReason::{Aborted, NewEnded, OldEnded, Refused};
+    let mut tools = Tools::new(rig)?;
+    tools.patience = LONG;
+    let service = Service::new(rig)?;
+    let count = || ask(&service.client, Next {});
+    equal("the first count", count()?, 1)?;
+    // The old one cannot write that schema.
+    let new = tools.instance(rig, Task::new(Role::Tally, Version::Second as u64))?;
+    tools.begin_in(rig, Some(UNKNOWN_SCHEMA), service.serving, new)?;
+    let unwaited = |replaced: Replaced, reason: ReplacementReason| {
+        let Replaced { phase, pause, delivered, deferred, parked, .. } = replaced;
+        let found = (phase, replaced.reason, pause, delivered + deferred + parked);
+        equal("how it ended, and who waited for it", found, (ReplacementPhase::Returned, reason, 0, 0))
+    };
+    unwaited(tools.end(rig)?, Refused)?;
+    for (expected, interruption, reason) in
+        [(2, Interruption::Abort, Aborted), (3, Interruption::NewEnds, NewEnded), (4, Interruption::OldEnds, OldEnded)]
+    {
+        let new = tools.instance(rig, Task::new(Role::Tally, Version::HangsInThaw as u64))?;
+        tools.begin(rig, true, service.serving, new)?;
+        equal("who is served meanwhile", count()?, expected)?;
+        let info = objects::replacement_info(&tools.replacement)?;
+        let rehearsing = (ReplacementPhase::Rehearsing, 0, 0);
+        equal("how far it is", (info.phase, info.pause, info.delivered + info.deferred), rehearsing)?;
+        match interruption {
+            Interruption::Abort => objects::abort_replacement(&tools.replacement)?,
+            Interruption::NewEnds => rig.stop(new)?,
+            Interruption::OldEnds => rig.stop(service.serving)?,
+        }
+        unwaited(tools.end(rig)?, reason)?;
+    }
+    Ok(())
 }
 
 fn a_server_without_a_state_is_replaced_by_a_restart(rig: &mut Rig) -> Outcome {
@@ -239,6 +328,29 @@ fn what_cannot_be_parked_again_is_waited_for_and_no_longer_than_said(rig: &mut R
     equal("how it ended", (replaced.phase, replaced.reason, replaced.delivered), expected)?;
     ask(&client, methods::Release { key: 1, value: 8 })?;
     rig.expect_report("what was held all the time", held, Reported::Value(8))
+}
+
+fn by_force_what_is_waited_for_in_vain_fails_and_what_can_be_parked_again_does_not(rig: &mut Rig) -> Outcome {
+    let mut tools = Tools::new(rig)?;
+    tools.overdue = Overdue::Ends;
+    let (old, endpoint, client) = rig.server(2)?;
+    let held = Plan::new(Task::call::<methods::Hold>(1)).calling(&endpoint).start(rig)?;
+    let taken_over = Plan::new(Task::call::<methods::HoldAgain>(2)).calling(&endpoint).start(rig)?;
+    let new = tools.instance(rig, Task::new(Role::Serve, 2))?;
+    tools.begin(rig, false, old, new)?;
+    rig.expect_report("who was waited for", held, Reported::Kernel(KernelError::ServerDied, 1))?;
+    ask(&client, methods::Release { key: 2, value: 8 })?;
+    rig.expect_report("whose request the new one has", taken_over, Reported::Value(8))?;
+    objects::confirm_replacement(&tools.replacement)?;
+    let replaced = tools.end(rig)?;
+    let found = (replaced.phase, replaced.delivered, replaced.deferred);
+    equal("how it ended", found, (ReplacementPhase::Confirmed, 1, 1))?;
+    // One that answers in time what it has is not torn down: nobody is told of a death.
+    let next = tools.instance(rig, Task::new(Role::Serve, 0))?;
+    tools.begin(rig, false, new, next)?;
+    equal("what the next one has seen", ask(&client, methods::Count {})?, 1)?;
+    objects::confirm_replacement(&tools.replacement)?;
+    equal("how that ended", tools.end(rig)?.phase, ReplacementPhase::Confirmed)
 }
 
 fn whoever_dies_somebody_serves(rig: &mut Rig) -> Outcome {
@@ -304,6 +416,11 @@ fn what_is_no_replacement_is_refused(rig: &mut Rig) -> Outcome {
     let new = tools.instance(rig, Task::new(Role::Tally, Version::Second as u64))?;
     refused(tools.begin(rig, true, service.serving, service.serving))?;
     refused(tools.begin(rig, true, new, service.serving))?;
+    tools.overdue = Overdue::Ends;
+    match tools.begin(rig, true, service.serving, new) {
+        Err(Failure::Kernel(KernelError::InvalidArgument)) => tools.overdue = Overdue::GoesOn,
+        other => return Err(Failure::Wrong(alloc::format!("a state that would be lost: {other:?}"))),
+    }
     refused(objects::abort_replacement(&tools.replacement).map_err(Failure::from))?;
     tools.begin(rig, true, service.serving, new)?;
     refused(tools.begin(rig, true, service.serving, new))?;

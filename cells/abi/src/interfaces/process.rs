@@ -24,6 +24,8 @@ pub const OTHER_INTERFACE: u32 = 9;
 pub const OTHER_STATE: u32 = 10;
 /// There is no image that was current before.
 pub const NO_PREVIOUS: u32 = 11;
+/// What is replaced by force has a state of its own, which would be lost.
+pub const HAS_STATE: u32 = 14;
 /// The process serves nobody.
 pub const SERVES_NOBODY: u32 = 12;
 /// A process cannot have this priority; detail: the greatest that it can have.
@@ -122,6 +124,8 @@ pub struct Use<'a> {
 /// How far a replacement is, or how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
+    /// The new instance is tried with a copy of the state, while the old one serves.
+    Rehearsing,
     /// The old instance answers what it has.
     Draining,
     /// State is on its way.
@@ -190,8 +194,9 @@ crate::interface! {
         /// What the server itself has in use.
         9 GetUsage() -> u64, Usage;
         /// Replaces the instance of a service or of a process, whose name is the body, by one of an image; 0 for the newest one of
-        /// the name. It is under way when this is answered: WaitReplaced tells of its end.
-        10 Replace(image: u64);
+        /// the name. With `force` other than 0 an old instance that does not answer in time what it holds is ended; with 0 it goes on. It
+        /// is under way when this is answered: WaitReplaced tells of its end.
+        10 Replace(image: u64, force: u64);
         /// The same by the image that was current before.
         11 Rollback();
         /// Waits until a replacement of the service or process, whose name is the body, is over; answers its summary.

@@ -70,13 +70,14 @@ pub enum Operation {
     /// Tcb: address of a [`FaultReport`], written where the thread's instance failed.
     TcbFault = 0x0407,
     /// Tcb, the caller's own: address and length of the exported state ([`u64::MAX`]: it cannot be exported). An instance
-    /// that is to be frozen waits here. Answers an [`crate::kernel::Exported`].
+    /// that is to be frozen waits here, one that was asked for a copy does not. Answers an [`crate::kernel::Exported`].
     TcbExport = 0x0408,
     /// Tcb, the caller's own: address, capacity; answers the length of the state that is to be imported, as much of which was
     /// written as fits, words out: its schema. Refused where there is nothing to import.
     TcbImport = 0x0409,
     /// Tcb, the caller's own: 1 where the state was imported and holds, else 0. Waits until the service is the instance's, and
-    /// answers the generation of the slot of its CNode.
+    /// answers the generation of the slot of its CNode; or, where that was a rehearsal with a copy, until there is the state itself
+    /// to import, and answers 0.
     TcbThawed = 0x040a,
     /// Endpoint: label, signature, 1 where a request can be parked again once it was delivered, else 0. It serves the label.
     EndpointAbi = 0x0500,
@@ -164,11 +165,12 @@ pub enum Operation {
     MachineInfo = 0x1001,
     /// Machine: address, capacity; answers the length of the boot command line.
     CommandLine = 0x1002,
-    /// Replacement: Frame token (empty: the instance has no state of its own), Notification token, bits, a [`Scratch`], nanoseconds
-    /// that a phase may take, nanoseconds and replies that the trial takes, schema of the state.
+    /// Replacement: Frame token (empty: the instance has no state of its own), Notification token, bits, a [`Scratch`] in the low
+    /// half and an [`crate::kernel::Overdue`] in the high half, nanoseconds that a phase may take, nanoseconds and replies that the
+    /// trial takes, schema of the state.
     ReplacementTerms = 0x1100,
     /// Replacement: tokens of Loader, old Tcb, new Tcb, and the Images that the two are of. Begins, for the endpoint in the old
-    /// one's fixed slot.
+    /// one's fixed slot. `InvalidArgument` where an instance with a state of its own was to end when it is overdue.
     ReplacementBegin = 0x1101,
     /// Replacement: answers its [`crate::kernel::ReplacementPhase`]; words out: the reason, as
     /// [`crate::kernel::ReplacementReason`], nanoseconds that the gate was shut, requests that were delivered when it was shut first,

@@ -1,6 +1,6 @@
 //! One instance takes the place of another.
 
-use abi::kernel::{Operation, ReplacementPhase, ReplacementReason, Scratch};
+use abi::kernel::{Operation, Overdue, ReplacementPhase, ReplacementReason, Scratch};
 use abi::token::{All, Cap, Frame, Image, Loader, Notification, RawCap, Replacement, Tcb};
 
 use super::{Result, invoke_with, words};
@@ -20,6 +20,8 @@ pub struct ReplacementTerms<'a> {
     pub scratch: Scratch,
     /// Nanoseconds that a phase may take.
     pub patience: u64,
+    /// What becomes of the old instance where it takes longer to answer what it holds.
+    pub overdue: Overdue,
     /// Nanoseconds after which the new instance has proven itself, when it has answered what it was given.
     pub trial: u64,
     /// Replies after which it has; 0 for no such number.
@@ -41,7 +43,7 @@ pub fn replacement_terms(replacement: &Cap<Replacement, All>, terms: &Replacemen
         notification.slot,
         notification.generation,
         terms.bits,
-        terms.scratch as u64,
+        terms.scratch as u64 | (terms.overdue as u64) << 32,
         terms.patience,
         terms.trial,
         terms.trial_replies,
@@ -50,12 +52,13 @@ pub fn replacement_terms(replacement: &Cap<Replacement, All>, terms: &Replacemen
     invoke_with(Operation::ReplacementTerms, replacement.raw(), &words).map(drop)
 }
 
-/// Begins: requests park until the old instance has answered what it holds, then the new one, which was made and not started, takes
+/// Begins: where the instances have a state of their own, the new one is rehearsed with a copy of it first, while the old one
+/// serves. Then requests park until the old instance has answered what it holds, then the new one, which was made and not started, takes
 /// its place. The kernel brings that to an end, whoever dies.
 ///
 /// # Errors
 /// `IllegalOperation` where the old instance does not run or serves no endpoint in its fixed slot, the new one was started, or one of them takes part in another
-/// replacement.
+/// replacement; `InvalidArgument` where an instance with a state of its own was to end when it is overdue.
 pub fn begin_replacement(
     replacement: &Cap<Replacement, All>,
     loader: &Cap<Loader, All>,
@@ -94,11 +97,14 @@ pub struct Replaced {
 /// # Errors
 /// `InvalidCapability`.
 pub fn replacement_info(replacement: &Cap<Replacement, All>) -> Result<Replaced> {
-    use ReplacementPhase::{Confirmed, Draining, Freezing, Idle, Lost, Probation, Restoring, Returned, Thawing};
+    use ReplacementPhase::{
+        Confirmed, Copying, Draining, Freezing, Idle, Lost, Probation, Rehearsing, Restoring, Returned, Thawing,
+    };
     use ReplacementReason::{Aborted, NewEnded, OldEnded, Refused, TimedOut};
     let mut given = words(&[]);
     let code = invoke(Operation::ReplacementInfo, replacement.raw(), &mut given)?;
-    let phases = [Idle, Draining, Freezing, Thawing, Probation, Restoring, Confirmed, Returned, Lost];
+    let phases =
+        [Idle, Copying, Rehearsing, Draining, Freezing, Thawing, Probation, Restoring, Confirmed, Returned, Lost];
     let reasons = [ReplacementReason::None, Aborted, TimedOut, Refused, OldEnded, NewEnded];
     let [reason, pause, delivered, deferred, parked, replies, ..] = given;
     let phase = phases.into_iter().find(|phase| *phase as u64 == code);

@@ -3,7 +3,7 @@
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
 use abi::KernelError;
-use abi::kernel::Exported;
+use abi::kernel::{Exported, Overdue};
 use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
 use replace::{Event, Phase};
@@ -25,9 +25,14 @@ pub(super) fn terms(raw: RawCap, words: &Words) -> Result<u64> {
         token => Some(object(token, ObjectKind::Frame, Rights::READ | Rights::WRITE)?),
     };
     let notification = object(token(words, 2), ObjectKind::Notification, Rights::SEND)?;
-    let scratch = threads::scratch(words[5])?;
+    let scratch = threads::scratch(words[5] & u64::from(u32::MAX))?;
+    let overdue = match words[5] >> 32 {
+        word if word == Overdue::GoesOn as u64 => Overdue::GoesOn,
+        word if word == Overdue::Ends as u64 => Overdue::Ends,
+        _ => return Err(KernelError::InvalidArgument.into()),
+    };
     let [.., bits, _, patience, trial, trial_replies, schema] = *words;
-    let terms = Terms { export, notification, bits, scratch, patience, trial, trial_replies, schema };
+    let terms = Terms { export, notification, bits, scratch, overdue, patience, trial, trial_replies, schema };
     replacement(raw)?.set_terms(&terms).map(|()| 0)
 }
 
@@ -82,11 +87,17 @@ pub(super) unsafe fn export(raw: RawCap, words: &Words) -> Result<u64> {
     let (is_old, is_new) = (core::ptr::eq(me, open.old.get()), core::ptr::eq(me, open.new.get()));
     let (from, length) = (with_exposed_provenance(words[0] as usize), words[1]);
     match phase {
+        // An instance that was on trial until now may export as well, unasked.
+        Phase::Copying if is_old && open.is_asked.get() => {
+            // SAFETY: the words are the range that the caller answers for.
+            let is_kept = unsafe { keep_all(open, from, length) };
+            open.tell(if is_kept { Event::Copied } else { Event::Refused });
+            scheduler::give_way();
+            Ok(Exported::Copied as u64)
+        }
         Phase::Freezing if is_old && open.is_frozen.get() => {
-            let is_kept = length != u64::MAX && {
-                // SAFETY: the words are the range that the caller answers for.
-                unsafe { open.export.keep(from, length as usize, true) }.is_ok()
-            };
+            // SAFETY: as above.
+            let is_kept = unsafe { keep_all(open, from, length) };
             open.tell(if is_kept { Event::Frozen } else { Event::Refused });
             scheduler::block();
             Ok(me.answer.get().value)
@@ -106,11 +117,20 @@ pub(super) unsafe fn export(raw: RawCap, words: &Words) -> Result<u64> {
     }
 }
 
+/// Keeps what an instance exports when it is asked to; `false` where it cannot, or there is no room.
+///
+/// # Safety
+/// `from` is readable for `length` bytes, unless that says that there are none.
+unsafe fn keep_all(open: &Replacement, from: *const u8, length: u64) -> bool {
+    // SAFETY: the caller's word.
+    length != u64::MAX && unsafe { open.export.keep(from, length as usize, true) }.is_ok()
+}
+
 /// # Safety
 /// As [`super::invoke`].
 pub(super) unsafe fn import(raw: RawCap, words: &mut Words) -> Result<u64> {
     let (me, open) = own(raw)?;
-    let open = importing(me, open)?;
+    let (open, _) = importing(me, open)?;
     // SAFETY: the words are the range that the caller answers for.
     let (length, schema) =
         unsafe { open.export.bring(with_exposed_provenance_mut(words[0] as usize), words[1] as usize) };
@@ -120,8 +140,12 @@ pub(super) unsafe fn import(raw: RawCap, words: &mut Words) -> Result<u64> {
 
 pub(super) fn thawed(raw: RawCap, words: &Words) -> Result<u64> {
     let (me, open) = own(raw)?;
-    let open = importing(me, open)?;
-    open.tell(if words[0] == 1 { Event::Thawed } else { Event::Refused });
+    let (open, phase) = importing(me, open)?;
+    open.tell(match (words[0], phase) {
+        (1, Phase::Rehearsing) => Event::Rehearsed,
+        (1, _) => Event::Thawed,
+        _ => Event::Refused,
+    });
     if core::ptr::eq(me, open.new.get()) || words[0] != 1 {
         // What becomes of it, the replacer says; and where it was refused, nothing does.
         scheduler::block();
@@ -130,14 +154,14 @@ pub(super) fn thawed(raw: RawCap, words: &Words) -> Result<u64> {
     Ok(me.cnode().slot(abi::slots::CNODE)?.generation())
 }
 
-/// The replacement in which a thread is to import.
-fn importing<'a>(me: &Tcb, open: Option<(&'a Replacement, Phase)>) -> Result<&'a Replacement> {
+/// The replacement in which a thread is to import, and its phase.
+fn importing<'a>(me: &Tcb, open: Option<(&'a Replacement, Phase)>) -> Result<(&'a Replacement, Phase)> {
     let (open, phase) = open.ok_or(KernelError::IllegalOperation)?;
     let imports = open.has_state()
         && match phase {
-            Phase::Thawing => core::ptr::eq(me, open.new.get()),
+            Phase::Rehearsing | Phase::Thawing => core::ptr::eq(me, open.new.get()),
             Phase::Restoring => core::ptr::eq(me, open.old.get()),
             _ => false,
         };
-    if imports { Ok(open) } else { Err(KernelError::IllegalOperation.into()) }
+    if imports { Ok((open, phase)) } else { Err(KernelError::IllegalOperation.into()) }
 }

@@ -3,7 +3,7 @@
 use core::ptr::with_exposed_provenance_mut;
 
 use abi::KernelError;
-use abi::kernel::{Answer, BODY_MAX, Reception, ReplyBody, TIMEOUT_NONE};
+use abi::kernel::{Answer, BODY_MAX, Letter, Reception, ReplyBody, TIMEOUT_NONE};
 use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
 use ledger::{Endpoint, Received};
@@ -89,6 +89,11 @@ fn begin(me: &Tcb, reception: &Reception, timeout: u64) -> Result<Begun, Failure
     // SAFETY: the capability names a live reply object.
     let reply = unsafe { Reply::at(reply_slot.object() as usize) };
     me.set_lent_scope(0);
+    if let Some(schema) = replacement::wants_copy(me) {
+        // At the priority of its last caller still: others may be parked here.
+        end::note(me, Letter::FREEZE, [schema, 0, 0]);
+        return Ok(Begun::AtHand);
+    }
     if me.signalled.replace(false)
         // SAFETY: a notification that goes away unbinds its thread first.
         && let Some(bound) = unsafe { me.bound.get().as_ref() }
