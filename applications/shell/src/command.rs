@@ -39,6 +39,8 @@ pub enum Command {
     },
     /// Ends a process, or stops the instance of a service.
     Kill(Target),
+    /// What a process or service holds.
+    Capabilities(Target),
     /// Replaces the instance of a service.
     Replace {
         /// The service's name.
@@ -80,7 +82,7 @@ pub enum Form {
     Bytes,
 }
 
-/// What is to end.
+/// A process or service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The process of this object.
@@ -207,12 +209,16 @@ pub const COMMANDS: &[Entry] = &[
         help: "Ends a process for good, or stops a service, which then begins again.",
         more: "A process that is ended so is `failed` and never run again. A service keeps its endpoint: requests that wait there\n\
                are served by its next instance, requests that it had received are answered with an error.",
-        parse: |words| {
-            let word = arguments::one(words, "the name of a process or service, or an OID")?;
-            let is_number = word.starts_with('#') || word.starts_with(|first: char| first.is_ascii_digit());
-            let target = if is_number { Target::Object(arguments::oid(word)?) } else { Target::Named(word.into()) };
-            Ok(Command::Kill(target))
-        },
+        parse: |words| Ok(Command::Kill(target(words)?)),
+    },
+    Entry {
+        name: "caps",
+        arguments: "NAME|OID",
+        help: "Lists the capabilities of a running process or service: slot, kind, rights, badge, and what each is.",
+        more: "They are read from the kernel's table. FROM tells who put a capability there: what comes from its creator stays when\n\
+               the cell begins again, what it made itself goes, except in memory and process, whose state that is. The badge is\n\
+               what the server at the other end knows the cell by. `all` rights: to hold it is the whole authority.",
+        parse: |words| Ok(Command::Capabilities(target(words)?)),
     },
     Entry {
         name: "replace",
@@ -295,6 +301,13 @@ pub const COMMANDS: &[Entry] = &[
         parse: |words| arguments::none(words).map(|()| Command::Clear),
     },
 ];
+
+/// A process or service, as it is typed.
+fn target(words: &[&str]) -> Result<Target, Wrong> {
+    let word = arguments::one(words, "the name of a process or service, or an OID")?;
+    let is_number = word.starts_with('#') || word.starts_with(|first: char| first.is_ascii_digit());
+    Ok(if is_number { Target::Object(arguments::oid(word)?) } else { Target::Named(word.into()) })
+}
 
 /// The line of the table with a name.
 pub fn entry(name: &str) -> Option<&'static Entry> {
@@ -381,6 +394,8 @@ mod tests {
             ("kill #12", Command::Kill(Target::Object(12))),
             ("kill 0x1b", Command::Kill(Target::Object(27))),
             ("kill memory", Command::Kill(Target::Named("memory".into()))),
+            ("caps memory", Command::Capabilities(Target::Named("memory".into()))),
+            ("caps #27", Command::Capabilities(Target::Object(27))),
             ("replace memory", Command::Replace { name: "memory".into(), image: None, until: Until::Ended }),
             ("replace memory #26", Command::Replace { name: "memory".into(), image: Some(26), until: Until::Ended }),
             ("replace -n memory", Command::Replace { name: "memory".into(), image: None, until: Until::Started }),
@@ -412,6 +427,7 @@ mod tests {
             ("txlog -1", "txlog: `-1` is no count, which is a number from 1 on; type `txlog [COUNT]`"),
             ("spawn", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
             ("kill", "kill: the name of a process or service, or an OID is missing; type `kill NAME|OID`"),
+            ("caps", "caps: the name of a process or service, or an OID is missing; type `caps NAME|OID`"),
             ("replace", "replace: the name of a service or process is missing; type `replace [-n] NAME [IMAGE]`"),
             ("replace a 1 2", "replace: `2` is one argument too many; type `replace [-n] NAME [IMAGE]`"),
             ("kill 1x", "kill: `1x` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `kill NAME|OID`"),

@@ -34,7 +34,7 @@ pub fn expected(before: &str) -> Expected {
     match words.as_slice() {
         [] | ["help"] => Expected::Command,
         ["spawn"] | ["spawn", "-w"] => Expected::Image,
-        ["kill"] => Expected::Running,
+        ["kill" | "caps"] => Expected::Running,
         ["replace" | "rollback"] | ["replace", "-n"] => Expected::Running,
         ["replace", _] | ["replace", "-n", _] => Expected::Object,
         ["inspect"] | ["inspect", "-x"] => Expected::Object,
@@ -92,6 +92,7 @@ mod tests {
             ("inspect ", Expected::Object),
             ("inspect -x #1", Expected::Object),
             ("kill m", Expected::Running),
+            ("caps m", Expected::Running),
             ("replace m", Expected::Running),
             ("replace memory #", Expected::Object),
             ("rollback ", Expected::Running),

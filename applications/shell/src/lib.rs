@@ -6,7 +6,7 @@
 //! * [`completion`]: what a tab may put before the cursor;
 //! * [`servers`]: what the shell may call;
 //! * [`records`] and [`directory`]: what it reads in the graph;
-//! * [`processes`], [`top`], [`replacements`], [`faults`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
+//! * [`processes`], [`caps`], [`top`], [`replacements`], [`faults`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
 //! * [`failure`]: what failed, why, and what to do;
 //! * [`table`] and [`text`]: lists in columns; numbers, times and foreign text.
 //!
@@ -21,6 +21,7 @@
 extern crate alloc;
 
 pub mod arguments;
+pub mod caps;
 pub mod command;
 pub mod completion;
 pub mod directory;

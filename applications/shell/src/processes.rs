@@ -69,30 +69,55 @@ pub fn cells(servers: &Servers) -> Result<String, Failure> {
 /// Those of the calls; `NoProcess`, `Ambiguous`.
 pub fn kill(servers: &Servers, records: &mut Records, target: &Target) -> Result<String, Failure> {
     let endpoint = servers.endpoint(Server::Process)?;
+    let name = match find(servers, records, target)? {
+        Found::Process(process) => return terminate(servers, process),
+        Found::Service(name) => name,
+    };
+    match Call::new(endpoint, Kill {}).bytes(name.as_bytes()).send() {
+        Ok(_) => Ok(format!("{} stopped; it begins again\n", Plain(name))),
+        // It was the process server itself, which cannot answer.
+        Err(CallError::Kernel(KernelError::ServerDied, _)) => Ok(format!("{} stopped; it begins again\n", Plain(name))),
+        Err(error) => Err(refused(error, servers, records, target)),
+    }
+}
+
+/// What a user means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'t> {
+    /// The process of this object.
+    Process(u64),
+    /// The service of this name, if there is one.
+    Service(&'t str),
+}
+
+/// Finds what a user means: a process that runs comes before a service of the same name.
+///
+/// # Errors
+/// Those of reading the objects; `Ambiguous`.
+pub fn find<'t>(servers: &Servers, records: &mut Records, target: &'t Target) -> Result<Found<'t>, Failure> {
     let name = match target {
-        Target::Object(process) => return terminate(servers, *process),
+        Target::Object(process) => return Ok(Found::Process(*process)),
         Target::Named(name) => name,
     };
     let running = directory::processes(servers, records)?;
     let mut named =
         running.iter().filter(|process| process.name == *name && process.state == Some(genesis::State::Running));
     match (named.next(), named.next()) {
-        (Some(process), None) => return terminate(servers, process.oid),
-        (Some(first), Some(second)) => {
-            return Err(Failure::Ambiguous { name: name.clone(), oids: [first.oid, second.oid] });
-        }
-        (None, _) => {}
+        (Some(process), None) => Ok(Found::Process(process.oid)),
+        (Some(first), Some(second)) => Err(Failure::Ambiguous { name: name.clone(), oids: [first.oid, second.oid] }),
+        (None, _) => Ok(Found::Service(name)),
     }
-    match Call::new(endpoint, Kill {}).bytes(name.as_bytes()).send() {
-        Ok(_) => Ok(format!("{} stopped; it begins again\n", Plain(name))),
-        // It was the process server itself, which cannot answer.
-        Err(CallError::Kernel(KernelError::ServerDied, _)) => Ok(format!("{} stopped; it begins again\n", Plain(name))),
-        Err(CallError::Server(NO_SUCH_PROCESS, _)) => {
+}
+
+/// Why the process server refuses what was asked about a process or service.
+pub fn refused(error: CallError, servers: &Servers, records: &mut Records, target: &Target) -> Failure {
+    match (error, target) {
+        (CallError::Server(NO_SUCH_PROCESS, _), Target::Named(name)) => {
             let names = killable(servers, records).unwrap_or_default();
             let meant = nearest(name, names.iter().map(String::as_str)).map(String::from);
-            Err(Failure::NoProcess { name: name.clone(), meant })
+            Failure::NoProcess { name: name.clone(), meant }
         }
-        Err(error) => Err(failed(error)),
+        (error, _) => failed(error),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::records::Records;
 use crate::servers::Servers;
 use crate::text::Plain;
-use crate::{directory, faults, help, machine, memory, objects, processes, replacements, top, transactions};
+use crate::{caps, directory, faults, help, machine, memory, objects, processes, replacements, top, transactions};
 
 /// What each line begins with.
 pub const PROMPT: &str = "telos> ";
@@ -139,6 +139,7 @@ impl Session {
             Command::Transactions(count) => transactions::list(servers, count),
             Command::Spawn { image, until } => processes::spawn(servers, records, &image, until),
             Command::Kill(target) => processes::kill(servers, records, &target),
+            Command::Capabilities(target) => caps::list(servers, records, &target),
             Command::Replace { name, image, until } => replacements::replace(servers, &name, image, until),
             Command::Rollback(name) => replacements::rollback(servers, &name),
             Command::Images => replacements::images(servers, records),

@@ -15,7 +15,7 @@ use crate::reconciler::Reconciler;
 use crate::replacements::Replacements;
 use crate::services;
 use crate::table::{Prepared, Process};
-use crate::{REPLACED, catalogue, imports};
+use crate::{REPLACED, catalogue, holdings, imports};
 
 /// Summaries of one reply, at most: they fit a message with names and versions as long as manifests have them.
 const PAGE: usize = 12;
@@ -103,6 +103,14 @@ fn answer(
                 replace(&name, Some(previous), reconciler, replacements)
             });
             finish(request, begun);
+        }
+        Some(Method::Capabilities(method)) => {
+            let name = core::str::from_utf8(request.body()).unwrap_or("");
+            let from = u32::try_from(method.from).unwrap_or(u32::MAX);
+            match holdings::page(factory.memory.cnode(), &reconciler.table, method.process, name, from) {
+                Ok((next, page)) => request.ok_bytes(next, &page),
+                Err(Refusal(code, detail)) => request.refuse(code, detail),
+            }
         }
         Some(Method::Top(method)) => top(request, method.from, &reconciler.table),
         Some(Method::Import(method)) => {

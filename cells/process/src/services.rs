@@ -44,7 +44,6 @@ struct Service {
     identity: Identity,
     vspace: Cap<VSpace, All>,
     tcb: Cap<Tcb, All>,
-    #[expect(dead_code, reason = "held for whoever asks what the service holds")]
     cnode: Cap<CNode, All>,
     /// Where its capabilities stand in this server's own CNode.
     first_slot: u32,
@@ -393,6 +392,15 @@ impl Service {
         let Identity { name, version, hash } = self.identity.clone();
         (name, version, CellSummary { name: "", version: "", hash, text, text_end, state })
     }
+}
+
+/// Looks at what a service is made of.
+pub fn look_at<R>(
+    number: usize,
+    look: impl FnOnce(&Cap<Tcb, All>, &Cap<VSpace, All>, &Cap<CNode, All>) -> R,
+) -> Option<R> {
+    with(|services| services.services.get(number).map(|Service { tcb, vspace, cnode, .. }| look(tcb, vspace, cnode)))
+        .flatten()
 }
 
 /// The function that an offset into the code of a service lies in.

@@ -117,6 +117,28 @@ pub struct Use<'a> {
     pub requests: Option<(u64, u64, u64)>,
 }
 
+/// One line of `caps`: what a slot of a cell's CNode holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capability<'a> {
+    /// The slot.
+    pub slot: u32,
+    /// The kind, as the number of a [`Kind`](crate::kernel::Kind).
+    pub kind: u8,
+    /// The rights, as the [`bits`](crate::token::bits) of tokens.
+    pub rights: u8,
+    /// Logarithm of the object's size, for memory.
+    pub size_bits: u8,
+    /// Whether the cell's creator put it there before the first start.
+    pub endowed: bool,
+    /// Its badge. Of ports, how many there are; of an untyped, how many bytes are used; of the scheduler, the highest priority; of
+    /// other memory, 1 where it is mapped.
+    pub badge: u64,
+    /// Which line, port or function it is, as in [`SlotInfo`](crate::kernel::SlotInfo); 0 for what is no device.
+    pub object: u64,
+    /// The cell that the object is part of, or that serves the endpoint; empty where the process server does not know it.
+    pub of: &'a str,
+}
+
 /// How far a replacement is when the request for it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
@@ -219,6 +241,9 @@ crate::interface! {
         /// of a service of its name it is the one that is taken without another word; where there is no such service it is the current
         /// one of its name at once. Answers the object; the body says name, version and TID.
         14 Import(length: u64) -> u64;
+        /// What the CNode of a process holds, or of the service whose name is the body where that is 0, from a slot on, as much as fits
+        /// the reply; answers the slot to go on from, 0 where that was all.
+        16 Capabilities(process: u64, from: u64) -> u64;
         /// The last replacement of each service that had one in this boot; answers how many.
         13 Replacements() -> u64;
     }

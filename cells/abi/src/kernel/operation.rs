@@ -28,6 +28,38 @@ pub enum Kind {
     Replacement = 21,
 }
 
+impl Kind {
+    /// Every kind, in the order of the numbers.
+    pub const ALL: [Kind; 21] = [
+        Kind::Untyped,
+        Kind::Frame,
+        Kind::Tcb,
+        Kind::CNode,
+        Kind::VSpace,
+        Kind::Endpoint,
+        Kind::Notification,
+        Kind::Reply,
+        Kind::Buf,
+        Kind::Image,
+        Kind::Scope,
+        Kind::DmaFrame,
+        Kind::PciFunction,
+        Kind::Irq,
+        Kind::IoPort,
+        Kind::Loader,
+        Kind::Scheduler,
+        Kind::Serial,
+        Kind::Settle,
+        Kind::Machine,
+        Kind::Replacement,
+    ];
+
+    /// The kind of a number; `None` where it is none.
+    pub fn from_number(number: u8) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
 /// Operations of [`telos_k_invoke`], by the object that they work on. Arguments stand in the order of the words.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

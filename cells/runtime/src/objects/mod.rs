@@ -16,7 +16,9 @@ use abi::token::RawCap;
 
 use crate::kernel::invoke;
 
-pub use capabilities::{Granted, copy, count, delete, duplicate, give, give_granted, inspect, note, place, revoke};
+pub use capabilities::{
+    Granted, copy, count, delete, duplicate, give, give_granted, inspect, next_filled, note, place, revoke,
+};
 pub(crate) use capabilities::{copy_own_cnode, has_rights, inspect_raw};
 pub use devices::{
     dma_map, irq_acknowledge, irq_bind, pci_map, pci_port_read, pci_port_write, pci_read, pci_write, port_read,
