@@ -67,6 +67,8 @@ pub enum Command {
     Halt,
     /// Ends everything in order, then stops the machine.
     Shutdown,
+    /// Ends everything in order, then boots again.
+    Reboot,
     /// How long the machine has run.
     Uptime,
     /// Clears the screen.
@@ -287,6 +289,14 @@ pub const COMMANDS: &[Entry] = &[
         parse: |words| arguments::none(words).map(|()| Command::Shutdown),
     },
     Entry {
+        name: "reboot",
+        arguments: "",
+        help: "Ends in order, then resets the machine, which boots again.",
+        more: "As `shutdown`, processes that run are to run again. The runner behind `make run` stays with the machine: lines on its\n\
+               standard input that follow are typed at the prompts of the next boot.",
+        parse: |words| arguments::none(words).map(|()| Command::Reboot),
+    },
+    Entry {
         name: "uptime",
         arguments: "",
         help: "Shows how long the machine has run, and the time.",
@@ -403,6 +413,7 @@ mod tests {
             ("replacements", Command::Replacements),
             ("images", Command::Images),
             ("top", Command::Top),
+            ("reboot", Command::Reboot),
             ("faults", Command::Faults { count: 10, detail: Detail::Line }),
             ("faults -v 1", Command::Faults { count: 1, detail: Detail::All }),
             ("spawn test_proc", spawn("test_proc", Until::Started)),
@@ -418,6 +429,7 @@ mod tests {
         for (line, said) in [
             ("ps all", "ps: `all` is one argument too many; type `ps`"),
             ("halt now", "halt: `now` is one argument too many; type `halt`"),
+            ("reboot now", "reboot: `now` is one argument too many; type `reboot`"),
             (
                 "inspect x",
                 "inspect: `x` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `inspect [-x] [OID]`",

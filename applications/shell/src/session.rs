@@ -147,6 +147,7 @@ impl Session {
             Command::Faults { count, detail } => faults::list(servers, records, count, detail),
             Command::Halt => machine::halt(servers),
             Command::Shutdown => machine::shutdown(servers),
+            Command::Reboot => machine::reboot(servers),
             Command::Uptime => Ok(machine::uptime(runtime::clock(Clock::Monotonic), runtime::clock(Clock::Wall))),
             Command::Clear => Ok(CLEAR_SCREEN.to_string()),
         }

@@ -191,6 +191,8 @@ pub enum Operation {
     MachineInfo = 0x1001,
     /// Machine: address, capacity; answers the length of the boot command line.
     CommandLine = 0x1002,
+    /// Machine: it is reset, and boots again.
+    Reset = 0x1003,
     /// Replacement: Frame token (empty: the instance has no state of its own), Notification token, bits, a [`Scratch`], nanoseconds
     /// that a phase may take, nanoseconds and replies that the trial takes, schema of the state.
     ReplacementTerms = 0x1100,

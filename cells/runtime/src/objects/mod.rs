@@ -28,7 +28,7 @@ pub use images::{
     ArchiveEntry, ImageNeeds, archive_read, fill_image, image_name, image_needs, image_read, image_serves,
     image_symbol, instantiate, map_frame,
 };
-pub use machine::{MachineInfo, command_line, halt, machine_info};
+pub use machine::{MachineInfo, command_line, halt, machine_info, reset};
 pub use messages::{
     ENDPOINT_RIGHTS, EndpointInfo, bind, bind_and_interrupt, check_labels, endpoint_info, receiving, serve_labels,
     signal, wait,

@@ -181,6 +181,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const PORT_WRITE: u32 = Operation::PortWrite as u32;
     const DMA_MAP: u32 = Operation::DmaMap as u32;
     const HALT: u32 = Operation::Halt as u32;
+    const RESET: u32 = Operation::Reset as u32;
     const MACHINE_INFO: u32 = Operation::MachineInfo as u32;
     const IMAGE_SERVES: u32 = Operation::ImageServes as u32;
     const COMMAND_LINE: u32 = Operation::CommandLine as u32;
@@ -266,6 +267,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         PORT_READ => devices::port_read(raw, words),
         PORT_WRITE => devices::port_write(raw, words),
         HALT => devices::halt(raw, words),
+        RESET => devices::reset(raw),
         MACHINE_INFO => devices::machine_info(raw, words),
         // SAFETY: as above.
         COMMAND_LINE => unsafe { devices::command_line(raw, words) },

@@ -62,6 +62,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario { name: "images_outlive_the_boot_archive", needs: Some("persistence"), run: images::outlive_the_archive },
     Scenario { name: "lines_of_standard_input_are_typed", needs: Some("persistence"), run: runner::typed_lines },
+    Scenario { name: "reboot_goes_on_with_the_script", needs: Some("persistence"), run: runner::reboots },
     Scenario { name: "run_has_statuses_and_reasons", needs: Some("persistence"), run: runner::statuses },
     Scenario { name: "blank_and_half_formatted_disks_resume", needs: Some("persistence"), run: state::resumed },
     Scenario { name: "second_boot_finds_the_first", needs: Some("persistence"), run: state::second_boot },
