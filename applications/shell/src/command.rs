@@ -21,6 +21,8 @@ pub enum Command {
     Memory,
     /// What the cells use.
     Top,
+    /// Who started whom.
+    Tree,
     /// An object.
     Inspect {
         /// Which; the root without one.
@@ -160,10 +162,19 @@ pub const COMMANDS: &[Entry] = &[
     Entry {
         name: "top",
         arguments: "",
-        help: "Lists the cells that run: priority, ticks of the timer that they ran for, heap, and requests.",
-        more: "PARKED requests wait at the cell's endpoint, HELD ones it has taken and not answered. EPOCH counts the instances that\n\
+        help: "Lists the cells that run: priority, threads, processor time in seconds, heap, and requests.",
+        more: "The time is that of the first thread, counted by the timer in milliseconds. PARKED requests wait at the cell's endpoint, HELD ones it has taken and not answered. EPOCH counts the instances that\n\
                served there before. The one with the most ticks comes first.",
         parse: |words| arguments::none(words).map(|()| Command::Top),
+    },
+    Entry {
+        name: "tree",
+        arguments: "",
+        help: "Shows what runs as a tree of who started whom: OID, threads, mapped memory, heap, and untyped memory held.",
+        more: "The kernel looks after `process`, and that after the other services and the processes. A process stands below the one\n\
+               that had it started, as its object says in `startedBy`, or below `process` where that is gone or there is none.\n\
+               MEMORY is code, stack, heap and buffers. UNTYPED counts each byte once; what memory holds, the others get theirs from.",
+        parse: |words| arguments::none(words).map(|()| Command::Tree),
     },
     Entry {
         name: "mem",
@@ -413,6 +424,7 @@ mod tests {
             ("replacements", Command::Replacements),
             ("images", Command::Images),
             ("top", Command::Top),
+            ("tree", Command::Tree),
             ("reboot", Command::Reboot),
             ("faults", Command::Faults { count: 10, detail: Detail::Line }),
             ("faults -v 1", Command::Faults { count: 1, detail: Detail::All }),

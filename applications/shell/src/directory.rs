@@ -19,6 +19,8 @@ pub struct Process {
     pub name: String,
     /// What its object says; `None` where that is no Process.
     pub state: Option<State>,
+    /// The process that had it started; `None` where the system did.
+    pub starter: Option<u64>,
 }
 
 /// The names of the images, in the order in which they came.
@@ -111,7 +113,8 @@ fn process(oid: u64, object: &Object) -> Process {
         Some(Value::Text(name)) => name.clone(),
         _ => "?".to_string(),
     };
-    Process { oid, name, state: genesis::state(object) }
+    let starter = genesis::starter(object).map(|starter| starter.number());
+    Process { oid, name, state: genesis::state(object), starter }
 }
 
 #[cfg(test)]
@@ -126,8 +129,11 @@ mod tests {
             genesis::process(prototype, oid, "shell", image, list, genesis::Restart::Never),
             State::Exited(3),
         );
-        let expected = Process { oid: 2, name: "shell".into(), state: Some(State::Exited(3)) };
+        let expected = Process { oid: 2, name: "shell".into(), state: Some(State::Exited(3)), starter: None };
         assert_eq!(process(2, &object), expected);
-        assert_eq!(process(2, &Object::new()), Process { oid: 2, name: "?".into(), state: None });
+        let started = genesis::started_by(object, Oid::new(7));
+        assert_eq!(process(2, &started), Process { starter: Some(7), ..expected });
+        let unknown = Process { oid: 2, name: "?".into(), state: None, starter: None };
+        assert_eq!(process(2, &Object::new()), unknown);
     }
 }

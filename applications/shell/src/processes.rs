@@ -264,7 +264,7 @@ mod tests {
     }
 
     fn known(oid: u64, name: &str, state: Option<genesis::State>) -> Process {
-        Process { oid, name: name.into(), state }
+        Process { oid, name: name.into(), state, starter: None }
     }
 
     #[test]

@@ -16,7 +16,9 @@ use crate::failure::Failure;
 use crate::records::Records;
 use crate::servers::Servers;
 use crate::text::Plain;
-use crate::{caps, directory, faults, help, machine, memory, objects, processes, replacements, top, transactions};
+use crate::{
+    caps, directory, faults, help, machine, memory, objects, processes, replacements, top, transactions, tree,
+};
 
 /// What each line begins with.
 pub const PROMPT: &str = "telos> ";
@@ -134,6 +136,7 @@ impl Session {
             Command::Processes => processes::list(servers, records),
             Command::Cells => processes::cells(servers),
             Command::Top => top::list(servers),
+            Command::Tree => tree::show(servers, records),
             Command::Memory => memory::show(servers),
             Command::Inspect { oid, form } => objects::inspect(servers, records, oid, form),
             Command::Transactions(count) => transactions::list(servers, count),

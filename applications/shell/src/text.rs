@@ -58,6 +58,16 @@ impl fmt::Display for Duration {
     }
 }
 
+/// A length of time in milliseconds, as seconds: `12.034`.
+#[derive(Clone, Copy, Debug)]
+pub struct Milliseconds(pub u64);
+
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
+}
+
 /// A point in time in nanoseconds since 1970, as `2026-01-02 03:04:05`, in UTC.
 #[derive(Clone, Copy, Debug)]
 pub struct Date(pub u64);

@@ -28,7 +28,7 @@ pub use directory::{
     newest_image, previous_image, processes, standings, trial_image,
 };
 pub use faults::{Fault, KEPT as KEPT_FAULTS, faults, with_fault};
-pub use prototypes::{Restart, State, create, process, restart, state, with_state};
+pub use prototypes::{Restart, State, create, process, restart, started_by, starter, state, with_state};
 
 /// The version of genesis that is written, and the newest that is read.
 pub const VERSION: i64 = 1;

@@ -71,12 +71,12 @@ pub fn terms(graph: &mut Graph, oid: Oid) -> Result<Terms> {
 
 /// What CreateProcess takes to make a process of the current image of a name: the image, and the list of capabilities of a
 /// process that a user starts.
-pub fn spawn_arguments(graph: &mut Graph, name: &str) -> Result<(Oid, Oid)> {
+pub fn spawn_arguments(graph: &mut Graph, name: &str) -> Result<Wanted> {
     let images = named(graph, "images")?;
     let images = graph.object(images)?;
     let image = genesis::current_image(&images, name).ok_or(CatalogueError::NoImage)?;
-    let list = named(graph, "userCapabilities")?;
-    Ok((image, list))
+    let capabilities = named(graph, "userCapabilities")?;
+    Ok(Wanted { image, capabilities })
 }
 
 /// The images of a name.
@@ -173,7 +173,7 @@ fn try_change_images(graph: &mut Graph, note: &str, change: &mut impl FnMut(&mut
     changed
 }
 
-/// What a Process object asks for.
+/// What a process is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// Its image.
@@ -196,17 +196,21 @@ pub fn process(graph: &mut Graph, oid: Oid) -> Result<Wanted> {
     Ok(Wanted { image: current.unwrap_or(image), capabilities })
 }
 
-/// Stores a Process object in the open transaction.
+/// Stores a Process object in the open transaction, with the process that had it made, if one had.
 pub fn store_process(
     graph: &mut Graph,
     oid: Oid,
-    image: Oid,
-    capabilities: Oid,
+    wanted: Wanted,
     name: &str,
     restart: Restart,
+    starter: Option<Oid>,
 ) -> Result<()> {
     let prototype = prototype(graph)?;
-    let object = genesis::process(prototype, oid, name, image, capabilities, restart);
+    let object = genesis::process(prototype, oid, name, wanted.image, wanted.capabilities, restart);
+    let object = match starter {
+        Some(starter) => genesis::started_by(object, starter),
+        None => object,
+    };
     Ok(graph.put_object(oid, &object)?)
 }
 

@@ -80,6 +80,32 @@ pub fn page(
     }
 }
 
+/// Bytes of the untyped memory in a CNode, each byte once: an untyped may be part of another.
+pub fn untyped(cnode: &Cap<CNode, All>) -> u64 {
+    let mut next = 1;
+    let filled = core::iter::from_fn(|| {
+        let info = objects::next_filled(cnode, next)?;
+        next = info.slot + 1;
+        Some(info)
+    });
+    let untyped = filled.filter(|info| info.kind == Kind::Untyped as u8);
+    covered(untyped.map(|info| (info.object, 1u64.checked_shl(info.size_bits.into()).unwrap_or(0))).collect())
+}
+
+/// How much of the number line ranges cover, given as start and length.
+fn covered(mut ranges: Vec<(u64, u64)>) -> u64 {
+    ranges.sort_unstable();
+    let mut end = 0;
+    let mut bytes = 0;
+    for (start, length) in ranges {
+        let first = start.max(end);
+        let behind = start.saturating_add(length);
+        bytes += behind.saturating_sub(first);
+        end = end.max(behind);
+    }
+    bytes
+}
+
 fn encoded(cnode: &Cap<CNode, All>, from: u32, owners: &Owners) -> (u64, Vec<u8>) {
     let mut next = from.max(1);
     let filled = core::iter::from_fn(|| {
@@ -108,5 +134,25 @@ fn capability<'a>(info: &SlotInfo, owners: &'a Owners) -> Capability<'a> {
         badge: if is_mapped { 1 } else { info.badge },
         object: if is_device { info.object } else { 0 },
         of: owners.of(info),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covered;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_lies_in_another_counts_once() {
+        assert_eq!(covered(alloc::vec![(64, 64), (64, 16), (80, 16), (256, 8)]), 72);
+        assert_eq!(covered(alloc::vec![(u64::MAX - 1, 8)]), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn covered_is_the_number_of_places(ranges in prop::collection::vec((0u64..60, 0u64..20), 0..8)) {
+            let inside = |place: &u64| ranges.iter().any(|(start, length)| (*start..start + length).contains(place));
+            prop_assert_eq!(covered(ranges.clone()), (0..80).filter(inside).count() as u64);
+        }
     }
 }

@@ -9,6 +9,7 @@ use abi::{CallError, KernelError};
 use object_store::Oid;
 use runtime::{Event, Heap, Request, Server, objects};
 
+use crate::catalogue::Wanted;
 use crate::factory::{Beginner, Refusal};
 use crate::failure_points::Point;
 use crate::reconciler::Reconciler;
@@ -66,7 +67,8 @@ fn answer(
     match Method::decode(request.label(), request.words()) {
         Some(Method::CreateProcess(method)) => {
             let beginner = beginner(&request);
-            let made = factory.create(Oid::new(method.image), Oid::new(method.capabilities), beginner);
+            let wanted = Wanted { image: Oid::new(method.image), capabilities: Oid::new(method.capabilities) };
+            let made = factory.create(wanted, beginner, starter(&request));
             return finish_create(request, made, beginner, reconciler);
         }
         Some(Method::Spawn(_)) => {
@@ -74,7 +76,7 @@ fn answer(
             let name = core::str::from_utf8(request.body()).unwrap_or("");
             let made = catalogue::spawn_arguments(&mut factory.graph, name)
                 .map_err(Refusal::from)
-                .and_then(|(image, capabilities)| factory.create(image, capabilities, beginner));
+                .and_then(|wanted| factory.create(wanted, beginner, starter(&request)));
             return finish_create(request, made, beginner, reconciler);
         }
         Some(Method::List(method)) => list(request, method.from, &reconciler.table),
@@ -191,6 +193,11 @@ fn beginner(request: &Request<'_>) -> Beginner {
     }
 }
 
+/// The process that a request comes from; `None` for the root task, which has no badge. See [`crate::grants`] for the others'.
+fn starter(request: &Request<'_>) -> Option<Oid> {
+    request.badge().checked_sub(1).map(Oid::new)
+}
+
 fn finish_create(
     request: Request<'_>,
     made: Result<Prepared, Refusal>,
@@ -254,7 +261,9 @@ fn cells(request: Request<'_>, from: u64, table: &[Process]) {
 fn top(request: Request<'_>, from: u64, table: &[Process]) {
     let of_process = |process: &Process| {
         let instance = process.instance.as_ref()?;
-        Some((process.name.clone(), services::usage(&instance.tcb, &instance.vspace)?))
+        let usage = services::usage(&instance.tcb, &instance.vspace)?;
+        let untyped = holdings::untyped(&instance.cnode);
+        Some((process.name.clone(), Use { process: process.oid.number(), untyped, ..usage }))
     };
     let all: Vec<(String, Use<'static>)> =
         services::uses().into_iter().chain(table.iter().filter_map(of_process)).collect();

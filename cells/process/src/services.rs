@@ -19,13 +19,13 @@ use abi::kernel::{Clock, Scratch, ThreadState};
 use abi::token::{All, CNode, Cap, Endpoint, Image, Loader, Notification, Object, Replacement, Tcb, VSpace};
 use abi::{CallError, KernelError};
 use runtime::Environment;
-use runtime::objects::{self, Instance as Outcome, ReplacementTerms, Share};
+use runtime::objects::{self, Footprint, Instance as Outcome, ReplacementTerms, Share};
 use spin::Mutex;
 
 use crate::backoff::{Failures, Verdict};
 use crate::faults::Fault;
 use crate::identity::{self, Identity};
-use crate::{ENDED, REPLACED};
+use crate::{ENDED, REPLACED, holdings};
 
 /// Nanoseconds that a phase of a replacement may take.
 const PATIENCE: u64 = 2_000_000_000;
@@ -144,8 +144,9 @@ pub fn uses() -> Vec<(String, Use<'static>)> {
 /// What an instance uses.
 pub fn usage(tcb: &Cap<Tcb, All>, vspace: &Cap<VSpace, All>) -> Option<Use<'static>> {
     let info = objects::thread_info(tcb).ok().filter(|info| info.state == ThreadState::Started)?;
-    let heap = objects::heap_bytes(vspace).ok()?;
-    Some(Use { name: "", priority: info.priority, ticks: info.ticks, heap, requests: None })
+    let Footprint { heap, memory, threads } = objects::footprint(vspace).ok()?;
+    let (priority, ticks) = (info.priority, info.ticks);
+    Some(Use { name: "", process: 0, priority, threads, ticks, heap, memory, untyped: 0, requests: None })
 }
 
 /// Why a service is not replaced.
@@ -378,7 +379,10 @@ impl Service {
     fn usage(&self) -> Option<(String, Use<'static>)> {
         let info = self.endpoint.as_ref().and_then(|endpoint| objects::endpoint_info(endpoint).ok());
         let requests = info.map(|info| (info.parked, info.held, info.epoch));
-        Some((self.identity.name.clone(), Use { requests, ..usage(&self.tcb, &self.vspace)? }))
+        Some((
+            self.identity.name.clone(),
+            Use { untyped: holdings::untyped(&self.cnode), requests, ..usage(&self.tcb, &self.vspace)? },
+        ))
     }
 
     fn summary(&self) -> (String, String, CellSummary<'static>) {

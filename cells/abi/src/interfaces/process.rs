@@ -102,17 +102,25 @@ pub struct CellSummary<'a> {
     pub state: State,
 }
 
-/// One line of `top`.
+/// One line of `top` and of `tree`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Use<'a> {
     /// The cell's name.
     pub name: &'a str,
-    /// Its thread's present priority.
+    /// Its Process object; 0 for a service.
+    pub process: u64,
+    /// Its first thread's present priority.
     pub priority: u8,
+    /// Its threads.
+    pub threads: u64,
     /// Ticks of the timer during which that ran.
     pub ticks: u64,
     /// Bytes of its heap.
     pub heap: u64,
+    /// Bytes that are mapped for it: code, stack, heap, buffers, registers of devices.
+    pub memory: u64,
+    /// Bytes of the untyped memory that it holds, each byte once.
+    pub untyped: u64,
     /// Requests that wait at its endpoint, those that it has, and the instances that served it before; `None` without one.
     pub requests: Option<(u64, u64, u64)>,
 }

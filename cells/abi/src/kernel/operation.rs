@@ -144,7 +144,8 @@ pub enum Operation {
     /// Loader: Image token, offset into its text, address, capacity; answers the length of `function+offset`, as much of it as
     /// fits.
     ImageSymbol = 0x0807,
-    /// VSpace: answers its state; words out: exit status, text base, text end, bytes of heap.
+    /// VSpace: answers its state; words out: exit status, text base, text end, bytes of heap, bytes that are
+    /// mapped, threads.
     VSpaceInfo = 0x0900,
     /// Scope: Reply token, Settle token; the caller held in the reply becomes its beginner.
     ScopeAttach = 0x0a00,

@@ -188,15 +188,26 @@ pub fn instance_info(vspace: &Cap<VSpace, All>) -> Result<(Instance, u64, u64)> 
     Ok((instance, words[1], words[2]))
 }
 
-/// Bytes of heap of the instance in a VSpace.
+/// What an instance takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes of its heap.
+    pub heap: u64,
+    /// Bytes that are mapped for it: code, stack, heap, buffers, registers of devices.
+    pub memory: u64,
+    /// Its threads.
+    pub threads: u64,
+}
+
+/// What the instance in a VSpace takes.
 ///
 /// # Errors
 /// `InvalidCapability`.
-pub fn heap_bytes(vspace: &Cap<VSpace, All>) -> Result<u64> {
+pub fn footprint(vspace: &Cap<VSpace, All>) -> Result<Footprint> {
     let mut words = words(&[]);
     invoke(Operation::VSpaceInfo, vspace.raw(), &mut words)?;
-    let [_, _, _, heap, ..] = words;
-    Ok(heap)
+    let [_, _, _, heap, memory, threads, ..] = words;
+    Ok(Footprint { heap, memory, threads })
 }
 
 /// Signals `bits` whenever the instance in some VSpace has ended.

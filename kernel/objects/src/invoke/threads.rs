@@ -114,6 +114,8 @@ pub(super) fn vspace_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     words[1] = text.start;
     words[2] = text.start + text.bytes;
     words[3] = vspace.heap.get().bytes;
+    words[4] = vspace.mapped_bytes();
+    words[5] = vspace.thread_count();
     Ok(vspace.outcome.get() as u64)
 }
 

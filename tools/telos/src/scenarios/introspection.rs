@@ -48,6 +48,44 @@ pub fn capabilities(stage: &Stage) -> Result<()> {
     machine.wait(PATIENCE)?.clean()
 }
 
+/// `tree` shows the services beside each other and processes below the process server, `top` what each uses.
+pub fn tree(stage: &Stage) -> Result<()> {
+    let mut machine = boot(stage)?;
+    let tree = machine.ask("tree", PATIENCE)?;
+    for service in ["console", "virtio_blk", "persistence", "memory"] {
+        let row = tree.lines().find(|row| row.starts_with(&format!("|- {service} "))).unwrap_or_default();
+        let words: Vec<&str> = row.split_whitespace().collect();
+        if !matches!(words.as_slice(), [_, _, "-", "1", _, "KiB" | "MiB", _, "KiB" | "MiB", _, "KiB" | "MiB"]) {
+            fail!("`tree` was to show {service} below the kernel, with a thread, memory and a heap:\n{tree}");
+        }
+    }
+    let shell = tree.lines().skip_while(|row| !row.starts_with("`- process ")).nth(1).unwrap_or_default();
+    if !shell.starts_with("   `- shell ") || !shell.contains(&format!(" #{} ", badge_of_shell(&mut machine)? - 1)) {
+        fail!("`tree` was to show the shell below the process server, with its OID:\n{tree}");
+    }
+    // It has the memory of the machine in its hands, less what the root task gave the services before it.
+    let memory = tree.lines().find(|row| row.starts_with("|- memory ")).unwrap_or_default();
+    let kib = |words: &[&str]| match *words {
+        [.., number, "MiB"] => number.parse::<u64>().ok().map(|mebibytes| mebibytes << 10),
+        [.., number, "KiB"] => number.parse().ok(),
+        _ => None,
+    };
+    let untyped = kib(&memory.split_whitespace().collect::<Vec<_>>());
+    if untyped.is_none_or(|kib| !(400 << 10..512 << 10).contains(&kib)) {
+        fail!("`tree` was to show what memory holds, each byte once:\n{tree}");
+    }
+    let top = machine.ask("top", PATIENCE)?;
+    for cell in ["console", "persistence", "memory", "process", "shell"] {
+        let row = top.lines().find(|row| row.starts_with(&format!("{cell} "))).unwrap_or_default();
+        match row.split_whitespace().collect::<Vec<_>>().as_slice() {
+            [_, _, "1", time, _, "KiB" | "MiB", _, _, _] if time.contains('.') => {}
+            _ => fail!("`top` was to show threads, time, heap and requests of {cell}:\n{top}"),
+        }
+    }
+    machine.send_line("shutdown")?;
+    machine.wait(PATIENCE)?.clean()
+}
+
 fn boot(stage: &Stage) -> Result<Machine> {
     let state = stage.folder.join("state.fs");
     make_state(&state)?;
