@@ -250,9 +250,10 @@ pub const COMMANDS: &[Entry] = &[
     Entry {
         name: "images",
         arguments: "",
-        help: "Lists the images in the graph: OID, name, version and build, start of the hash, bytes, and what they are.",
+        help: "Lists the images in the graph: OID, name, version, build, start of the hash, TID, bytes, and what they are.",
         more: "`current` runs from the next start on, `before` is what `rollback` takes, `new` came by `make push` and is what\n\
-               `replace` takes. The version is that of images that were pushed; `cells` has those of all that run.",
+               `replace` takes. A build number stands for what is in the image: it grows when that changes, and the same image keeps\n\
+               it. The TID is that of the transaction that stored the image.",
         parse: |words| arguments::none(words).map(|()| Command::Images),
     },
     Entry {

@@ -5,8 +5,10 @@ use alloc::vec::Vec;
 
 use genesis::{Fault, Standing, State};
 use object_model::{Object, Value};
+use runtime::Call;
+use runtime::abi::interfaces::persistence::Revision;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Server};
 use crate::records::{self, Records};
 use crate::servers::Servers;
 
@@ -42,8 +44,12 @@ pub struct Image {
     pub name: String,
     /// What it is at that name.
     pub standing: Standing,
-    /// Version and build; empty where the boot archive brought it.
+    /// Its version; empty where an older system stored it, which did not know.
     pub version: String,
+    /// Its build; 0 where that is not known.
+    pub build: u64,
+    /// The transaction that stored it.
+    pub tid: u64,
     /// First bytes of its hash.
     pub hash: u64,
     /// Bytes of the signed file.
@@ -60,15 +66,13 @@ pub fn image_list(servers: &Servers, records: &mut Records) -> Result<Vec<Image>
     for (name, standing, oid) in genesis::standings(&images) {
         let oid = oid.number();
         let object = records.object(servers, oid)?;
-        let Some(genesis::Image { hash, bytes, .. }) = genesis::Image::of(&object) else {
+        let Some(genesis::Image { version, build, hash, bytes, .. }) = genesis::Image::of(&object) else {
             return Err(Failure::NoSlot(oid, "bytes"));
         };
-        let version = match object.get("version") {
-            Some(Value::Text(version)) => version.clone(),
-            _ => String::new(),
-        };
+        let tid = Call::new(servers.endpoint(Server::Persistence)?, Revision { oid }).value();
+        let tid = tid.map_err(|error| Failure::Call(Server::Persistence, error))?;
         let hash = hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
-        list.push(Image { oid, name, standing, version, hash, bytes: bytes.len() });
+        list.push(Image { oid, name, standing, version, build, tid, hash, bytes: bytes.len() });
     }
     list.sort_by(|one, other| (&one.name, one.oid).cmp(&(&other.name, other.oid)));
     Ok(list)

@@ -24,8 +24,8 @@ mod tests;
 use object_model::{BadObject, Object, Oid};
 
 pub use directory::{
-    Image, Standing, confirm_image, current_image, enter_image, enter_newest, enter_process, enter_trial, image,
-    newest_image, previous_image, processes, standings, trial_image,
+    Image, Standing, confirm_image, current_image, enter_image, enter_newest, enter_process, enter_trial,
+    forget_newest, image, newest_image, previous_image, processes, standings, trial_image,
 };
 pub use faults::{Fault, KEPT as KEPT_FAULTS, faults, with_fault};
 pub use prototypes::{Restart, State, create, process, restart, started_by, starter, state, with_state};

@@ -1,7 +1,11 @@
 //! What the shell tells of the running system: who holds what, what runs, who started it.
 
+use image::sha256;
+
+use crate::config::boot_set;
 use crate::fail;
 use crate::failure::Result;
+use crate::project::{hex, read};
 use crate::qemu::{Echo, Machine};
 use crate::run::make_state;
 use crate::scenarios::session::settle;
@@ -80,6 +84,29 @@ pub fn tree(stage: &Stage) -> Result<()> {
         match row.split_whitespace().collect::<Vec<_>>().as_slice() {
             [_, _, "1", time, _, "KiB" | "MiB", _, _, _] if time.contains('.') => {}
             _ => fail!("`top` was to show threads, time, heap and requests of {cell}:\n{top}"),
+        }
+    }
+    machine.send_line("shutdown")?;
+    machine.wait(PATIENCE)?.clean()
+}
+
+/// `images` knows version, build, hash and TID of every image, those of the boot archive too.
+pub fn images(stage: &Stage) -> Result<()> {
+    let mut machine = boot(stage)?;
+    let images = machine.ask("images", PATIENCE)?;
+    let log = machine.ask("txlog 1000", PATIENCE)?;
+    let imported = log.lines().find(|row| row.ends_with(" boot archive")).and_then(|row| row.split_whitespace().nth(2));
+    for cell in boot_set(&stage.project)?.iter().filter(|cell| !cell.test) {
+        let row = images.lines().find(|row| row.split_whitespace().nth(1) == Some(&cell.name)).unwrap_or_default();
+        let file = read(&stage.project.build.join("cells").join(format!("{}.cell", cell.name)))?;
+        let hash = hex(sha256(&file).get(..8).unwrap_or_default());
+        match row.split_whitespace().collect::<Vec<_>>().as_slice() {
+            [_, _, "0.1.0", build, start, tid, bytes, "current"]
+                if build.parse::<u64>().is_ok()
+                    && *start == hash
+                    && Some(*tid) == imported
+                    && bytes.parse() == Ok(file.len()) => {}
+            _ => fail!("`images` was to list {} of hash {hash}, stored at TID {imported:?}:\n{images}", cell.name),
         }
     }
     machine.send_line("shutdown")?;

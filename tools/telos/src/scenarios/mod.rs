@@ -52,6 +52,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "a_kernel_panic_is_told_at_once", needs: Some("persistence"), run: session::panic },
     Scenario { name: "cells_hold_what_caps_lists", needs: Some("persistence"), run: introspection::capabilities },
     Scenario { name: "tree_shows_who_started_whom", needs: Some("persistence"), run: introspection::tree },
+    Scenario { name: "images_have_versions", needs: Some("persistence"), run: introspection::images },
     Scenario { name: "services_begin_again", needs: Some("persistence"), run: failures::services_begin_again },
     Scenario { name: "services_are_replaced_live", needs: Some("persistence"), run: replacements::at_the_prompt },
     Scenario { name: "kills_during_a_replacement", needs: Some("persistence"), run: replacements::under_fire },
