@@ -92,7 +92,12 @@ pub fn take(
     }
     let own = services.iter().find(|service| service.identity.name == env!("CARGO_PKG_NAME"));
     let kept = own.map(|own| objects::keep(&loader, &own.tcb, &own.image, own.scratch));
-    *SERVICES.lock() = Some(Services { loader, notification, services, faults: Vec::new() });
+    // This server's own instance before this one: the kernel has let it begin again, and nobody was there to be told.
+    let fault = own.zip(objects::kept_fault(&loader)).map(|(own, (report, ends))| {
+        let _ = objects::signal(&notification, ATTENDED);
+        Fault::new(own.identity.clone(), None, ends, Verdict::At(report.time), Some(report))
+    });
+    *SERVICES.lock() = Some(Services { loader, notification, services, faults: fault.into_iter().collect() });
     runtime::on_interrupt(interrupted);
     kept.unwrap_or(Ok(()))
 }

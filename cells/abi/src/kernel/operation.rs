@@ -144,6 +144,9 @@ pub enum Operation {
     /// Loader: Image token, offset into its text, address, capacity; answers the length of `function+offset`, as much of it as
     /// fits.
     ImageSymbol = 0x0807,
+    /// Loader: address of a [`FaultReport`], written where the instance that the kernel keeps has failed since this was asked last;
+    /// answers how many times it has ended within a short time. Refused where it has not.
+    KeptFault = 0x0809,
     /// VSpace: answers its state; words out: exit status, text base, text end, bytes of heap, bytes that are
     /// mapped, threads.
     VSpaceInfo = 0x0900,

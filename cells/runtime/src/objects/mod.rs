@@ -39,8 +39,8 @@ pub use replacements::{
 };
 pub use scopes::{abort_scope, attach_scope, scope_state, settle_scope, watch_aborts};
 pub use threads::{
-    Footprint, Instance, Share, ThreadInfo, ThreadParts, configure, fault, footprint, instance_info, keep, restart,
-    set_priority, set_share, start_thread, stop_thread, thread_info, watch_instances,
+    Footprint, Instance, Share, ThreadInfo, ThreadParts, configure, fault, footprint, instance_info, keep, kept_fault,
+    restart, set_priority, set_share, start_thread, stop_thread, thread_info, watch_instances,
 };
 pub use untyped::{UntypedInfo, reply_objects, retype, retype_any, untyped_info};
 

@@ -93,6 +93,15 @@ pub fn fault(tcb: &Cap<Tcb, All>) -> Option<Box<FaultReport>> {
     Some(report)
 }
 
+/// What was found when the instance that the kernel keeps failed last, once, and how many times it has ended within a short time;
+/// `None` where it did not fail.
+pub fn kept_fault(loader: &Cap<Loader, All>) -> Option<(Box<FaultReport>, u32)> {
+    let mut report = Box::new(FaultReport::NONE);
+    let address = core::ptr::from_mut(&mut *report).expose_provenance() as u64;
+    let ends = invoke_with(Operation::KeptFault, loader.raw(), &[address]).ok()?;
+    Some((report, u32::try_from(ends).unwrap_or(u32::MAX)))
+}
+
 /// What a thread may have of the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {

@@ -161,6 +161,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const ARCHIVE_READ: u32 = Operation::ArchiveRead as u32;
     const IMAGE_NAME: u32 = Operation::ImageName as u32;
     const KEEP: u32 = Operation::Keep as u32;
+    const KEPT_FAULT: u32 = Operation::KeptFault as u32;
     const VSPACE_INFO: u32 = Operation::VSpaceInfo as u32;
     const SCOPE_ATTACH: u32 = Operation::ScopeAttach as u32;
     const SCOPE_SETTLE: u32 = Operation::ScopeSettle as u32;
@@ -243,6 +244,8 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         REPLACEMENT_CONFIRM => replacements::tell(raw, replace::Event::Proven),
         IMAGE_SERVES => images::image_serves(raw, words),
         KEEP => threads::keep(raw, words),
+        // SAFETY: the caller's word.
+        KEPT_FAULT => unsafe { threads::kept_fault(raw, words) },
         VSPACE_INFO => threads::vspace_info(raw, words),
         SCOPE_ATTACH => scopes::attach(raw, words),
         SCOPE_SETTLE => scopes::settle(raw, words),
