@@ -23,6 +23,8 @@ pub enum Command {
     Memory,
     /// What the cells use.
     Top,
+    /// Who started whom.
+    Tree,
     /// An object.
     Inspect {
         /// Which; the root without one.
@@ -57,6 +59,8 @@ pub enum Command {
         /// The priority.
         priority: u64,
     },
+    /// What a process or service holds.
+    Capabilities(Target),
     /// Replaces the instance of a service.
     Replace {
         /// The service's name.
@@ -85,6 +89,8 @@ pub enum Command {
     Halt,
     /// Ends everything in order, then stops the machine.
     Shutdown,
+    /// Ends everything in order, then boots again.
+    Reboot,
     /// How long the machine has run.
     Uptime,
     /// Clears the screen.
@@ -100,7 +106,7 @@ pub enum Form {
     Bytes,
 }
 
-/// What is to end.
+/// A process or service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The process of this object.
@@ -176,10 +182,19 @@ pub const COMMANDS: &[Entry] = &[
     Entry {
         name: "top",
         arguments: "",
-        help: "Lists the cells that run: priority, ticks of the timer that they ran for, heap, and requests.",
-        more: "PARKED requests wait at the cell's endpoint, HELD ones it has taken and not answered. EPOCH counts the instances that\n\
+        help: "Lists the cells that run: priority, threads, processor time in seconds, heap, and requests.",
+        more: "The time is that of the first thread, counted by the timer in milliseconds. PARKED requests wait at the cell's endpoint, HELD ones it has taken and not answered. EPOCH counts the instances that\n\
                served there before. The one with the most ticks comes first.",
         parse: |words| arguments::none(words).map(|()| Command::Top),
+    },
+    Entry {
+        name: "tree",
+        arguments: "",
+        help: "Shows what runs as a tree of who started whom: OID, threads, mapped memory, heap, and untyped memory held.",
+        more: "The kernel looks after `process`, and that after the other services and the processes. A process stands below the one\n\
+               that had it started, as its object says in `startedBy`, or below `process` where that is gone or there is none.\n\
+               MEMORY is code, stack, heap and buffers. UNTYPED counts each byte once; what memory holds, the others get theirs from.",
+        parse: |words| arguments::none(words).map(|()| Command::Tree),
     },
     Entry {
         name: "mem",
@@ -227,7 +242,7 @@ pub const COMMANDS: &[Entry] = &[
         help: "Ends a process for good, or stops a service, which then begins again.",
         more: "A process that is ended so is `failed` and never run again. A service keeps its endpoint: requests that wait there\n\
                are served by its next instance, requests that it had received are answered with an error.",
-        parse: |words| target(arguments::one(words, "the name of a process or service, or an OID")?).map(Command::Kill),
+        parse: |words| Ok(Command::Kill(target(words)?)),
     },
     Entry {
         name: "call",
@@ -258,8 +273,17 @@ pub const COMMANDS: &[Entry] = &[
         parse: |words| {
             let (word, priority) = arguments::one_or_two(words, "the name of a process, or an OID")?;
             let priority = priority.ok_or(Wrong::Missing("a priority"))?;
-            Ok(Command::Priority { target: target(word)?, priority: arguments::count(priority)? })
+            Ok(Command::Priority { target: target(&[word])?, priority: arguments::count(priority)? })
         },
+    },
+    Entry {
+        name: "caps",
+        arguments: "NAME|OID",
+        help: "Lists the capabilities of a running process or service: slot, kind, rights, badge, and what each is.",
+        more: "They are read from the kernel's table. FROM tells who put a capability there: what comes from its creator stays when\n\
+               the cell begins again, what it made itself goes, except in memory and process, whose state that is. The badge is\n\
+               what the server at the other end knows the cell by. `all` rights: to hold it is the whole authority.",
+        parse: |words| Ok(Command::Capabilities(target(words)?)),
     },
     Entry {
         name: "replace",
@@ -281,9 +305,10 @@ pub const COMMANDS: &[Entry] = &[
     Entry {
         name: "images",
         arguments: "",
-        help: "Lists the images in the graph: OID, name, version and build, start of the hash, bytes, and what they are.",
+        help: "Lists the images in the graph: OID, name, version, build, start of the hash, TID, bytes, and what they are.",
         more: "`current` runs from the next start on, `before` is what `rollback` takes, `new` came by `make push` and is what\n\
-               `replace` takes. The version is that of images that were pushed; `cells` has those of all that run.",
+               `replace` takes. A build number stands for what is in the image: it grows when that changes, and the same image keeps\n\
+               it. The TID is that of the transaction that stored the image.",
         parse: |words| arguments::none(words).map(|()| Command::Images),
     },
     Entry {
@@ -331,6 +356,14 @@ pub const COMMANDS: &[Entry] = &[
         parse: |words| arguments::none(words).map(|()| Command::Shutdown),
     },
     Entry {
+        name: "reboot",
+        arguments: "",
+        help: "Ends in order, then resets the machine, which boots again.",
+        more: "As `shutdown`, processes that run are to run again. The runner behind `make run` stays with the machine: lines on its\n\
+               standard input that follow are typed at the prompts of the next boot.",
+        parse: |words| arguments::none(words).map(|()| Command::Reboot),
+    },
+    Entry {
         name: "uptime",
         arguments: "",
         help: "Shows how long the machine has run, and the time.",
@@ -346,8 +379,9 @@ pub const COMMANDS: &[Entry] = &[
     },
 ];
 
-/// What a word names: an object by its number, or something by its name.
-fn target(word: &str) -> Result<Target, Wrong> {
+/// A process or service, as it is typed.
+fn target(words: &[&str]) -> Result<Target, Wrong> {
+    let word = arguments::one(words, "the name of a process or service, or an OID")?;
     let is_number = word.starts_with('#') || word.starts_with(|first: char| first.is_ascii_digit());
     Ok(if is_number { Target::Object(arguments::oid(word)?) } else { Target::Named(word.into()) })
 }
@@ -450,10 +484,14 @@ mod tests {
             ("replace -n memory", replace(None, Overdue::GoesOn, Until::Started)),
             ("replace -f memory 26", replace(Some(26), Overdue::Ends, Until::Ended)),
             ("replace -f -n memory", replace(None, Overdue::Ends, Until::Started)),
+            ("caps memory", Command::Capabilities(Target::Named("memory".into()))),
+            ("caps #27", Command::Capabilities(Target::Object(27))),
             ("rollback memory", Command::Rollback("memory".into())),
             ("replacements", Command::Replacements),
             ("images", Command::Images),
             ("top", Command::Top),
+            ("tree", Command::Tree),
+            ("reboot", Command::Reboot),
             ("faults", Command::Faults { count: 10, detail: Detail::Line }),
             ("faults -v 1", Command::Faults { count: 1, detail: Detail::All }),
             ("spawn test_proc", spawn("test_proc", Until::Started)),
@@ -469,6 +507,7 @@ mod tests {
         for (line, said) in [
             ("ps all", "ps: `all` is one argument too many; type `ps`"),
             ("halt now", "halt: `now` is one argument too many; type `halt`"),
+            ("reboot now", "reboot: `now` is one argument too many; type `reboot`"),
             (
                 "inspect x",
                 "inspect: `x` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `inspect [-x] [OID]`",
@@ -478,6 +517,7 @@ mod tests {
             ("txlog -1", "txlog: `-1` is no count, which is a number from 1 on; type `txlog [COUNT]`"),
             ("spawn", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
             ("kill", "kill: the name of a process or service, or an OID is missing; type `kill NAME|OID`"),
+            ("caps", "caps: the name of a process or service, or an OID is missing; type `caps NAME|OID`"),
             ("replace", "replace: the name of a service or process is missing; type `replace [-n] [-f] NAME [IMAGE]`"),
             ("replace a 1 2", "replace: `2` is one argument too many; type `replace [-n] [-f] NAME [IMAGE]`"),
             ("replace -f -f a", "replace: there is no option `-f`; type `replace [-n] [-f] NAME [IMAGE]`"),

@@ -34,7 +34,7 @@ pub fn expected(before: &str) -> Expected {
     match words.as_slice() {
         [] | ["help"] => Expected::Command,
         ["spawn"] | ["spawn", "-w"] => Expected::Image,
-        ["kill" | "call" | "priority"] => Expected::Running,
+        ["kill" | "caps" | "call" | "priority"] => Expected::Running,
         ["rollback"] => Expected::Running,
         ["replace", "-n" | "-f", "-n" | "-f", rest @ ..]
         | ["replace", "-n" | "-f", rest @ ..]
@@ -98,6 +98,7 @@ mod tests {
             ("inspect ", Expected::Object),
             ("inspect -x #1", Expected::Object),
             ("kill m", Expected::Running),
+            ("caps m", Expected::Running),
             ("replace m", Expected::Running),
             ("replace -f -n m", Expected::Running),
             ("replace -f memory #", Expected::Object),

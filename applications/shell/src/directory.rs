@@ -5,8 +5,10 @@ use alloc::vec::Vec;
 
 use genesis::{Fault, Standing, State};
 use object_model::{Object, Value};
+use runtime::Call;
+use runtime::abi::interfaces::persistence::Revision;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Server};
 use crate::records::{self, Records};
 use crate::servers::Servers;
 
@@ -19,6 +21,8 @@ pub struct Process {
     pub name: String,
     /// What its object says; `None` where that is no Process.
     pub state: Option<State>,
+    /// The process that had it started; `None` where the system did.
+    pub starter: Option<u64>,
 }
 
 /// The names of the images, in the order in which they came.
@@ -40,8 +44,12 @@ pub struct Image {
     pub name: String,
     /// What it is at that name.
     pub standing: Standing,
-    /// Version and build; empty where the boot archive brought it.
+    /// Its version; empty where an older system stored it, which did not know.
     pub version: String,
+    /// Its build; 0 where that is not known.
+    pub build: u64,
+    /// The transaction that stored it.
+    pub tid: u64,
     /// First bytes of its hash.
     pub hash: u64,
     /// Bytes of the signed file.
@@ -58,15 +66,13 @@ pub fn image_list(servers: &Servers, records: &mut Records) -> Result<Vec<Image>
     for (name, standing, oid) in genesis::standings(&images) {
         let oid = oid.number();
         let object = records.object(servers, oid)?;
-        let Some(genesis::Image { hash, bytes, .. }) = genesis::Image::of(&object) else {
+        let Some(genesis::Image { version, build, hash, bytes, .. }) = genesis::Image::of(&object) else {
             return Err(Failure::NoSlot(oid, "bytes"));
         };
-        let version = match object.get("version") {
-            Some(Value::Text(version)) => version.clone(),
-            _ => String::new(),
-        };
+        let tid = Call::new(servers.endpoint(Server::Persistence)?, Revision { oid }).value();
+        let tid = tid.map_err(|error| Failure::Call(Server::Persistence, error))?;
         let hash = hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
-        list.push(Image { oid, name, standing, version, hash, bytes: bytes.len() });
+        list.push(Image { oid, name, standing, version, build, tid, hash, bytes: bytes.len() });
     }
     list.sort_by(|one, other| (&one.name, one.oid).cmp(&(&other.name, other.oid)));
     Ok(list)
@@ -124,7 +130,8 @@ fn process(oid: u64, object: &Object) -> Process {
         Some(Value::Text(name)) => name.clone(),
         _ => "?".to_string(),
     };
-    Process { oid, name, state: genesis::state(object) }
+    let starter = genesis::starter(object).map(|starter| starter.number());
+    Process { oid, name, state: genesis::state(object), starter }
 }
 
 #[cfg(test)]
@@ -139,8 +146,11 @@ mod tests {
             genesis::process(prototype, oid, "shell", image, list, genesis::Restart::Never),
             State::Exited(3),
         );
-        let expected = Process { oid: 2, name: "shell".into(), state: Some(State::Exited(3)) };
+        let expected = Process { oid: 2, name: "shell".into(), state: Some(State::Exited(3)), starter: None };
         assert_eq!(process(2, &object), expected);
-        assert_eq!(process(2, &Object::new()), Process { oid: 2, name: "?".into(), state: None });
+        let started = genesis::started_by(object, Oid::new(7));
+        assert_eq!(process(2, &started), Process { starter: Some(7), ..expected });
+        let unknown = Process { oid: 2, name: "?".into(), state: None, starter: None };
+        assert_eq!(process(2, &Object::new()), unknown);
     }
 }

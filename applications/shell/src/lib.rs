@@ -6,7 +6,7 @@
 //! * [`completion`]: what a tab may put before the cursor;
 //! * [`servers`]: what the shell may call;
 //! * [`records`] and [`directory`]: what it reads in the graph;
-//! * [`processes`], [`top`], [`replacements`], [`faults`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
+//! * [`processes`], [`caps`], [`top`], [`tree`], [`replacements`], [`faults`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
 //! * [`failure`]: what failed, why, and what to do;
 //! * [`table`] and [`text`]: lists in columns; numbers, times and foreign text.
 //!
@@ -22,7 +22,8 @@ extern crate alloc;
 
 pub mod arguments;
 pub mod calls;
-mod command;
+pub mod caps;
+pub mod command;
 pub mod completion;
 pub mod directory;
 pub mod failure;
@@ -41,6 +42,7 @@ pub mod table;
 pub mod text;
 pub mod top;
 pub mod transactions;
+pub mod tree;
 pub mod words;
 
 use runtime::Environment;

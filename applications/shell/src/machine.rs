@@ -33,11 +33,27 @@ pub fn halt(servers: &Servers) -> Result<String, Failure> {
 pub fn shutdown(servers: &Servers) -> Result<String, Failure> {
     let machine = servers.machine()?;
     say!(servers.console, "shutting down");
+    finish(servers);
+    objects::halt(machine, CLEAN)
+}
+
+/// Ends in the same order, and has the machine boot again.
+///
+/// # Errors
+/// As [`shutdown`].
+pub fn reboot(servers: &Servers) -> Result<String, Failure> {
+    let machine = servers.machine()?;
+    say!(servers.console, "rebooting");
+    finish(servers);
+    objects::reset(machine)
+}
+
+/// Lets the process server finish what it is at.
+fn finish(servers: &Servers) {
     if let Ok(process) = servers.endpoint(Server::Process) {
         // Its answer tells that it is done; one that does not answer has nothing to be waited for.
         let _ = Call::new(process, List { from: u64::MAX }).timeout(PATIENCE).send();
     }
-    objects::halt(machine, CLEAN)
 }
 
 /// How long the machine has run, and the time, both in nanoseconds.

@@ -69,23 +69,51 @@ pub fn cells(servers: &Servers) -> Result<String, Failure> {
 /// Those of the calls; `NoProcess`, `Ambiguous`.
 pub fn kill(servers: &Servers, records: &mut Records, target: &Target) -> Result<String, Failure> {
     let endpoint = servers.endpoint(Server::Process)?;
-    let name = match target {
-        Target::Object(process) => return terminate(servers, *process),
-        Target::Named(name) => name,
+    let name = match find(servers, records, target)? {
+        Found::Process(process) => return terminate(servers, process),
+        Found::Service(name) => name,
     };
-    if let Some(process) = directory::running(servers, records, name)? {
-        return terminate(servers, process);
-    }
     match Call::new(endpoint, Kill {}).bytes(name.as_bytes()).send() {
         Ok(_) => Ok(format!("{} stopped; it begins again\n", Plain(name))),
         // It was the process server itself, which cannot answer.
         Err(CallError::Kernel(KernelError::ServerDied, _)) => Ok(format!("{} stopped; it begins again\n", Plain(name))),
-        Err(CallError::Server(NO_SUCH_PROCESS, _)) => {
+        Err(error) => Err(refused(error, servers, records, target)),
+    }
+}
+
+/// What a user means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'t> {
+    /// The process of this object.
+    Process(u64),
+    /// The service of this name, if there is one.
+    Service(&'t str),
+}
+
+/// Finds what a user means: a process that runs comes before a service of the same name.
+///
+/// # Errors
+/// Those of reading the objects; `Ambiguous`.
+pub fn find<'t>(servers: &Servers, records: &mut Records, target: &'t Target) -> Result<Found<'t>, Failure> {
+    let name = match target {
+        Target::Object(process) => return Ok(Found::Process(*process)),
+        Target::Named(name) => name,
+    };
+    match directory::running(servers, records, name)? {
+        Some(process) => Ok(Found::Process(process)),
+        None => Ok(Found::Service(name)),
+    }
+}
+
+/// Why the process server refuses what was asked about a process or service.
+pub fn refused(error: CallError, servers: &Servers, records: &mut Records, target: &Target) -> Failure {
+    match (error, target) {
+        (CallError::Server(NO_SUCH_PROCESS, _), Target::Named(name)) => {
             let names = killable(servers, records).unwrap_or_default();
             let meant = nearest(name, names.iter().map(String::as_str)).map(String::from);
-            Err(Failure::NoProcess { name: name.clone(), meant })
+            Failure::NoProcess { name: name.clone(), meant }
         }
-        Err(error) => Err(failed(error)),
+        (error, _) => failed(error),
     }
 }
 
@@ -232,7 +260,7 @@ mod tests {
     }
 
     fn known(oid: u64, name: &str, state: Option<genesis::State>) -> Process {
-        Process { oid, name: name.into(), state }
+        Process { oid, name: name.into(), state, starter: None }
     }
 
     #[test]

@@ -155,12 +155,14 @@ fn image_table(images: &[Image]) -> Table {
         ("OID", Side::Left),
         ("NAME", Side::Left),
         ("VERSION", Side::Left),
+        ("BUILD", Side::Right),
         ("HASH", Side::Left),
+        ("TID", Side::Left),
         ("BYTES", Side::Right),
         ("IS", Side::Left),
     ];
     let mut table = Table::new(&columns);
-    for Image { oid, name, standing, version, hash, bytes } in images {
+    for Image { oid, name, standing, version, build, hash, tid, bytes } in images {
         let is = match standing {
             Standing::Current => "current",
             Standing::Before => "before",
@@ -168,7 +170,10 @@ fn image_table(images: &[Image]) -> Table {
             Standing::OnTrial => "on trial",
         };
         let version = if version.is_empty() { "-" } else { version };
-        table.row([&Oid(*oid).to_string(), name, version, &format!("{hash:016x}"), &bytes.to_string(), is]);
+        let build = if *build == 0 { "-".to_string() } else { build.to_string() };
+        let (oid, hash, tid, bytes) =
+            (Oid(*oid).to_string(), format!("{hash:016x}"), tid.to_string(), bytes.to_string());
+        table.row([&oid, name, version, &build, &hash, &tid, &bytes, is]);
     }
     table
 }
@@ -210,14 +215,22 @@ mod tests {
             oid: 26,
             name: "memory".into(),
             standing: Standing::New,
-            version: "0.1.1 build 7".into(),
+            version: "0.1.1".into(),
+            build: 7,
+            tid: 1_795_530_277_442_780,
             hash: 0xab,
             bytes: 4096,
         };
-        let archived = Image { version: String::new(), standing: Standing::Current, ..image.clone() };
-        let text = image_table(&[image, archived]).to_string();
-        assert!(text.contains("#26  memory  0.1.1 build 7  00000000000000ab   4096  new\n"), "{text}");
-        assert!(text.contains("#26  memory  -              00000000000000ab   4096  current\n"), "{text}");
+        let older = Image { version: String::new(), build: 0, standing: Standing::Current, ..image.clone() };
+        let text = image_table(&[image, older]).to_string();
+        assert!(
+            text.contains("#26  memory  0.1.1        7  00000000000000ab  1795530277442780   4096  new\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("#26  memory  -            -  00000000000000ab  1795530277442780   4096  current\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -16,7 +16,9 @@ use crate::failure::Failure;
 use crate::records::Records;
 use crate::servers::Servers;
 use crate::text::Plain;
-use crate::{calls, directory, faults, help, machine, memory, objects, processes, replacements, top, transactions};
+use crate::{
+    calls, caps, directory, faults, help, machine, memory, objects, processes, replacements, top, transactions, tree,
+};
 
 /// What each line begins with.
 pub const PROMPT: &str = "telos> ";
@@ -134,6 +136,7 @@ impl Session {
             Command::Processes => processes::list(servers, records),
             Command::Cells => processes::cells(servers),
             Command::Top => top::list(servers),
+            Command::Tree => tree::show(servers, records),
             Command::Memory => memory::show(servers),
             Command::Inspect { oid, form } => objects::inspect(servers, records, oid, form),
             Command::Transactions(count) => transactions::list(servers, count),
@@ -141,6 +144,7 @@ impl Session {
             Command::Kill(target) => processes::kill(servers, records, &target),
             Command::Call { name, label, words } => calls::call(servers, records, &name, label, words),
             Command::Priority { target, priority } => calls::set_priority(servers, records, &target, priority),
+            Command::Capabilities(target) => caps::list(servers, records, &target),
             Command::Replace { name, image, overdue, until } => {
                 replacements::replace(servers, &name, (image, overdue), until)
             }
@@ -150,6 +154,7 @@ impl Session {
             Command::Faults { count, detail } => faults::list(servers, records, count, detail),
             Command::Halt => machine::halt(servers),
             Command::Shutdown => machine::shutdown(servers),
+            Command::Reboot => machine::reboot(servers),
             Command::Uptime => Ok(machine::uptime(runtime::clock(Clock::Monotonic), runtime::clock(Clock::Wall))),
             Command::Clear => Ok(CLEAR_SCREEN.to_string()),
         }

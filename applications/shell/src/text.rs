@@ -27,6 +27,22 @@ impl fmt::Display for Oid {
     }
 }
 
+/// A number of bytes, in the largest binary unit that leaves no rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+            .into_iter()
+            .find(|(unit, _)| self.0 > 0 && self.0.is_multiple_of(*unit));
+        match unit {
+            Some((unit, name)) => write!(f, "{} {name}", self.0 / unit),
+            None => write!(f, "{} B", self.0),
+        }
+    }
+}
+
 /// A length of time in nanoseconds, as `1 d 02:03:04`.
 #[derive(Clone, Copy, Debug)]
 pub struct Duration(pub u64);
@@ -39,6 +55,16 @@ impl fmt::Display for Duration {
             write!(f, "{days} d ")?;
         }
         write!(f, "{}", TimeOfDay(seconds % DAY))
+    }
+}
+
+/// A length of time in milliseconds, as seconds: `12.034`.
+#[derive(Clone, Copy, Debug)]
+pub struct Milliseconds(pub u64);
+
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
     }
 }
 
@@ -92,6 +118,15 @@ mod tests {
         assert_eq!(Duration(0).to_string(), "00:00:00");
         assert_eq!(Duration((2 * 86_400 + 3 * 3600 + 4 * 60 + 5) * NANOSECONDS + 6).to_string(), "2 d 03:04:05");
         assert!(!Duration(u64::MAX).to_string().is_empty());
+    }
+
+    #[test]
+    fn bytes_have_the_largest_unit_that_fits() {
+        for (bytes, text) in
+            [(0, "0 B"), (1023, "1023 B"), (65_536, "64 KiB"), (3 << 20, "3 MiB"), (1 << 40, "1024 GiB")]
+        {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
     }
 
     #[test]

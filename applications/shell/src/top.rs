@@ -10,15 +10,26 @@ use runtime::abi::kernel::BODY_MAX;
 use crate::failure::{Failure, Server};
 use crate::servers::Servers;
 use crate::table::{Side, Table};
+use crate::text::{Bytes, Milliseconds};
 
-/// A line, with a name of its own.
-type Line = (String, Use<'static>);
+/// What a cell uses, with a name of its own.
+pub type Line = (String, Use<'static>);
 
-/// Lists the cells that run, in as many replies as it takes.
+/// Lists the cells that run, the one that ran longest first.
 ///
 /// # Errors
 /// Those of the calls.
 pub fn list(servers: &Servers) -> Result<String, Failure> {
+    let mut lines = uses(servers)?;
+    lines.sort_by_key(|(_, line)| core::cmp::Reverse(line.ticks));
+    Ok(table(&lines).to_string())
+}
+
+/// What the cells that run use, each with its name, the services first; in as many replies as it takes.
+///
+/// # Errors
+/// Those of the calls.
+pub fn uses(servers: &Servers) -> Result<Vec<Line>, Failure> {
     let endpoint = servers.endpoint(Server::Process)?;
     let mut lines: Vec<Line> = Vec::new();
     let mut room = [0; BODY_MAX];
@@ -31,31 +42,31 @@ pub fn list(servers: &Servers) -> Result<String, Failure> {
             postcard::from_bytes(room.get(..length).unwrap_or(&[])).map_err(|_| Failure::BadReply(Server::Process))?;
         lines.extend(page.into_iter().map(|line| (line.name.to_string(), Use { name: "", ..line })));
         if lines.len() == before || lines.len() as u64 >= answered.value {
-            break;
+            return Ok(lines);
         }
     }
-    lines.sort_by_key(|(_, line)| core::cmp::Reverse(line.ticks));
-    Ok(table(&lines).to_string())
 }
 
 fn table(lines: &[Line]) -> Table {
     let columns = [
         ("NAME", Side::Left),
         ("PRIORITY", Side::Right),
-        ("TICKS", Side::Right),
+        ("THREADS", Side::Right),
+        ("TIME", Side::Right),
         ("HEAP", Side::Right),
         ("PARKED", Side::Right),
         ("HELD", Side::Right),
         ("EPOCH", Side::Right),
     ];
     let mut table = Table::new(&columns);
-    for (name, Use { priority, ticks, heap, requests, .. }) in lines {
+    for (name, Use { priority, threads, ticks, heap, requests, .. }) in lines {
         let numbers = match requests {
             Some((parked, held, epoch)) => [parked, held, epoch].map(ToString::to_string),
             None => ["-", "-", "-"].map(String::from),
         };
         let [parked, held, epoch] = &numbers;
-        table.row([name, &priority.to_string(), &ticks.to_string(), &heap.to_string(), parked, held, epoch]);
+        let (priority, threads, time) = (priority.to_string(), threads.to_string(), Milliseconds(*ticks).to_string());
+        table.row([name, &priority, &threads, &time, &Bytes(*heap).to_string(), parked, held, epoch]);
     }
     table
 }
@@ -66,11 +77,21 @@ mod tests {
 
     #[test]
     fn a_cell_without_an_endpoint_has_no_requests() {
-        let shell = Use { name: "", priority: 16, ticks: 3, heap: 4096, requests: None };
+        let shell = Use {
+            name: "",
+            process: 27,
+            priority: 16,
+            threads: 1,
+            ticks: 1234,
+            heap: 4096,
+            memory: 8192,
+            untyped: 0,
+            requests: None,
+        };
         let memory = Use { requests: Some((2, 1, 7)), ..shell.clone() };
         let text = table(&[("shell".into(), shell), ("memory".into(), memory)]).to_string();
         let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(words.get(1), Some(&alloc::vec!["shell", "16", "3", "4096", "-", "-", "-"]));
-        assert_eq!(words.get(2), Some(&alloc::vec!["memory", "16", "3", "4096", "2", "1", "7"]));
+        assert_eq!(words.get(1), Some(&alloc::vec!["shell", "16", "1", "1.234", "4", "KiB", "-", "-", "-"]));
+        assert_eq!(words.get(2), Some(&alloc::vec!["memory", "16", "1", "1.234", "4", "KiB", "2", "1", "7"]));
     }
 }

@@ -182,6 +182,9 @@ pub struct SlotInfo {
     pub badge: u64,
     /// The holder's note; 0 where none was made.
     pub note: [u64; 2],
+    /// Which object it is: two capabilities with the same number here are to the same one. Of memory, where it lies; of an interrupt or a
+    /// port, its number; of a PCI function, bus, device and function as its configuration address has them. It is no authority.
+    pub object: u64,
 }
 
 /// What becomes of the capabilities that an instance made for itself, when it begins again. What its creator put into its CNode

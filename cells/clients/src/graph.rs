@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use abi::CallError;
 use abi::interfaces::persistence::{
     ABORTED, Abort, BUFFER_TOO_SMALL, BeginTransaction, CHANGES_LOST, Changes, Commit, GetObject, NewObject, Note,
-    OUTCOME_UNKNOWN, Outcome as AskOutcome, Root, STILL_OPEN, StoreObject, Watch,
+    OUTCOME_UNKNOWN, Outcome as AskOutcome, Revision, Root, STILL_OPEN, StoreObject, Watch,
 };
 use abi::kernel::BODY_MAX;
 use abi::token::{CallOnly, Cap, Endpoint, Notification};
@@ -199,6 +199,14 @@ impl Graph {
     /// As [`Graph::get`]; it is no object.
     pub fn object(&mut self, oid: Oid) -> Result<Object> {
         Ok(Object::from_record(&self.get(oid)?)?)
+    }
+
+    /// The transaction that wrote the newest committed state of an object.
+    ///
+    /// # Errors
+    /// `NO_SUCH_OBJECT`.
+    pub fn revision(&self, oid: Oid) -> Result<Tid> {
+        Ok(Tid::new(Call::new(&self.endpoint, Revision { oid: oid.number() }).value()?))
     }
 
     /// Stores an object in the open transaction.

@@ -10,6 +10,10 @@ use object_model::{Object, Oid, SlotKind, Value};
 pub struct Image {
     /// The cell's name.
     pub name: String,
+    /// Its version; empty where an older system stored the image, which did not know.
+    pub version: String,
+    /// The number of its build: that of another image of the name is another one. 0 where that is not known.
+    pub build: u64,
     /// SHA-256 of the signed file.
     pub hash: Vec<u8>,
     /// The signed file.
@@ -20,12 +24,25 @@ impl Image {
     /// What an Image object holds; `None` where it is none.
     #[must_use]
     pub fn of(object: &Object) -> Option<Image> {
+        let (version, build) = version(object);
         match (object.get("name")?, object.get("hash")?, object.get("bytes")?) {
             (Value::Text(name), Value::Bytes(hash), Value::Bytes(bytes)) => {
-                Some(Image { name: name.clone(), hash: hash.clone(), bytes: bytes.clone() })
+                Some(Image { name: name.clone(), version, build, hash: hash.clone(), bytes: bytes.clone() })
             }
             _ => None,
         }
+    }
+}
+
+/// Version and build. The first systems that stored them had both in one text.
+fn version(object: &Object) -> (String, u64) {
+    match (object.get("version"), object.get("build")) {
+        (Some(Value::Text(version)), Some(Value::Int(build))) => (version.clone(), build.cast_unsigned()),
+        (Some(Value::Text(both)), None) => {
+            let (version, build) = both.split_once(" build ").unwrap_or((both, ""));
+            (version.into(), build.parse().unwrap_or(0))
+        }
+        _ => (String::new(), 0),
     }
 }
 
@@ -35,6 +52,8 @@ pub fn image(prototype: Oid, oid: Oid, image: &Image, previous: Option<Oid>) -> 
     let object = Object::new()
         .parent("parent", Some(prototype))
         .data("name", Value::text(&image.name))
+        .data("version", Value::text(&image.version))
+        .data("build", Value::Int(image.build.cast_signed()))
         .data("hash", Value::Bytes(image.hash.clone()))
         .data("bytes", Value::Bytes(image.bytes.clone()))
         .numbered(oid);
@@ -115,6 +134,11 @@ pub fn enter_newest(images: &mut Object, name: &str, image: Oid) {
     enter_image(images, &alloc::format!("{name} new"), image);
 }
 
+/// Notes that none waits.
+pub fn forget_newest(images: &mut Object, name: &str) {
+    drop(images.remove(&alloc::format!("{name} new")));
+}
+
 /// The image of a name that was current before the one that is.
 #[must_use]
 pub fn previous_image(images: &Object, name: &str) -> Option<Oid> {
@@ -125,7 +149,7 @@ pub fn previous_image(images: &Object, name: &str) -> Option<Oid> {
 pub fn confirm_image(images: &mut Object, name: &str, image: Oid) {
     enter_trial(images, name, None);
     if newest_image(images, name) == Some(image) {
-        drop(images.remove(&alloc::format!("{name} new")));
+        forget_newest(images, name);
     }
     if let Some(before) = current_image(images, name).filter(|before| *before != image) {
         enter_image(images, &alloc::format!("{name} before"), before);

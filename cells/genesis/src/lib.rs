@@ -24,11 +24,13 @@ mod tests;
 use object_model::{BadObject, Object, Oid};
 
 pub use directory::{
-    Image, Standing, confirm_image, current_image, enter_image, enter_newest, enter_process, enter_trial, image,
-    newest_image, previous_image, processes, standings, trial_image,
+    Image, Standing, confirm_image, current_image, enter_image, enter_newest, enter_process, enter_trial,
+    forget_newest, image, newest_image, previous_image, processes, standings, trial_image,
 };
 pub use faults::{Fault, KEPT as KEPT_FAULTS, faults, with_fault};
-pub use prototypes::{Restart, State, create, priority, process, restart, state, with_priority, with_state};
+pub use prototypes::{
+    Restart, State, create, priority, process, restart, started_by, starter, state, with_priority, with_state,
+};
 
 /// The version of genesis that is written, and the newest that is read.
 pub const VERSION: i64 = 1;

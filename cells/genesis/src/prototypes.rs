@@ -157,6 +157,18 @@ pub fn process(prototype: Oid, oid: Oid, name: &str, image: Oid, capabilities: O
     with_state(with_restart(object, restart), State::Running)
 }
 
+/// The same with the process that had it started, by its object.
+#[must_use]
+pub fn started_by(object: Object, starter: Oid) -> Object {
+    object.referring("startedBy", starter)
+}
+
+/// The process that had a process started; `None` where the system did.
+#[must_use]
+pub fn starter(process: &Object) -> Option<Oid> {
+    process.reference("startedBy")
+}
+
 /// The same with another state.
 #[must_use]
 pub fn with_state(object: Object, state: State) -> Object {

@@ -103,10 +103,18 @@ fn images_and_processes_are_found_again() {
     enter_process(&mut list, Oid::new(8));
     enter_process(&mut list, Oid::new(9));
     assert_eq!(processes(&list), [Oid::new(8), Oid::new(9)]);
-    let image = Image { name: "shell".into(), hash: vec![1], bytes: vec![2; 9] };
+    let image =
+        Image { name: "shell".into(), version: "0.1.0".into(), build: u64::MAX, hash: vec![1], bytes: vec![2; 9] };
     let object = crate::image(Oid::new(1), Oid::new(5), &image, Some(Oid::new(4)));
-    assert_eq!(Image::of(&object), Some(image));
+    assert_eq!(Image::of(&object), Some(image.clone()));
     assert_eq!(object.reference("previous"), Some(Oid::new(4)));
+    // As older systems stored them.
+    let Some(Value::Bytes(bytes)) = object.get("bytes").cloned() else { panic!("bytes are there") };
+    let older = Object::new().data("name", Value::text("shell")).data("hash", Value::Bytes(vec![1]));
+    let older = older.data("bytes", Value::Bytes(bytes));
+    assert_eq!(Image::of(&older), Some(Image { version: String::new(), build: 0, ..image.clone() }));
+    let pushed = older.data("version", Value::text("0.1.1 build 7"));
+    assert_eq!(Image::of(&pushed), Some(Image { version: "0.1.1".into(), build: 7, ..image }));
 }
 
 #[test]

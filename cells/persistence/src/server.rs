@@ -58,6 +58,9 @@ impl<D: BlockDevice, C: Clock> Service<D, C> {
             Some(Persistence::Commit(_)) => self.commit(sender),
             Some(Persistence::Abort(_)) => self.abort(sender),
             Some(Persistence::GetObject(wish)) => return self.get(request, sender, wish),
+            Some(Persistence::Revision(wish)) => {
+                self.sessions.revision(Oid::new(wish.oid)).map(Tid::number).map_err(Refusal::from)
+            }
             Some(Persistence::StoreObject(wish)) => self.store(&mut request, sender, wish),
             Some(Persistence::NewObject(_)) => self.sessions.new_object(sender).map(Oid::number).map_err(Refusal::from),
             Some(Persistence::Root(_)) => Ok(Oid::ROOT.number()),

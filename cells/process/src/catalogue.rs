@@ -71,12 +71,12 @@ pub fn terms(graph: &mut Graph, oid: Oid) -> Result<Terms> {
 
 /// What CreateProcess takes to make a process of the current image of a name: the image, and the list of capabilities of a
 /// process that a user starts.
-pub fn spawn_arguments(graph: &mut Graph, name: &str) -> Result<(Oid, Oid)> {
+pub fn spawn_arguments(graph: &mut Graph, name: &str) -> Result<Wanted> {
     let images = named(graph, "images")?;
     let images = graph.object(images)?;
     let image = genesis::current_image(&images, name).ok_or(CatalogueError::NoImage)?;
-    let list = named(graph, "userCapabilities")?;
-    Ok((image, list))
+    let capabilities = named(graph, "userCapabilities")?;
+    Ok(Wanted { image, capabilities })
 }
 
 /// The images of a name.
@@ -128,31 +128,76 @@ pub enum Entry {
     Newest,
 }
 
-/// Stores an image in a transaction of its own, with its version and build.
-pub fn store_image(graph: &mut Graph, image: &ImageObject, version: &str, entry: Entry) -> Result<(Oid, Tid)> {
+/// Whether an image that came was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It was not.
+    New,
+    /// One with the same hash has a standing at the name.
+    Known,
+}
+
+/// Where an image that came stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    /// Its object.
+    pub oid: Oid,
+    /// The transaction that made it.
+    pub tid: Tid,
+    /// Whether it was there before.
+    pub found: Found,
+}
+
+/// Stores an image in a transaction of its own, or finds the object that it is already; either has the standing then.
+pub fn store_image(graph: &mut Graph, image: &ImageObject, entry: Entry) -> Result<Stored> {
     let prototype = named(graph, "Image")?;
     graph.begin()?;
-    let stored = try_store_image(graph, prototype, image, version, entry).and_then(|oid| Ok((oid, graph.commit()?)));
+    let stored = try_store_image(graph, prototype, image, entry).and_then(|known| Ok((known, graph.commit()?)));
     if stored.is_err() {
         let _ = graph.abort();
     }
-    stored
+    let ((oid, found), committed) = stored?;
+    let tid = match found {
+        Found::New => committed,
+        Found::Known => graph.revision(oid)?,
+    };
+    Ok(Stored { oid, tid, found })
 }
 
-fn try_store_image(graph: &mut Graph, prototype: Oid, image: &ImageObject, version: &str, entry: Entry) -> Result<Oid> {
+fn try_store_image(graph: &mut Graph, prototype: Oid, image: &ImageObject, entry: Entry) -> Result<(Oid, Found)> {
     let directory = named(graph, "images")?;
     let mut images = graph.object(directory)?;
-    let oid = graph.new_object()?;
-    let previous = genesis::current_image(&images, &image.name);
-    let object = genesis::image(prototype, oid, image, previous).data("version", Value::text(version));
-    graph.put_object(oid, &object)?;
+    let name = &image.name;
+    let current = genesis::current_image(&images, name);
+    let (oid, found) = match known_image(graph, &images, image)? {
+        Some(oid) => (oid, Found::Known),
+        None => {
+            let oid = graph.new_object()?;
+            graph.put_object(oid, &genesis::image(prototype, oid, image, current))?;
+            (oid, Found::New)
+        }
+    };
     match entry {
-        Entry::Current => genesis::confirm_image(&mut images, &image.name, oid),
-        Entry::Newest => genesis::enter_newest(&mut images, &image.name, oid),
+        Entry::Current => genesis::confirm_image(&mut images, name, oid),
+        // What is current waits for nothing, nor does what came before it any more.
+        Entry::Newest if current == Some(oid) => genesis::forget_newest(&mut images, name),
+        Entry::Newest => genesis::enter_newest(&mut images, name, oid),
     }
     graph.put_object(directory, &images)?;
     graph.note("image pushed")?;
-    Ok(oid)
+    Ok((oid, found))
+}
+
+/// The image of the same name and hash that has a standing.
+fn known_image(graph: &mut Graph, images: &Object, image: &ImageObject) -> Result<Option<Oid>> {
+    for (name, _, oid) in genesis::standings(images) {
+        if name == image.name
+            && matches!(graph.object(oid)?.get("hash"), Some(Value::Bytes(hash)) if *hash == image.hash)
+        {
+            return Ok(Some(oid));
+        }
+    }
+    Ok(None)
 }
 
 fn change_images(graph: &mut Graph, note: &str, mut change: impl FnMut(&mut Object)) -> Result<Tid> {
@@ -181,7 +226,7 @@ fn try_change_images(graph: &mut Graph, note: &str, change: &mut impl FnMut(&mut
     changed
 }
 
-/// What a Process object asks for.
+/// What a process is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// Its image.
@@ -204,17 +249,21 @@ pub fn process(graph: &mut Graph, oid: Oid) -> Result<Wanted> {
     Ok(Wanted { image: current.unwrap_or(image), capabilities })
 }
 
-/// Stores a Process object in the open transaction.
+/// Stores a Process object in the open transaction, with the process that had it made, if one had.
 pub fn store_process(
     graph: &mut Graph,
     oid: Oid,
-    image: Oid,
-    capabilities: Oid,
+    wanted: Wanted,
     name: &str,
     restart: Restart,
+    starter: Option<Oid>,
 ) -> Result<()> {
     let prototype = prototype(graph)?;
-    let object = genesis::process(prototype, oid, name, image, capabilities, restart);
+    let object = genesis::process(prototype, oid, name, wanted.image, wanted.capabilities, restart);
+    let object = match starter {
+        Some(starter) => genesis::started_by(object, starter),
+        None => object,
+    };
     Ok(graph.put_object(oid, &object)?)
 }
 

@@ -21,7 +21,7 @@ use runtime::{Console, objects, say};
 use spawner::{Instance, Memory};
 
 use crate::backoff::Failures;
-use crate::catalogue::{self, CatalogueError, ImageObject, Terms};
+use crate::catalogue::{self, CatalogueError, ImageObject, Terms, Wanted};
 use crate::decision::Desired;
 use crate::failure_points::Point;
 use crate::grants::{GrantError, Grants};
@@ -119,14 +119,15 @@ impl Factory {
         Ok(())
     }
 
-    /// Makes a process of an image with a list of capabilities. It does not run yet: that is for the commit to decide.
+    /// Makes a process of an image with a list of capabilities, for the process that asks for it, if one does. It does not run yet: that is for the commit to decide.
     ///
     /// # Errors
     /// Nothing was left behind; a caller's transaction is doomed.
-    pub fn create(&mut self, image: Oid, capabilities: Oid, beginner: Beginner) -> Result<Prepared, Refusal> {
+    pub fn create(&mut self, wanted: Wanted, beginner: Beginner, starter: Option<Oid>) -> Result<Prepared, Refusal> {
+        let image = wanted.image;
         let transaction = self.graph.begin()?;
         say!(self.console, "create process of image #{}: transaction {transaction}", image.number());
-        let made = self.build(image, capabilities).and_then(|process| {
+        let made = self.build(wanted, starter).and_then(|process| {
             if beginner == Beginner::Server {
                 let (tid, number) = (self.commit(transaction)?.number(), process.oid.number());
                 say!(self.console, "process #{number} of {} committed at TID {tid}", process.name);
@@ -166,14 +167,14 @@ impl Factory {
         }
     }
 
-    fn build(&mut self, image: Oid, capabilities: Oid) -> Result<Process, Refusal> {
+    fn build(&mut self, wanted: Wanted, starter: Option<Oid>) -> Result<Process, Refusal> {
         self.pass(Point::Begun)?;
-        let object = catalogue::image(&mut self.graph, image)?;
-        let terms = catalogue::terms(&mut self.graph, capabilities)?;
+        let object = catalogue::image(&mut self.graph, wanted.image)?;
+        let terms = catalogue::terms(&mut self.graph, wanted.capabilities)?;
         self.pass(Point::ImageRead)?;
         let oid = self.graph.new_object()?;
         let process = self.instance(&object, oid, &terms)?;
-        catalogue::store_process(&mut self.graph, oid, image, capabilities, &process.name, terms.restart)?;
+        catalogue::store_process(&mut self.graph, oid, wanted, &process.name, terms.restart, starter)?;
         self.pass(Point::ObjectStored)?;
         catalogue::enter_process(&mut self.graph, oid)?;
         self.pass(Point::Entered)?;

@@ -6,6 +6,7 @@
 //! * [`reconciler`]: does it;
 //! * [`failure_points`]: the registry of the places where CreateProcess can fail, for the test that plants failures;
 //! * [`grants`]: what a process may be given, by name;
+//! * [`holdings`]: what cells hold;
 //! * [`services`]: the cells that the root task started;
 //! * [`imports`]: images that come while the system runs;
 //! * [`replacements`]: how another image takes the place of what serves;
@@ -44,6 +45,7 @@ mod factory;
 mod failure_points;
 mod faults;
 mod grants;
+mod holdings;
 mod identity;
 mod imports;
 mod left;

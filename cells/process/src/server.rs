@@ -10,6 +10,7 @@ use abi::{CallError, KernelError};
 use object_store::Oid;
 use runtime::{Event, Heap, Request, Server, objects};
 
+use crate::catalogue::Wanted;
 use crate::factory::{Beginner, Refusal};
 use crate::failure_points::Point;
 use crate::reconciler::Reconciler;
@@ -17,7 +18,7 @@ use crate::replacements::Replacements;
 use crate::services;
 use crate::subject::Subject;
 use crate::table::{Prepared, Process};
-use crate::{REPLACED, catalogue, imports};
+use crate::{REPLACED, catalogue, holdings, imports};
 
 /// Summaries of one reply, at most: they fit a message with names and versions as long as manifests have them.
 const PAGE: usize = 12;
@@ -70,7 +71,8 @@ fn answer(
     match Method::decode(request.label(), request.words()) {
         Some(Method::CreateProcess(method)) => {
             let beginner = beginner(&request);
-            let made = factory.create(Oid::new(method.image), Oid::new(method.capabilities), beginner);
+            let wanted = Wanted { image: Oid::new(method.image), capabilities: Oid::new(method.capabilities) };
+            let made = factory.create(wanted, beginner, starter(&request));
             return finish_create(request, made, beginner, reconciler);
         }
         Some(Method::Spawn(_)) => {
@@ -78,7 +80,7 @@ fn answer(
             let name = core::str::from_utf8(request.body()).unwrap_or("");
             let made = catalogue::spawn_arguments(&mut factory.graph, name)
                 .map_err(Refusal::from)
-                .and_then(|(image, capabilities)| factory.create(image, capabilities, beginner));
+                .and_then(|wanted| factory.create(wanted, beginner, starter(&request)));
             return finish_create(request, made, beginner, reconciler);
         }
         Some(Method::List(method)) => list(request, method.from, &reconciler.table),
@@ -113,6 +115,14 @@ fn answer(
                 replacements.begin(&name, Some(previous), Overdue::GoesOn, reconciler)
             });
             finish(request, begun);
+        }
+        Some(Method::Capabilities(method)) => {
+            let name = core::str::from_utf8(request.body()).unwrap_or("");
+            let from = u32::try_from(method.from).unwrap_or(u32::MAX);
+            match holdings::page(factory.memory.cnode(), &reconciler.table, method.process, name, from) {
+                Ok((next, page)) => request.ok_bytes(next, &page),
+                Err(Refusal(code, detail)) => request.refuse(code, detail),
+            }
         }
         Some(Method::Top(method)) => top(request, method.from, &reconciler.table),
         Some(Method::Import(method)) => {
@@ -207,6 +217,11 @@ fn beginner(request: &Request<'_>) -> Beginner {
     }
 }
 
+/// The process that a request comes from; `None` for the root task, which has no badge. See [`crate::grants`] for the others'.
+fn starter(request: &Request<'_>) -> Option<Oid> {
+    request.badge().checked_sub(1).map(Oid::new)
+}
+
 fn finish_create(
     request: Request<'_>,
     made: Result<Prepared, Refusal>,
@@ -273,7 +288,8 @@ fn top(request: Request<'_>, from: u64, table: &[Process]) {
         let usage = services::usage(&instance.tcb, &instance.vspace)?;
         let info = process.endpoint.as_ref().and_then(|endpoint| objects::endpoint_info(endpoint).ok());
         let requests = info.map(|info| (info.parked, info.held, info.epoch));
-        Some((process.name.clone(), Use { requests, ..usage }))
+        let untyped = holdings::untyped(&instance.cnode);
+        Some((process.name.clone(), Use { process: process.oid.number(), untyped, requests, ..usage }))
     };
     let all: Vec<(String, Use<'static>)> =
         services::uses().into_iter().chain(table.iter().filter_map(of_process)).collect();

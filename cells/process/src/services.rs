@@ -19,7 +19,7 @@ use abi::kernel::{Clock, Overdue, Scratch, ThreadState};
 use abi::token::{All, CNode, Cap, Endpoint, Frame, Image, Loader, Notification, Replacement, Tcb, VSpace};
 use abi::{CallError, KernelError};
 use runtime::Environment;
-use runtime::objects::{self, Instance as Outcome, ReplacementTerms, Share};
+use runtime::objects::{self, Footprint, Instance as Outcome, ReplacementTerms, Share};
 use spin::Mutex;
 
 use crate::backoff::{Failures, Verdict};
@@ -27,7 +27,7 @@ use crate::faults::Fault;
 use crate::identity::{self, Identity};
 use crate::schemas::Schemas;
 use crate::subject::renote;
-use crate::{ENDED, REPLACED};
+use crate::{ENDED, REPLACED, holdings};
 
 /// Nanoseconds that a phase of a replacement may take.
 const PATIENCE: u64 = 2_000_000_000;
@@ -46,7 +46,6 @@ struct Service {
     identity: Identity,
     vspace: Cap<VSpace, All>,
     tcb: Cap<Tcb, All>,
-    #[expect(dead_code, reason = "held for whoever asks what the service holds")]
     cnode: Cap<CNode, All>,
     /// Where its capabilities stand in this server's own CNode.
     first_slot: u32,
@@ -95,7 +94,12 @@ pub fn take(
     }
     let own = services.iter().find(|service| service.identity.name == env!("CARGO_PKG_NAME"));
     let kept = own.map(|own| objects::keep(&loader, &own.tcb, &own.image, own.scratch));
-    *SERVICES.lock() = Some(Services { loader, notification, services, faults: Vec::new() });
+    // This server's own instance before this one: the kernel has let it begin again, and nobody was there to be told.
+    let fault = own.zip(objects::kept_fault(&loader)).map(|(own, (report, ends))| {
+        let _ = objects::signal(&notification, ATTENDED);
+        Fault::new(own.identity.clone(), None, ends, Verdict::At(report.time), Some(report))
+    });
+    *SERVICES.lock() = Some(Services { loader, notification, services, faults: fault.into_iter().collect() });
     runtime::on_interrupt(interrupted);
     kept.unwrap_or(Ok(()))
 }
@@ -147,8 +151,9 @@ pub fn uses() -> Vec<(String, Use<'static>)> {
 /// What an instance uses.
 pub fn usage(tcb: &Cap<Tcb, All>, vspace: &Cap<VSpace, All>) -> Option<Use<'static>> {
     let info = objects::thread_info(tcb).ok().filter(|info| info.state == ThreadState::Started)?;
-    let heap = objects::heap_bytes(vspace).ok()?;
-    Some(Use { name: "", priority: info.priority, ticks: info.ticks, heap, requests: None })
+    let Footprint { heap, memory, threads } = objects::footprint(vspace).ok()?;
+    let (priority, ticks) = (info.priority, info.ticks);
+    Some(Use { name: "", process: 0, priority, threads, ticks, heap, memory, untyped: 0, requests: None })
 }
 
 /// Why a service is not replaced.
@@ -418,7 +423,10 @@ impl Service {
     fn usage(&self) -> Option<(String, Use<'static>)> {
         let info = self.endpoint.as_ref().and_then(|endpoint| objects::endpoint_info(endpoint).ok());
         let requests = info.map(|info| (info.parked, info.held, info.epoch));
-        Some((self.identity.name.clone(), Use { requests, ..usage(&self.tcb, &self.vspace)? }))
+        Some((
+            self.identity.name.clone(),
+            Use { untyped: holdings::untyped(&self.cnode), requests, ..usage(&self.tcb, &self.vspace)? },
+        ))
     }
 
     fn summary(&self) -> (String, String, CellSummary<'static>) {
@@ -432,6 +440,15 @@ impl Service {
         let Identity { name, version, hash } = self.identity.clone();
         (name, version, CellSummary { name: "", version: "", hash, text, text_end, state })
     }
+}
+
+/// Looks at what a service is made of.
+pub fn look_at<R>(
+    number: usize,
+    look: impl FnOnce(&Cap<Tcb, All>, &Cap<VSpace, All>, &Cap<CNode, All>) -> R,
+) -> Option<R> {
+    with(|services| services.services.get(number).map(|Service { tcb, vspace, cnode, .. }| look(tcb, vspace, cnode)))
+        .flatten()
 }
 
 /// The function that an offset into the code of a service lies in.

@@ -38,6 +38,16 @@ impl BootMemory {
         &self.cnode
     }
 
+    /// An object that will not stay, from the largest piece: nothing else is made of that, so that it is whole again when the object
+    /// is gone.
+    ///
+    /// # Errors
+    /// As [`objects::retype`].
+    pub fn make_for_now<T: Object>(&mut self, size_bits: u8) -> Result<Cap<T, All>, KernelError> {
+        let (_, piece) = self.pieces.last().ok_or(KernelError::NotEnoughMemory)?;
+        objects::retype(piece, size_bits, &self.cnode)
+    }
+
     /// Gives all of it away, largest first: the memory server takes over.
     pub fn take_pieces(&mut self) -> Vec<(u8, Cap<Untyped, All>)> {
         let mut pieces = core::mem::take(&mut self.pieces);

@@ -1,14 +1,16 @@
 //! Bringing the graph up to date: genesis on an empty store, and the images of the boot archive.
 
-use abi::CallError;
-use abi::token::{All, CallOnly, Cap, Endpoint, Loader};
+use alloc::string::{String, ToString};
+
+use abi::token::{CallOnly, Cap, Endpoint};
+use abi::{CallError, KernelError};
 use clients::{Graph, GraphError, processes};
 use genesis::{Image, Present, State};
 use object_model::{Object, Oid, Value};
-use runtime::{Console, say};
+use runtime::{Console, objects, say};
 use sha2::Digest;
 
-use crate::archive;
+use crate::{Authority, archive};
 
 /// Why it cannot be done.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +47,8 @@ impl core::fmt::Display for Failure {
 }
 
 /// Genesis where there is none, and every image of the archive whose hash the graph has not seen, as the current one of its
-/// name: each in one transaction.
-pub fn bring_up_to_date(graph: &mut Graph, root: Oid, loader: &Cap<Loader, All>, say: &Console) -> Result<(), Failure> {
+/// name: each in one transaction. An image that does not verify is passed over.
+pub fn bring_up_to_date(graph: &mut Graph, root: Oid, authority: &mut Authority, say: &Console) -> Result<(), Failure> {
     let present = match graph.object(root) {
         Ok(root) => genesis::present(&root),
         Err(_) => Present::Nothing,
@@ -61,7 +63,7 @@ pub fn bring_up_to_date(graph: &mut Graph, root: Oid, loader: &Cap<Loader, All>,
     }
     let mut count = 0;
     let tid = transaction(graph, "boot archive", |graph| {
-        count = import(graph, root, loader)?;
+        count = import(graph, root, authority, say)?;
         Ok(())
     })?;
     if count > 0 {
@@ -83,20 +85,31 @@ fn transaction(
     done.map(|tid| tid.number())
 }
 
-fn import(graph: &mut Graph, root: Oid, loader: &Cap<Loader, All>) -> Result<u32, Failure> {
+fn import(graph: &mut Graph, root: Oid, authority: &mut Authority, say: &Console) -> Result<u32, Failure> {
     let root = graph.object(root)?;
     let prototype = root.reference("Image").ok_or(Failure::Incomplete)?;
     let directory = root.reference("images").ok_or(Failure::Incomplete)?;
     let mut images = graph.object(directory)?;
     let mut count = 0;
-    for entry in (0..).map_while(|index| archive::read(loader, index)) {
-        let hash = sha2::Sha256::digest(&entry.bytes).to_vec();
-        let previous = genesis::current_image(&images, &entry.name);
+    for index in 0.. {
+        let Some(archive::Entry { name, bytes }) = archive::read(&authority.loader, index) else { break };
+        let hash = sha2::Sha256::digest(&bytes).to_vec();
+        let previous = genesis::current_image(&images, &name);
         if was_seen(graph, previous, &hash)? {
             continue;
         }
+        let (version, build) = match identity(authority, &bytes) {
+            Ok(identity) => identity,
+            Err(error) => {
+                say!(
+                    say,
+                    "image {name} of the boot archive is passed over: {error:?}; `make build` makes a new archive"
+                );
+                continue;
+            }
+        };
         let oid = graph.new_object()?;
-        let image = Image { name: entry.name, hash, bytes: entry.bytes };
+        let image = Image { name, version, build, hash, bytes };
         let object = genesis::image(prototype, oid, &image, previous);
         graph.put_object(oid, &object)?;
         genesis::enter_image(&mut images, &image.name, oid);
@@ -106,6 +119,19 @@ fn import(graph: &mut Graph, root: Oid, loader: &Cap<Loader, All>) -> Result<u32
         graph.put_object(directory, &images)?;
     }
     Ok(count)
+}
+
+/// Version and build of a signed image, as the kernel reads them once it has verified the whole.
+fn identity(authority: &mut Authority, bytes: &[u8]) -> Result<(String, u64), KernelError> {
+    let image = authority.memory.make_for_now(spawner::image_bits(bytes.len()))?;
+    let read = objects::fill_image(&image, bytes).and_then(|()| {
+        let mut room = [0; 64];
+        let named = objects::image_name(&authority.loader, &image, &mut room)?;
+        let version = named.split_once(' ').map_or("", |(_, version)| version);
+        Ok((version.to_string(), objects::image_needs(&authority.loader, &image)?.build))
+    });
+    objects::delete(image);
+    read
 }
 
 /// Whether an image of this hash is the current one of its name, or was before.

@@ -117,7 +117,7 @@ fn build(
     if *mode == Mode::Validate {
         validation::second_half(&mut graph, root, say, &authority.machine);
     }
-    if let Err(error) = import::bring_up_to_date(&mut graph, root, &authority.loader, say) {
+    if let Err(error) = import::bring_up_to_date(&mut graph, root, &mut authority, say) {
         say!(say, "the graph cannot be brought up to date: {error}");
         return Err((failure::NO_GENESIS, authority.machine));
     }

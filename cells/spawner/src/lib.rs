@@ -51,12 +51,17 @@ pub const fn page_bits(bytes: u64) -> u8 {
     bytes.next_power_of_two().trailing_zeros() as u8
 }
 
+/// The size of an image object for so many signed bytes, as a logarithm.
+pub const fn image_bits(bytes: usize) -> u8 {
+    page_bits((bytes + IMAGE_HEADER) as u64)
+}
+
 /// An image object with these signed bytes.
 ///
 /// # Errors
 /// `ImageRefused` where they do not verify.
 pub fn image<M: Memory>(memory: &mut M, bytes: &[u8]) -> Result<Cap<Image, All>, M::Error> {
-    let image = memory.make(page_bits((bytes.len() + IMAGE_HEADER) as u64))?;
+    let image = memory.make(image_bits(bytes.len()))?;
     if let Err(error) = objects::fill_image(&image, bytes) {
         objects::delete(image);
         return Err(error.into());

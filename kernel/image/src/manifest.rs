@@ -24,7 +24,8 @@ pub struct Manifest<'a> {
     pub name: &'a str,
     /// The crate's version, as semver.
     pub version: &'a str,
-    /// Grows with each build of this name that changed the object.
+    /// Stands for what the image holds: it grows when a build of this name gives another object or another description, and a build
+    /// that gives the same keeps number and bytes. So an image that comes twice is one image.
     pub build: u64,
     /// What `rustc --version` says of the compiler.
     pub compiler: &'a str,

@@ -3,18 +3,21 @@
 //! When the kept instance ends, however it ends, the kernel makes it begin again from its image. The work is done by a thread of
 //! the kernel's own: an instance often ends on its own stack, which is about to be emptied. Where it fails too often
 //! within a short time, beginning again is no help, and the machine stops with the reason.
+//!
+//! What was found when it failed would be lost with the thread that begins again, and nobody else is there to read it before: the
+//! last report is kept here, for the next instance to ask for.
 
 use core::cell::{Cell, UnsafeCell};
 
 use abi::KernelError;
-use abi::kernel::Scratch;
+use abi::kernel::{FaultReport, Scratch};
 use capability::{ObjectKind, Progress, Slot};
 
 use crate::exclusive::Exclusive;
 use crate::instance::ImageObject;
 use crate::tcb::{State, Tcb};
 use crate::vspace::VSpace;
-use crate::{Failure, authority, memory, replacer, restart, scheduler};
+use crate::{Failure, authority, memory, replacer, report, restart, scheduler};
 
 /// Ends within [`PERIOD`] that are too many.
 const LIMIT: u32 = 5;
@@ -33,6 +36,8 @@ struct Keeper {
     ends: Cell<u32>,
     last: Cell<u64>,
     has_work: Cell<bool>,
+    /// What was found when it failed last; its cause is 0 where nobody has to be told.
+    report: Cell<FaultReport>,
     worker: UnsafeCell<Tcb>,
 }
 
@@ -43,6 +48,7 @@ static KEEPER: Exclusive<Keeper> = Exclusive::new(Keeper {
     ends: Cell::new(0),
     last: Cell::new(0),
     has_work: Cell::new(false),
+    report: Cell::new(FaultReport::NONE),
     worker: UnsafeCell::new(Tcb::idle()),
 });
 
@@ -103,6 +109,13 @@ pub(crate) fn keep_instead(of: &Tcb, tcb: &Slot, image: &Slot) -> Result<(), Fai
     keep(tcb, image, if keeper.keeps_scratch.get() { Scratch::Keep } else { Scratch::Clear })
 }
 
+/// What was found when the kept instance failed last, once, and how many times it has ended within a short time.
+pub(crate) fn take_report() -> Option<(FaultReport, u32)> {
+    let keeper = KEEPER.get();
+    let report = keeper.report.replace(FaultReport::NONE);
+    (report.cause != 0).then(|| (report, keeper.ends.get()))
+}
+
 /// An instance ended: where it is the kept one, the worker is told.
 pub(crate) fn noted_end(vspace: &VSpace) {
     let keeper = KEEPER.get();
@@ -156,7 +169,11 @@ fn begin_again() -> Result<(), Failure> {
         return Err(KernelError::InvalidCapability.into());
     }
     // SAFETY: the slot's capability keeps the image alive.
-    restart::renew(thread, unsafe { ImageObject::at(keeper.image.object() as usize) })?;
+    let image = unsafe { ImageObject::at(keeper.image.object() as usize) };
+    if let Some(found) = report::of(thread) {
+        keeper.report.set(*found);
+    }
+    restart::renew(thread, image)?;
     if let Some(vspace) = thread.vspace() {
         log::warn!("cell {} begins again, {} of {LIMIT}", vspace.name(), keeper.ends.get());
     }

@@ -200,6 +200,26 @@ impl VSpace {
         (!first.is_null()).then(|| unsafe { Tcb::of_sibling(first) })
     }
 
+    /// How many threads the instance has.
+    pub(crate) fn thread_count(&self) -> u64 {
+        // SAFETY: as above.
+        let threads = unsafe { &*self.threads.get() };
+        let mut link = threads.first();
+        let mut count = 0;
+        while !link.is_null() {
+            count += 1;
+            // SAFETY: links on the list are of live threads.
+            link = unsafe { threads.next(link) };
+        }
+        count
+    }
+
+    /// Bytes that are mapped for the instance, its code among them.
+    pub(crate) fn mapped_bytes(&self) -> u64 {
+        let regions = self.table().iter().take(self.regions.get() as usize).map(Cell::get);
+        regions.filter(|region| memory::is_mapped(*region)).chain([self.image.get()]).map(|region| region.bytes).sum()
+    }
+
     /// Whether the instance has another thread than this one of its own.
     pub(crate) fn has_other_than(&self, thread: &Tcb) -> bool {
         // SAFETY: as above.

@@ -28,6 +28,15 @@ pub enum Clock {
     Instructions,
 }
 
+/// What becomes of a machine that is reset from inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnReset {
+    /// It ends, so that a triple fault does not go unnoticed.
+    Ends,
+    /// It boots again, as a real one does.
+    BootsAgain,
+}
+
 /// What to boot.
 #[derive(Clone, Debug)]
 pub struct Boot {
@@ -37,6 +46,8 @@ pub struct Boot {
     pub firmware: Firmware,
     /// The clock.
     pub clock: Clock,
+    /// What a reset does.
+    pub reset: OnReset,
     /// Further arguments of QEMU.
     pub extra: Vec<String>,
 }
@@ -44,7 +55,7 @@ pub struct Boot {
 impl Boot {
     /// Boots an image as a person would.
     pub fn new(iso: PathBuf, firmware: Firmware) -> Boot {
-        Boot { iso, firmware, clock: Clock::Host, extra: Vec::new() }
+        Boot { iso, firmware, clock: Clock::Host, reset: OnReset::Ends, extra: Vec::new() }
     }
 
     /// The same with the clock that counts instructions.

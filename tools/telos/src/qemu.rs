@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::accelerator::{Accelerator, choose};
 use crate::fail;
 use crate::failure::{Context, Result};
-use crate::iso::{Boot, Clock, Firmware};
+use crate::iso::{Boot, Clock, Firmware, OnReset};
 use crate::transcript::Rows;
 
 /// The shell's prompt where a new line begins. One that is shown again, below a message, has a sequence before it.
@@ -132,7 +132,10 @@ pub fn command(boot: &Boot, state: Option<&Path>) -> Command {
         Clock::Host if fast(boot) => command.args(["-accel", "kvm", "-cpu", "max"]),
         Clock::Host => command.args(["-accel", "tcg", "-cpu", "max"]),
     };
-    command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot"]);
+    command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+    if boot.reset == OnReset::Ends {
+        command.arg("-no-reboot");
+    }
     if boot.firmware == Firmware::Uefi {
         command.args(["-bios", OVMF]);
     }

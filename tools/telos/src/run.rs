@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Settings;
 use crate::fail;
 use crate::failure::{Context, Failure, Result};
-use crate::iso::Boot;
+use crate::iso::{Boot, OnReset};
 use crate::project::Project;
 use crate::push::Line;
 use crate::qemu::{self, Echo, Machine, Outcome, Stopped};
@@ -77,7 +77,7 @@ fn exit(status: Status, reason: impl fmt::Display) -> Exit {
 pub fn run(project: &Project, boot: &Boot, settings: &Settings) -> std::result::Result<(), Exit> {
     let state = settings.state_file(project);
     make_state(&state)?;
-    let mut boot = boot.clone();
+    let mut boot = Boot { reset: OnReset::BootsAgain, ..boot.clone() };
     Line::of(&state).attach(&mut boot);
     let boot = &boot;
     let done = if std::io::stdin().is_terminal() {
@@ -124,8 +124,15 @@ fn at_terminal(
     }
 }
 
-/// Types each line at the prompt, then `shutdown`, and waits for the end, which comes before a line may be typed where
-/// the machine ends first.
+/// What the kernel says in each boot.
+const BOOTED: &str = "kernel: root task started";
+/// What the shell says before it resets the machine.
+const REBOOTING: &str = "shell: rebooting";
+/// A triple fault, most likely.
+const UNASKED: &str = "the machine was reset, and nobody had typed `reboot`";
+
+/// Types each line at the prompt, that of the next boot behind `reboot`, then `shutdown`, and waits for the end, which comes
+/// before a line may be typed where the machine ends first.
 fn script(
     mut machine: Machine,
     lines: impl BufRead + Send + 'static,
@@ -133,8 +140,16 @@ fn script(
 ) -> std::result::Result<(), Exit> {
     let until = Instant::now() + timeout;
     machine.read_typed(lines);
+    // Boots that somebody has asked for and that have not begun.
+    let mut due = 1;
     let typed = loop {
-        let line = match machine.wait_for(qemu::PROMPT, until).and_then(|_| machine.next_typed(until)) {
+        let shown = match machine.wait_for(qemu::PROMPT, until) {
+            Ok(shown) => shown,
+            Err(why) => break Err(why),
+        };
+        due += shown.matches(REBOOTING).count();
+        due = due.checked_sub(shown.matches(BOOTED).count()).ok_or_else(|| exit(Status::Other, UNASKED))?;
+        let line = match machine.next_typed(until) {
             Ok(line) => line.context("standard input")?,
             Err(why) => break Err(why),
         };

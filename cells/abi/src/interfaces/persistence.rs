@@ -118,5 +118,7 @@ crate::interface! {
         13 Changes(since: u64) -> u64;
         /// What the server itself has in use.
         14 GetUsage() -> u64, Usage;
+        /// The TID of the transaction that wrote the newest committed state of an object.
+        15 Revision(oid: u64) -> u64;
     }
 }

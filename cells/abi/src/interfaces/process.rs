@@ -106,19 +106,49 @@ pub struct CellSummary<'a> {
     pub state: State,
 }
 
-/// One line of `top`.
+/// One line of `top` and of `tree`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Use<'a> {
     /// The cell's name.
     pub name: &'a str,
-    /// Its thread's present priority.
+    /// Its Process object; 0 for a service.
+    pub process: u64,
+    /// Its first thread's present priority.
     pub priority: u8,
+    /// Its threads.
+    pub threads: u64,
     /// Ticks of the timer during which that ran.
     pub ticks: u64,
     /// Bytes of its heap.
     pub heap: u64,
+    /// Bytes that are mapped for it: code, stack, heap, buffers, registers of devices.
+    pub memory: u64,
+    /// Bytes of the untyped memory that it holds, each byte once.
+    pub untyped: u64,
     /// Requests that wait at its endpoint, those that it has, and the instances that served it before; `None` without one.
     pub requests: Option<(u64, u64, u64)>,
+}
+
+/// One line of `caps`: what a slot of a cell's CNode holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capability<'a> {
+    /// The slot.
+    pub slot: u32,
+    /// The kind, as the number of a [`Kind`](crate::kernel::Kind).
+    pub kind: u8,
+    /// The rights, as the [`bits`](crate::token::bits) of tokens.
+    pub rights: u8,
+    /// Logarithm of the object's size, for memory.
+    pub size_bits: u8,
+    /// Whether the cell's creator put it there before the first start.
+    pub endowed: bool,
+    /// Its badge. Of ports, how many there are; of an untyped, how many bytes are used; of the scheduler, the highest priority; of
+    /// other memory, 1 where it is mapped.
+    pub badge: u64,
+    /// Which line, port or function it is, as in [`SlotInfo`](crate::kernel::SlotInfo); 0 for what is no device.
+    pub object: u64,
+    /// The cell that the object is part of, or that serves the endpoint; empty where the process server does not know it.
+    pub of: &'a str,
 }
 
 /// How far a replacement is, or how it ended.
@@ -207,11 +237,14 @@ crate::interface! {
         /// of a service of its name it is the one that is taken without another word; where there is no such service it is the current
         /// one of its name at once. Answers the object; the body says name, version and TID.
         14 Import(length: u64) -> u64;
+        /// What the CNode of a process holds, or of the service whose name is the body where that is 0, from a slot on, as much as fits
+        /// the reply; answers the slot to go on from, 0 where that was all.
+        16 Capabilities(process: u64, from: u64) -> u64;
         /// The last replacement of everything that had one in this boot; answers how many.
         13 Replacements() -> u64;
         /// Hands over a capability to call the process that serves under a name, the body. Its badge is the caller's.
-        16 Connect();
+        17 Connect();
         /// Writes the priority of a process into its object; the process has it from then on.
-        17 SetPriority(process: u64, priority: u64);
+        18 SetPriority(process: u64, priority: u64);
     }
 }

@@ -28,6 +28,38 @@ pub enum Kind {
     Replacement = 21,
 }
 
+impl Kind {
+    /// Every kind, in the order of the numbers.
+    pub const ALL: [Kind; 21] = [
+        Kind::Untyped,
+        Kind::Frame,
+        Kind::Tcb,
+        Kind::CNode,
+        Kind::VSpace,
+        Kind::Endpoint,
+        Kind::Notification,
+        Kind::Reply,
+        Kind::Buf,
+        Kind::Image,
+        Kind::Scope,
+        Kind::DmaFrame,
+        Kind::PciFunction,
+        Kind::Irq,
+        Kind::IoPort,
+        Kind::Loader,
+        Kind::Scheduler,
+        Kind::Serial,
+        Kind::Settle,
+        Kind::Machine,
+        Kind::Replacement,
+    ];
+
+    /// The kind of a number; `None` where it is none.
+    pub fn from_number(number: u8) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
 /// Operations of [`telos_k_invoke`], by the object that they work on. Arguments stand in the order of the words.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +140,7 @@ pub enum Operation {
     /// signature.
     ImageServes = 0x0808,
     /// Loader: Image token, Endpoint token; the endpoint serves what the image's manifest says. Answers how many labels that are.
-    ServeImage = 0x0809,
+    ServeImage = 0x080b,
     /// Loader: Image token, address, capacity; answers how many schemas of state the image can read, as many of which were written as
     /// fit, in 4 bytes each; words out: how many labels it serves.
     ImageInterface = 0x080a,
@@ -118,7 +150,11 @@ pub enum Operation {
     /// Loader: Image token, offset into its text, address, capacity; answers the length of `function+offset`, as much of it as
     /// fits.
     ImageSymbol = 0x0807,
-    /// VSpace: answers its state; words out: exit status, text base, text end, bytes of heap.
+    /// Loader: address of a [`FaultReport`], written where the instance that the kernel keeps has failed since this was asked last;
+    /// answers how many times it has ended within a short time. Refused where it has not.
+    KeptFault = 0x0809,
+    /// VSpace: answers its state; words out: exit status, text base, text end, bytes of heap, bytes that are
+    /// mapped, threads.
     VSpaceInfo = 0x0900,
     /// Scope: Reply token, Settle token; the caller held in the reply becomes its beginner.
     ScopeAttach = 0x0a00,
@@ -165,6 +201,8 @@ pub enum Operation {
     MachineInfo = 0x1001,
     /// Machine: address, capacity; answers the length of the boot command line.
     CommandLine = 0x1002,
+    /// Machine: it is reset, and boots again.
+    Reset = 0x1003,
     /// Replacement: Frame token (empty: the instance has no state of its own), Notification token, bits, a [`Scratch`] in the low
     /// half and an [`crate::kernel::Overdue`] in the high half, nanoseconds that a phase may take, nanoseconds and replies that the
     /// trial takes, schema of the state.

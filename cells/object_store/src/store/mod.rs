@@ -192,6 +192,14 @@ impl<S: Storage> Store<S> {
         }
     }
 
+    /// The transaction that wrote the newest committed state of an object.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn newest_revision(&mut self, oid: Oid) -> Result<Tid, StoreError> {
+        self.revision(oid, Tid::MAX)
+    }
+
     /// Changes an object, or creates it: the root, or one that [`new_oid`](Self::new_oid) gave to this transaction.
     ///
     /// # Errors

@@ -268,6 +268,14 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
         Ok(self.store.get(id, oid)?)
     }
 
+    /// The transaction that wrote the newest committed state of an object.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub fn revision(&mut self, oid: Oid) -> Result<Tid, Failure> {
+        Ok(self.store.newest_revision(oid)?)
+    }
+
     /// Stores a record, of so many bytes as it came, in the sender's transaction.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::kernel::invoke;
 pub(crate) fn inspect_raw(cnode: RawCap, slot: u32) -> Option<SlotInfo> {
     let mut words = words(&[slot.into()]);
     invoke(Operation::Inspect, cnode, &mut words).ok()?;
-    let [generation, packed, badge, first, second, ..] = words;
+    let [generation, packed, badge, first, second, object, ..] = words;
     (generation != 0).then_some(SlotInfo {
         kind: packed as u8,
         rights: (packed >> 8) as u8,
@@ -21,6 +21,7 @@ pub(crate) fn inspect_raw(cnode: RawCap, slot: u32) -> Option<SlotInfo> {
         generation,
         badge,
         note: [first, second],
+        object,
     })
 }
 
@@ -35,6 +36,21 @@ pub fn note<T: Object, R: Rights>(cap: &Cap<T, R>, note: [u64; 2]) -> Result<()>
 /// What a slot of a CNode holds.
 pub fn inspect(cnode: &Cap<CNode, All>, slot: u32) -> Option<SlotInfo> {
     inspect_raw(cnode.raw(), slot)
+}
+
+/// The first capability of a CNode from a slot on; `None` where there is none.
+pub fn next_filled(cnode: &Cap<CNode, All>, from: u32) -> Option<SlotInfo> {
+    for slot in from.max(1).. {
+        let mut words = words(&[slot.into()]);
+        // Refused behind the last slot.
+        invoke(Operation::Inspect, cnode.raw(), &mut words).ok()?;
+        if words[0] != 0
+            && let Some(info) = inspect(cnode, slot).filter(|info| info.kind != 0)
+        {
+            return Some(info);
+        }
+    }
+    None
 }
 
 /// How many capabilities a CNode holds.

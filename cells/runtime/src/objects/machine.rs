@@ -12,6 +12,12 @@ pub fn halt(machine: &Cap<Machine, All>, code: u64) -> ! {
     panic!("bug: the machine did not halt")
 }
 
+/// Resets the machine: it boots again, as after the button.
+pub fn reset(machine: &Cap<Machine, All>) -> ! {
+    let _ = invoke_with(Operation::Reset, machine.raw(), &[]);
+    panic!("bug: the machine was not reset")
+}
+
 /// What the machine is and what the kernel uses of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MachineInfo {

@@ -16,7 +16,9 @@ use abi::token::RawCap;
 
 use crate::kernel::invoke;
 
-pub use capabilities::{Granted, copy, count, delete, duplicate, give, give_granted, inspect, note, place, revoke};
+pub use capabilities::{
+    Granted, copy, count, delete, duplicate, give, give_granted, inspect, next_filled, note, place, revoke,
+};
 pub(crate) use capabilities::{copy_own_cnode, has_rights, inspect_raw};
 pub use devices::{
     dma_map, irq_acknowledge, irq_bind, pci_map, pci_port_read, pci_port_write, pci_read, pci_write, port_read,
@@ -26,7 +28,7 @@ pub use images::{
     ArchiveEntry, ImageInterface, ImageNeeds, archive_read, fill_image, image_interface, image_name, image_needs,
     image_read, image_serves, image_symbol, instantiate, map_frame, serve_image,
 };
-pub use machine::{MachineInfo, command_line, halt, machine_info};
+pub use machine::{MachineInfo, command_line, halt, machine_info, reset};
 pub use messages::{
     ENDPOINT_RIGHTS, EndpointInfo, bind, bind_and_interrupt, check_labels, endpoint_info, receiving, serve_labels,
     signal, wait,
@@ -37,8 +39,8 @@ pub use replacements::{
 };
 pub use scopes::{abort_scope, attach_scope, scope_state, settle_scope, watch_aborts};
 pub use threads::{
-    Instance, Share, ThreadInfo, ThreadParts, configure, fault, heap_bytes, instance_info, keep, restart, set_priority,
-    set_share, start_thread, stop_thread, thread_info, watch_instances,
+    Footprint, Instance, Share, ThreadInfo, ThreadParts, configure, fault, footprint, instance_info, keep, kept_fault,
+    restart, set_priority, set_share, start_thread, stop_thread, thread_info, watch_instances,
 };
 pub use untyped::{UntypedInfo, reply_objects, retype, retype_any, untyped_info};
 

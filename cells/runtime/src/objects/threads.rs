@@ -93,6 +93,15 @@ pub fn fault(tcb: &Cap<Tcb, All>) -> Option<Box<FaultReport>> {
     Some(report)
 }
 
+/// What was found when the instance that the kernel keeps failed last, once, and how many times it has ended within a short time;
+/// `None` where it did not fail.
+pub fn kept_fault(loader: &Cap<Loader, All>) -> Option<(Box<FaultReport>, u32)> {
+    let mut report = Box::new(FaultReport::NONE);
+    let address = core::ptr::from_mut(&mut *report).expose_provenance() as u64;
+    let ends = invoke_with(Operation::KeptFault, loader.raw(), &[address]).ok()?;
+    Some((report, u32::try_from(ends).unwrap_or(u32::MAX)))
+}
+
 /// What a thread may have of the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -188,15 +197,26 @@ pub fn instance_info(vspace: &Cap<VSpace, All>) -> Result<(Instance, u64, u64)> 
     Ok((instance, words[1], words[2]))
 }
 
-/// Bytes of heap of the instance in a VSpace.
+/// What an instance takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes of its heap.
+    pub heap: u64,
+    /// Bytes that are mapped for it: code, stack, heap, buffers, registers of devices.
+    pub memory: u64,
+    /// Its threads.
+    pub threads: u64,
+}
+
+/// What the instance in a VSpace takes.
 ///
 /// # Errors
 /// `InvalidCapability`.
-pub fn heap_bytes(vspace: &Cap<VSpace, All>) -> Result<u64> {
+pub fn footprint(vspace: &Cap<VSpace, All>) -> Result<Footprint> {
     let mut words = words(&[]);
     invoke(Operation::VSpaceInfo, vspace.raw(), &mut words)?;
-    let [_, _, _, heap, ..] = words;
-    Ok(heap)
+    let [_, _, _, heap, memory, threads, ..] = words;
+    Ok(Footprint { heap, memory, threads })
 }
 
 /// Signals `bits` whenever the instance in some VSpace has ended.

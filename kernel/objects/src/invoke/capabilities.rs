@@ -148,5 +148,6 @@ pub(super) fn inspect(raw: RawCap, words: &mut Words) -> Result<u64> {
     words[0] = slot.generation();
     words[2] = slot.badge();
     [words[3], words[4]] = slot.note();
+    words[5] = if slot.is_empty() { 0 } else { slot.object() };
     Ok(0)
 }

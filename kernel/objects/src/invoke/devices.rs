@@ -123,6 +123,12 @@ pub(super) fn halt(raw: RawCap, words: &Words) -> Result<u64> {
     x86::ports::exit(if words[0] == 0 { x86::ports::SUCCESS } else { words[0] as u8 })
 }
 
+pub(super) fn reset(raw: RawCap) -> Result<u64> {
+    object(raw, ObjectKind::Machine, Rights::empty())?;
+    serial::send_polled(&[]);
+    x86::ports::reset()
+}
+
 pub(super) fn machine_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     object(raw, ObjectKind::Machine, Rights::empty())?;
     words[0] = x86::clock::time_stamp_frequency();

@@ -161,6 +161,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const ARCHIVE_READ: u32 = Operation::ArchiveRead as u32;
     const IMAGE_NAME: u32 = Operation::ImageName as u32;
     const KEEP: u32 = Operation::Keep as u32;
+    const KEPT_FAULT: u32 = Operation::KeptFault as u32;
     const VSPACE_INFO: u32 = Operation::VSpaceInfo as u32;
     const SCOPE_ATTACH: u32 = Operation::ScopeAttach as u32;
     const SCOPE_SETTLE: u32 = Operation::ScopeSettle as u32;
@@ -181,6 +182,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const PORT_WRITE: u32 = Operation::PortWrite as u32;
     const DMA_MAP: u32 = Operation::DmaMap as u32;
     const HALT: u32 = Operation::Halt as u32;
+    const RESET: u32 = Operation::Reset as u32;
     const MACHINE_INFO: u32 = Operation::MachineInfo as u32;
     const IMAGE_SERVES: u32 = Operation::ImageServes as u32;
     const SERVE_IMAGE: u32 = Operation::ServeImage as u32;
@@ -247,6 +249,8 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         // SAFETY: the caller's word.
         IMAGE_INTERFACE => unsafe { images::interface(raw, words) },
         KEEP => threads::keep(raw, words),
+        // SAFETY: the caller's word.
+        KEPT_FAULT => unsafe { threads::kept_fault(raw, words) },
         VSPACE_INFO => threads::vspace_info(raw, words),
         SCOPE_ATTACH => scopes::attach(raw, words),
         SCOPE_SETTLE => scopes::settle(raw, words),
@@ -271,6 +275,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         PORT_READ => devices::port_read(raw, words),
         PORT_WRITE => devices::port_write(raw, words),
         HALT => devices::halt(raw, words),
+        RESET => devices::reset(raw),
         MACHINE_INFO => devices::machine_info(raw, words),
         // SAFETY: as above.
         COMMAND_LINE => unsafe { devices::command_line(raw, words) },

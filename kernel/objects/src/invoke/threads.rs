@@ -107,6 +107,17 @@ pub(super) unsafe fn fault(raw: RawCap, words: &Words) -> Result<u64> {
     Ok(0)
 }
 
+/// # Safety
+/// As [`super::invoke`].
+pub(super) unsafe fn kept_fault(raw: RawCap, words: &Words) -> Result<u64> {
+    object(raw, ObjectKind::Loader, Rights::EXECUTE)?;
+    let (report, ends) = keeper::take_report().ok_or(KernelError::IllegalOperation)?;
+    let into = core::ptr::with_exposed_provenance_mut::<FaultReport>(words[0] as usize);
+    // SAFETY: the word is the address of a report that is the caller's.
+    unsafe { into.write(report) };
+    Ok(ends.into())
+}
+
 pub(super) fn vspace_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     let vspace = vspace(raw)?;
     let text = vspace.text.get();
@@ -114,6 +125,8 @@ pub(super) fn vspace_info(raw: RawCap, words: &mut Words) -> Result<u64> {
     words[1] = text.start;
     words[2] = text.start + text.bytes;
     words[3] = vspace.heap.get().bytes;
+    words[4] = vspace.mapped_bytes();
+    words[5] = vspace.thread_count();
     Ok(vspace.outcome.get() as u64)
 }
 

@@ -16,7 +16,7 @@ pub fn services_begin_again(stage: &Stage) -> Result<()> {
     for service in ["memory", "virtio_blk", "persistence", "console", "process", "process"] {
         machine.send_line(&format!("kill {service}"))?;
         match service {
-            "process" => machine.expect("cell process begins again", PATIENCE)?,
+            "process" => machine.expect("cell process failed: stopped from outside", PATIENCE)?,
             _ => machine.expect(&format!("cell {service} failed: stopped from outside"), PATIENCE)?,
         };
         // Whoever was asked for something in the middle of it says so; then everything works as before.
@@ -45,7 +45,7 @@ pub fn services_begin_again(stage: &Stage) -> Result<()> {
     let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
     machine.expect_prompt(PATIENCE)?;
     machine.send_line("faults")?;
-    for service in ["console", "persistence", "virtio_blk", "memory"] {
+    for service in ["process", "process", "console", "persistence", "virtio_blk", "memory"] {
         machine.expect(&format!("{service} "), PATIENCE)?;
     }
     machine.expect("begins again", PATIENCE)?;

@@ -5,6 +5,7 @@
 mod boot;
 mod failures;
 mod images;
+mod introspection;
 mod processes;
 mod replacements;
 mod runner;
@@ -50,6 +51,9 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "messages_never_mix_with_the_line", needs: Some("persistence"), run: session::rows },
     Scenario { name: "a_non_maskable_interrupt_ends_nothing", needs: Some("persistence"), run: session::non_maskable },
     Scenario { name: "a_kernel_panic_is_told_at_once", needs: Some("persistence"), run: session::panic },
+    Scenario { name: "cells_hold_what_caps_lists", needs: Some("persistence"), run: introspection::capabilities },
+    Scenario { name: "tree_shows_who_started_whom", needs: Some("persistence"), run: introspection::tree },
+    Scenario { name: "images_have_versions", needs: Some("persistence"), run: introspection::images },
     Scenario { name: "services_begin_again", needs: Some("persistence"), run: failures::services_begin_again },
     Scenario { name: "services_are_replaced_live", needs: Some("persistence"), run: replacements::at_the_prompt },
     Scenario { name: "kills_during_a_replacement", needs: Some("persistence"), run: replacements::under_fire },
@@ -62,6 +66,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario { name: "images_outlive_the_boot_archive", needs: Some("persistence"), run: images::outlive_the_archive },
     Scenario { name: "lines_of_standard_input_are_typed", needs: Some("persistence"), run: runner::typed_lines },
+    Scenario { name: "reboot_goes_on_with_the_script", needs: Some("persistence"), run: runner::reboots },
     Scenario { name: "run_has_statuses_and_reasons", needs: Some("persistence"), run: runner::statuses },
     Scenario { name: "blank_and_half_formatted_disks_resume", needs: Some("persistence"), run: state::resumed },
     Scenario { name: "second_boot_finds_the_first", needs: Some("persistence"), run: state::second_boot },

@@ -138,10 +138,21 @@ pub fn of_pushed_images(stage: &Stage) -> Result<()> {
     machine.send_line("")?;
     machine.expect_prompt(PATIENCE)?;
     let images = machine.ask("images", PATIENCE)?;
-    if !images.lines().any(|line| line.contains(" memory ") && line.contains("0.1.1 build ") && line.ends_with("  new"))
-    {
+    if !images.lines().any(|line| line.contains(" memory ") && line.contains(" 0.1.1 ") && line.ends_with("  new")) {
         fail!("`images` does not list what was pushed:\n{images}");
     }
+    // The same bytes are the same image, under the same number.
+    let again = line.send(&newer)?;
+    if again != said.replace("; `", " already; `") {
+        fail!("of the image that was pushed again it was said: {again}\nand at first: {said}");
+    }
+    // What is current does not wait, and nothing else does then.
+    let current = line.send(&memory)?;
+    let list = machine.ask("images", PATIENCE)?;
+    if !current.contains(" already; ") || list.lines().any(|line| line.ends_with("  new")) {
+        fail!("the current image is known, and is what `replace` takes: {current}\n{list}");
+    }
+    line.send(&newer)?;
     version(&mut machine, "memory", "0.1.0")?;
     replace(&mut machine, "memory")?;
     version(&mut machine, "memory", "0.1.1")?;

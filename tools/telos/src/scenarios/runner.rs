@@ -52,6 +52,41 @@ pub fn typed_lines(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// `reboot` ends in order and boots again on the same state; the lines behind it are typed in the next boot.
+pub fn reboots(stage: &Stage) -> Result<()> {
+    let state = stage.folder.join("state.fs");
+    let done = run(stage, &state, "spawn -w test_proc\nreboot\nuptime\ntxlog 100\n")?;
+    let (said, shown) = (text(&done), String::from_utf8_lossy(&done.stdout));
+    if !done.status.success() {
+        fail!("`run` ended with {}:\n{said}", done.status);
+    }
+    let mut left = shown.split('\n');
+    for expected in [
+        "root_task: genesis committed at TID ",
+        "test_proc ended with status 0",
+        "telos> reboot",
+        "shell: rebooting",
+        "persistence: opened at TID ",
+        "telos> uptime",
+        "up 00:00:",
+        "telos> txlog 100",
+        "telos> shutdown",
+        "shell: shutting down",
+    ] {
+        if !left.any(|row| row.starts_with(expected)) {
+            fail!("there is no row {expected:?} where it should be:\n{said}");
+        }
+    }
+    let second = shown.split("shell: rebooting").nth(1).unwrap_or_default();
+    if second.contains("genesis committed")
+        || second.contains("TelOS: test_proc alive.")
+        || !second.contains(" genesis")
+    {
+        fail!("the second boot was to find the state of the first, and nothing left to do:\n{said}");
+    }
+    Ok(())
+}
+
 /// Each way to end has its exit status and a reason that names the state file.
 pub fn statuses(stage: &Stage) -> Result<()> {
     let state = stage.folder.join("state.fs");

@@ -53,7 +53,7 @@ pub fn commands(stage: &Stage) -> Result<()> {
 }
 
 /// Waits until the first boot has nothing more to do, and for a prompt behind that.
-fn settle(machine: &mut Machine) -> Result<()> {
+pub(super) fn settle(machine: &mut Machine) -> Result<()> {
     machine.expect(NOTED, PATIENCE)?;
     catch_up(machine)
 }
