@@ -68,8 +68,7 @@ pub fn main(mut environment: Environment) -> u64 {
         return bench::start(authority, &console);
     }
     if probe::is_wanted(&authority.machine) {
-        let settle = environment.need(FIRST_GRANTED + 2, "the authority over scopes");
-        return probe::start(authority, settle, &console);
+        return probe::start(authority, &mut environment, &console);
     }
     match build(&mut environment, authority, console, &say, &mode) {
         Ok(()) => 0,
