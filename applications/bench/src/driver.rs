@@ -11,7 +11,8 @@ use abi::token::{
 use abi::{CallError, KernelError};
 use runtime::{Call, Console, Environment, objects, say, time_stamp, yield_now};
 
-use crate::samples::{SAMPLES, Summary, take};
+use crate::instances::Instances;
+use crate::samples::{Row, SAMPLES, count, report, take};
 use crate::server::{Add, Noted};
 use crate::{Role, slot};
 
@@ -36,6 +37,7 @@ struct Driver {
     heard: Cap<Notification, All>,
     yielder: Cap<Tcb, All>,
     parts: Parts,
+    instances: Instances,
 }
 
 struct Parts {
@@ -57,19 +59,8 @@ pub fn run(mut environment: Environment) -> ! {
             objects::halt(&machine, 1)
         }
     };
-    for (name, Summary { least, mode, most }) in rows {
-        say!(console, "row {name} {least} {mode} {most} {SAMPLES}");
-    }
-    say!(console, "done");
+    report(&console, &rows);
     objects::halt(&machine, 0)
-}
-
-/// Instructions between two readings of the counter around an operation.
-#[inline(always)]
-fn count<T>(operation: impl FnOnce() -> T) -> (u64, T) {
-    let before = time_stamp();
-    let result = operation();
-    (time_stamp() - before, result)
 }
 
 impl Driver {
@@ -93,28 +84,30 @@ impl Driver {
                 stack: environment.need(slot::PARTS + 2, "the stack of a new thread"),
                 heap: environment.need(slot::PARTS + 3, "the heap of a new thread"),
             },
+            instances: Instances::new(environment),
         }
     }
 
     /// Every operation in the order of the report.
-    fn rows(&self) -> Result<Vec<(&'static str, Summary)>, CallError> {
+    fn rows(&self) -> Result<Vec<Row>, CallError> {
         self.tried()?;
         let mut rows = vec![
-            ("empty", take(|| Some(count(|| ()).0))),
-            ("rpc", take(|| self.call())),
-            ("copy", take(|| self.copy(0))),
-            ("mint", take(|| self.copy(BADGE))),
-            ("delete", take(|| self.delete())),
-            ("revoke_per_child", take(|| self.revoke())),
-            ("endpoint_retype", take(|| self.retype())),
-            ("signal", take(|| self.signal())),
-            ("signal_and_wait", take(|| self.signal_and_wait())),
-            ("signal_to_waiter", take(|| self.signal_to_waiter())),
-            ("thread_create", take(|| self.create_thread().ok())),
+            ("empty", take(|| Some(count(|| ()).0), SAMPLES)),
+            ("rpc", take(|| self.call(), SAMPLES)),
+            ("copy", take(|| self.copy(0), SAMPLES)),
+            ("mint", take(|| self.copy(BADGE), SAMPLES)),
+            ("delete", take(|| self.delete(), SAMPLES)),
+            ("revoke_per_child", take(|| self.revoke(), SAMPLES)),
+            ("endpoint_retype", take(|| self.retype(), SAMPLES)),
+            ("signal", take(|| self.signal(), SAMPLES)),
+            ("signal_and_wait", take(|| self.signal_and_wait(), SAMPLES)),
+            ("signal_to_waiter", take(|| self.signal_to_waiter(), SAMPLES)),
+            ("thread_create", take(|| self.create_thread().ok(), SAMPLES)),
         ];
+        rows.extend(self.instances.rows(&self.cnode, &self.scheduler)?);
         // From here on another thread of this priority runs.
         objects::start_thread(&self.yielder).map_err(failed)?;
-        rows.push(("yield", take(|| self.yield_to_another())));
+        rows.push(("yield", take(|| self.yield_to_another(), SAMPLES)));
         Ok(rows)
     }
 
@@ -221,6 +214,6 @@ fn make<T: abi::Object>(memory: &Cap<Untyped, All>, cnode: &Cap<CNode, All>) -> 
     objects::retype(memory, 0, cnode).unwrap_or_else(|error| panic!("no object can be made: {error:?}"))
 }
 
-fn failed(error: KernelError) -> CallError {
+pub fn failed(error: KernelError) -> CallError {
     CallError::Kernel(error, 0)
 }

@@ -4,7 +4,9 @@
 //! difference of two readings, with the cost of reading in it (the row `empty`). One image plays all the parts, chosen by
 //! the argument of the instance ([`Role`]):
 //!
-//! * [`driver`]: takes the samples and reports them, one line an operation, for the builder to print as a table;
+//! * [`driver`]: takes the samples and reports them, one line an operation, for the builder to print as a table; those of whole
+//!   instances are in [`instances`];
+//! * [`system`]: the same for operations of the system, as a process of it, with a store in memory;
 //! * [`server`]: answers calls, as any server does;
 //! * [`partner`]: the other ends of a yield, a signal and the start of a thread.
 //!
@@ -18,9 +20,11 @@
 extern crate alloc;
 
 mod driver;
+mod instances;
 mod partner;
 mod samples;
 mod server;
+mod system;
 
 use runtime::Environment;
 
@@ -42,6 +46,12 @@ mod slot {
     pub const YIELDER: u32 = FIRST_GRANTED + 5;
     /// What a new thread is made of: CNode, VSpace, stack and heap.
     pub const PARTS: u32 = FIRST_GRANTED + 6;
+    /// Authority to make instances.
+    pub const LOADER: u32 = FIRST_GRANTED + 10;
+    /// The image of these.
+    pub const IMAGE: u32 = FIRST_GRANTED + 11;
+    /// Memory for one instance.
+    pub const WORKSHOP: u32 = FIRST_GRANTED + 12;
 }
 
 /// What an instance is there for.
@@ -62,6 +72,8 @@ pub fn main(environment: Environment) -> u64 {
         Role::SERVER => server::run(environment),
         Role::YIELDER => partner::yields(environment),
         Role::WAITER => partner::waits(environment),
-        _ => partner::stands_still(),
+        Role::STANDS_STILL => partner::stands_still(),
+        // The number of an object in the graph: this is a process of the system.
+        _ => system::run(environment),
     }
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use abi::kernel::Kind;
 use abi::slots as fixed;
-use abi::token::{All, CallOnly, Cap, Endpoint, Image, Notification, Reply, Rights, Untyped};
+use abi::token::{All, CallOnly, Cap, Endpoint, Frame, Image, Notification, Reply, Rights, Untyped};
 use runtime::objects::{self, Share};
 use spawner::Instance;
 
@@ -15,6 +15,10 @@ use crate::task::{Reported, Role, Task};
 
 /// Priority of the tests.
 pub const OWN: u8 = 30;
+/// Places of a cell's frames.
+pub const STACK: usize = 1;
+/// See [`STACK`].
+pub const HEAP: usize = 2;
 /// Priority of a peer unless the test says otherwise: it runs at once.
 pub const ABOVE: u8 = OWN + 1;
 /// Bytes of a page, as a power of two.
@@ -45,6 +49,7 @@ pub struct Plan<'a> {
     target: Option<(&'a Cap<Endpoint, All>, u64)>,
     second: Option<&'a Cap<Endpoint, All>>,
     image: Option<&'a Cap<Image, All>>,
+    drives: bool,
     witness: Option<&'a Cap<Notification, All>>,
     notification: Option<&'a Cap<Notification, All>>,
     scratch: Option<&'a Cap<Untyped, All>>,
@@ -60,6 +65,7 @@ impl<'a> Plan<'a> {
             target: None,
             second: None,
             image: None,
+            drives: false,
             witness: None,
             notification: None,
             scratch: None,
@@ -106,6 +112,11 @@ impl<'a> Plan<'a> {
         Plan { image: Some(image), ..self }
     }
 
+    /// With the tests' interrupt line, in the place of a second endpoint.
+    pub fn driving(self) -> Self {
+        Plan { drives: true, ..self }
+    }
+
     /// With a notification of the test's to signal.
     pub fn witness(self, notification: &'a Cap<Notification, All>) -> Self {
         Plan { witness: Some(notification), ..self }
@@ -148,6 +159,9 @@ impl<'a> Plan<'a> {
         }
         if let Some(image) = self.image {
             instance.grant(slots::SECOND, image, 0)?;
+        }
+        if self.drives {
+            instance.grant(slots::SECOND, &rig.line, 0)?;
         }
         if let Some(witness) = self.witness {
             instance.grant(slots::WITNESS, witness, 0)?;
@@ -239,16 +253,15 @@ impl Rig {
         Ok(self.filled(peer)?.iter().filter(|slot| is_of_kind(slot)).count())
     }
 
-    /// Takes a cell's heap away.
+    /// Takes the capability to a frame of a cell's: to its code, its stack or its heap. It is the only one.
     ///
     /// # Errors
     /// There is no such cell.
-    pub fn take_heap(&mut self, peer: Peer) -> Result<(), Failure> {
+    pub fn take_frame(&mut self, peer: Peer, which: usize) -> Result<Cap<Frame, All>, Failure> {
         let instance = self.peers.get_mut(peer.0).ok_or_else(|| Failure::Wrong("a cell of another test".into()))?;
-        let [_, _, heap] = &mut instance.frames;
+        let frame = instance.frames.get_mut(which).ok_or_else(|| Failure::Wrong("a frame that no cell has".into()))?;
         let other = objects::retype(&self.stock.untyped, PAGE_BITS, &self.cnode)?;
-        objects::delete(core::mem::replace(heap, other));
-        Ok(())
+        Ok(core::mem::replace(frame, other))
     }
 
     /// Stops a cell.

@@ -179,4 +179,6 @@ pub mod own_slots {
     pub const SETTLE: u32 = FIRST_GRANTED + 4;
     /// The image of this cell.
     pub const IMAGE: u32 = FIRST_GRANTED + 5;
+    /// The interrupt line of a device that nobody drives.
+    pub const LINE: u32 = FIRST_GRANTED + 6;
 }

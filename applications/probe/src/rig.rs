@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use abi::interface::Method;
 use abi::token::{
-    All, CNode, CallOnly, Cap, Endpoint, Image, Loader, Machine, Notification, Object, Scheduler, Settle, Tcb,
+    All, CNode, CallOnly, Cap, Endpoint, Image, Irq, Loader, Machine, Notification, Object, Scheduler, Settle, Tcb,
 };
 use abi::token::{Frame, Untyped, VSpace};
 use abi::{CallError, KernelError, slots};
@@ -52,6 +52,8 @@ pub struct Rig {
     pub scheduler: Cap<Scheduler, All>,
     /// Authority over scopes.
     pub settle: Cap<Settle, All>,
+    /// The interrupt line of a device that nobody drives.
+    pub line: Cap<Irq, All>,
     /// This cell's image.
     pub image: Cap<Image, All>,
     /// What the image asks for.
@@ -127,6 +129,7 @@ impl Rig {
             vspace: environment.need(slots::VSPACE, "its VSpace"),
             tcb: environment.need(slots::TCB, "its thread"),
             scheduler: environment.need(own_slots::SCHEDULER, "authority over priorities"),
+            line: environment.need(own_slots::LINE, "an interrupt line"),
             settle: environment.need(own_slots::SETTLE, "authority over scopes"),
             ends: environment.need(slots::NOTIFICATION, "its notification"),
             stock: Stock { untyped: environment.need(own_slots::MEMORY, "memory"), cnode: own },

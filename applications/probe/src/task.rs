@@ -43,9 +43,13 @@ pub enum Role {
     /// Calls its target `value` times, or until it is signalled, and checks that each answer counts one more, calling `label` every
     /// eighth time and `Next` in between; ends with the last count.
     Count = 16,
+    /// Asks its target to hold a request, and deletes the capability that stands in the second slot when that is answered.
+    DeleteSecond = 17,
+    /// Is told of the interrupts of a line by a notification that it makes, and ends in the way of `value`.
+    Drive = 18,
 }
 
-const ROLES: [Role; 16] = [
+const ROLES: [Role; 18] = [
     Role::Serve,
     Role::Call,
     Role::Lend,
@@ -62,6 +66,8 @@ const ROLES: [Role; 16] = [
     Role::CallInterruptibly,
     Role::Tally,
     Role::Count,
+    Role::DeleteSecond,
+    Role::Drive,
 ];
 
 /// A role with its numbers.

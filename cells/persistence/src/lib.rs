@@ -1,5 +1,6 @@
 //! The persistence server: the object store as a service, over a block device that another cell drives.
 //!
+//! * [`backing`]: what it stands on;
 //! * [`opening`]: what is on the disk, and whether it may be opened or formatted;
 //! * [`outcomes`]: what became of transactions;
 //! * [`watches`]: who is to hear of which commits, and what they changed;
@@ -19,12 +20,14 @@
 //! # Capabilities
 //! The fixed slots CNode, VSpace, TCB, endpoint and notification; the console, if it is to log. Then 16: the block
 //! driver, to call; 17: the authority to settle scopes; 18: an untyped of 1 MiB for reply objects, scopes and the
-//! Buf of its transfers.
+//! Buf of its transfers. Without a block driver the store is in memory and ends with the cell: for measurements, which a disk
+//! would make differ from run to run.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod backing;
 pub mod disk;
 pub mod opening;
 pub mod outcomes;
@@ -38,15 +41,17 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-use object_store::{Clock, Store};
+use object_store::{Clock, MappingStorage, Store};
 use runtime::abi::KernelError;
 use runtime::abi::interfaces::persistence::Persistence;
 use runtime::abi::interfaces::persistence::STORE_STOPPED;
 use runtime::abi::slots;
-use runtime::abi::token::{All, CNode, Cap, Untyped, VSpace};
-use runtime::{Buf, Console, Environment, Event, Server, objects, say};
+use runtime::abi::token::{All, CNode, CallOnly, Cap, Endpoint, Settle, Untyped, VSpace};
+use runtime::{Buf, Console, Environment, Event, Heap, Server, objects, say};
 
+use crate::backing::Backing;
 use crate::disk::Disk;
+use crate::opening::Facts;
 use crate::scopes::ScopePool;
 use crate::server::Service;
 use crate::sessions::{Limits, Sessions};
@@ -84,40 +89,60 @@ pub fn main(mut environment: Environment) -> u64 {
     let endpoint = environment.need(slots::ENDPOINT, "the endpoint that it serves");
     let notification = environment.need(slots::NOTIFICATION, "its notification");
     let thread = environment.need(slots::TCB, "its thread");
-    let block = environment.need(BLOCK, "the block driver");
+    let block: Option<Cap<Endpoint, CallOnly>> = environment.take(BLOCK);
     let settle = environment.need(SETTLE, "the authority to settle scopes");
     let memory: Cap<Untyped> = environment.need(MEMORY, "memory for replies, scopes and transfers");
     let console = Console::new(environment.take(slots::CONSOLE), "persistence");
 
     // It is bound already where an earlier instance of the service did it.
     let _ = objects::bind(&thread, &notification);
-    let buf = match transfer_buf(&memory, &cnode, &vspace) {
-        Ok(buf) => buf,
-        Err(error) => panic!("no transfer Buf out of slot {MEMORY}: {error:?}"),
-    };
     let replies = match objects::reply_objects(&memory, &cnode, 1) {
         Ok(replies) => replies,
         Err(error) => panic!("no reply object out of slot {MEMORY}: {error:?}"),
     };
+    let server = Server::new(endpoint, replies);
+    let kernel = Kernel { memory, cnode, settle, console, heap: environment.heap() };
+    let Some(block) = block else {
+        say!(kernel.console, "no block driver: the store is in memory, and ends with this cell");
+        kernel.serve(server, MappingStorage::new(WallClock), 0, Facts::OF_MEMORY);
+    };
+    let buf = match transfer_buf(&kernel.memory, &kernel.cnode, &vspace) {
+        Ok(buf) => buf,
+        Err(error) => panic!("no transfer Buf out of slot {MEMORY}: {error:?}"),
+    };
     let disk = match Disk::new(block, buf) {
         Ok(disk) => disk,
         Err(error) => {
-            say!(console, "the block driver does not tell its capacity: {error}");
-            decline(Server::new(endpoint, replies), UNUSABLE);
+            say!(kernel.console, "the block driver does not tell its capacity: {error}");
+            decline(server, UNUSABLE);
         }
     };
-    let opened = match opening::open(disk, WallClock, permutation_key(), &|line| console.say(line)) {
-        Ok(opened) => opened,
-        Err(refused) => decline(Server::new(endpoint, replies), refused.status()),
-    };
-    if let Err(error) = objects::serve_labels(&endpoint, Persistence::LABELS) {
-        panic!("the endpoint refuses the labels of this server: {error:?}");
+    match opening::open(disk, WallClock, permutation_key(), &|line| kernel.console.say(line)) {
+        Ok(opened) => kernel.serve(server, opened.storage, opened.report.objects, opened.facts),
+        Err(refused) => decline(server, refused.status()),
     }
-    let store = Store::new(opened.storage, CACHE_BYTES).numbered_from(first_transaction());
-    let scopes = ScopePool::new(memory, cnode, settle);
-    let sessions = Sessions::new(store, scopes, LIMITS, opened.report.objects);
-    let service = Service::new(sessions, opened.facts, console, environment.heap());
-    service.run(Server::new(endpoint, replies))
+}
+
+/// What the service needs of the kernel, whatever the store stands on.
+struct Kernel {
+    memory: Cap<Untyped>,
+    cnode: Cap<CNode, All>,
+    settle: Cap<Settle, All>,
+    console: Console,
+    heap: &'static Heap,
+}
+
+impl Kernel {
+    /// Serves a storage with so many objects, for ever.
+    fn serve<S: Backing>(self, server: Server, storage: S, objects: u64, facts: Facts) -> ! {
+        if let Err(error) = objects::serve_labels(server.endpoint(), Persistence::LABELS) {
+            panic!("the endpoint refuses the labels of this server: {error:?}");
+        }
+        let store = Store::new(storage, CACHE_BYTES).numbered_from(first_transaction());
+        let scopes = ScopePool::new(self.memory, self.cnode, self.settle);
+        let sessions = Sessions::new(store, scopes, LIMITS, objects);
+        Service::new(sessions, facts, self.console, self.heap).run(server)
+    }
 }
 
 /// Where the disk cannot be served: answers every request that the store has stopped, with the reason's status as detail. To end

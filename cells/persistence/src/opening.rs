@@ -33,6 +33,11 @@ pub struct Facts {
     pub torn: u32,
 }
 
+impl Facts {
+    /// Of a store in memory, which is always new and has no capacity of its own.
+    pub const OF_MEMORY: Facts = Facts { capacity: 0, formatted: true, torn: 0 };
+}
+
 /// Why the disk is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {

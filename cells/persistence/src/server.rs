@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use object_store::{BlockDevice, Clock, FileStorage, Oid, StorageError, StoreError, Tid, TransactionId};
+use object_store::{Oid, StorageError, StoreError, Tid, TransactionId};
 use runtime::abi::interfaces::persistence::{
     CHANGES_MAX, Changes, GetObject, NO_TRANSACTION, Outcome, Persistence, Statistics, StoreObject, TransactionSummary,
     Transactions, Usage, Watch,
@@ -11,6 +11,7 @@ use runtime::abi::kernel::BODY_MAX;
 use runtime::abi::token::RawCap;
 use runtime::{Console, Event, Heap, Request, Server, objects, say};
 
+use crate::backing::Backing;
 use crate::opening::Facts;
 use crate::refusal::{MALFORMED, Refusal};
 use crate::scopes::ScopePool;
@@ -22,21 +23,16 @@ const BEGINNER_DIED: u64 = 1 << 63;
 
 /// The server at work.
 #[derive(Debug)]
-pub struct Service<D, C> {
-    sessions: Sessions<FileStorage<D, C>, ScopePool>,
+pub struct Service<S> {
+    sessions: Sessions<S, ScopePool>,
     facts: Facts,
     console: Console,
     heap: &'static Heap,
 }
 
-impl<D: BlockDevice, C: Clock> Service<D, C> {
+impl<S: Backing> Service<S> {
     /// A server over a store that is open.
-    pub fn new(
-        sessions: Sessions<FileStorage<D, C>, ScopePool>,
-        facts: Facts,
-        console: Console,
-        heap: &'static Heap,
-    ) -> Self {
+    pub fn new(sessions: Sessions<S, ScopePool>, facts: Facts, console: Console, heap: &'static Heap) -> Self {
         Service { sessions, facts, console, heap }
     }
 

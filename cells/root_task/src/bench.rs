@@ -1,4 +1,4 @@
-//! Benchmarks instead of the system, where the kernel's command line asks for them.
+//! Benchmarks of the kernel instead of the system, where the kernel's command line asks for them.
 
 use abi::KernelError;
 use abi::slots::{CONSOLE, ENDPOINT, FIRST_GRANTED, NOTIFICATION, REPLY};
@@ -25,6 +25,9 @@ mod slot {
     pub const SIGNAL: u32 = FIRST_GRANTED + 4;
     pub const YIELDER: u32 = FIRST_GRANTED + 5;
     pub const PARTS: u32 = FIRST_GRANTED + 6;
+    pub const LOADER: u32 = FIRST_GRANTED + 10;
+    pub const IMAGE: u32 = FIRST_GRANTED + 11;
+    pub const WORKSHOP: u32 = FIRST_GRANTED + 12;
 }
 
 /// What the instances are told that they are, in the order of the cell's roles.
@@ -38,6 +41,8 @@ mod role {
 
 /// Bytes of memory for the objects that are made, in bits.
 const MEMORY_BITS: u8 = 23;
+/// Bytes of memory for one instance, in bits.
+const WORKSHOP_BITS: u8 = 20;
 /// Of driver, server and yielder.
 const SHARE: Share = Share::unlimited(30);
 /// Of the waiter, which is to run at once when it is signalled.
@@ -111,6 +116,10 @@ fn try_start(mut authority: Authority, console: &Service) -> Result<(), KernelEr
     driver.give(slot::PARTS + 1, vspace)?;
     driver.give(slot::PARTS + 2, stack)?;
     driver.give(slot::PARTS + 3, heap)?;
+    let workshop: Cap<Untyped, All> = authority.memory.make(WORKSHOP_BITS)?;
+    driver.give(slot::WORKSHOP, workshop)?;
+    driver.give(slot::IMAGE, image)?;
+    driver.give(slot::LOADER, authority.loader)?;
     driver.configure(&authority.scheduler, SHARE, role::DRIVER)?;
     driver.give(slot::MACHINE, authority.machine)?;
     driver.start()

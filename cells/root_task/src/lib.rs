@@ -68,8 +68,7 @@ pub fn main(mut environment: Environment) -> u64 {
         return bench::start(authority, &console);
     }
     if probe::is_wanted(&authority.machine) {
-        let settle = environment.need(FIRST_GRANTED + 2, "the authority over scopes");
-        return probe::start(authority, settle, &console);
+        return probe::start(authority, &mut environment, &console);
     }
     match build(&mut environment, authority, console, &say, &mode) {
         Ok(()) => 0,
@@ -97,12 +96,17 @@ fn build(
 ) -> Built {
     let vspace: Cap<VSpace, All> = environment.need(abi::slots::VSPACE, "its VSpace");
     let mut functions = pci::Functions::new(environment);
-    let Some(block) = services::block(&mut authority, &mut functions, environment, &console) else {
+    let block = match mode {
+        // What is measured does not depend on a disk.
+        Mode::Measure => None,
+        _ => services::block(&mut authority, &mut functions, environment, &console),
+    };
+    if block.is_none() && *mode != Mode::Measure {
         say!(say, "no virtio block device: give the machine a disk (-drive id=p_disk,...)");
         return Err((failure::NO_DISK, authority.machine));
-    };
+    }
     let settle = environment.need(FIRST_GRANTED + 2, "the authority over scopes");
-    let persistence = services::persistence(&mut authority, settle, &block, &console);
+    let persistence = services::persistence(&mut authority, settle, block.as_ref(), &console);
     let mut graph = session(&vspace, &mut authority, &persistence);
     // Opening may scan the whole disk; a driver that does not work answers nothing at all.
     let root =
@@ -135,7 +139,7 @@ fn build(
     let server = process.client(&authority, 0);
     let Authority { loader, scheduler, machine, .. } = authority;
     let others: Vec<&services::Service> =
-        [&console, &block, &persistence, &memory].into_iter().chain(port.as_ref()).collect();
+        [&console].into_iter().chain(&block).chain([&persistence, &memory]).chain(&port).collect();
     let machine = services::endow_process(&process, &others, loader, scheduler, machine);
     say!(say, "process started at its endpoint");
     match first_processes(&mut graph, &server, say, mode) {
@@ -170,7 +174,7 @@ fn first_processes(
         say!(say, "test_proc requested from the process server");
         made = Some(import::create_process(graph, server, "test_proc", "onceCapabilities")?);
     }
-    if let Mode::Test(name) = mode {
+    if let Some(name) = mode.application() {
         // The test compares what was before and after: nothing else may be under way.
         if let Some(process) = made {
             let _ = clients::processes::wait(server, process);

@@ -3,9 +3,11 @@
 use abi::KernelError;
 use abi::slots::{CONSOLE, FIRST_GRANTED, NOTIFICATION};
 use abi::token::{All, CallOnly, Cap, Machine, Notification, Rights, Settle, Untyped};
+use runtime::Environment;
 use runtime::objects::{self, Share};
 use spawner::{Instance, Memory};
 
+use crate::pci::{self, Functions};
 use crate::services::Service;
 use crate::{Authority, archive, bench};
 
@@ -22,6 +24,7 @@ mod slot {
     pub const LOADER: u32 = FIRST_GRANTED + 3;
     pub const SETTLE: u32 = FIRST_GRANTED + 4;
     pub const IMAGE: u32 = FIRST_GRANTED + 5;
+    pub const LINE: u32 = FIRST_GRANTED + 6;
 }
 
 /// Bytes of memory for the tests, in bits: twice the room of one.
@@ -38,14 +41,18 @@ pub fn is_wanted(machine: &Cap<Machine, All>) -> bool {
 ///
 /// # Panics
 /// Where they cannot be started.
-pub fn start(authority: Authority, settle: Cap<Settle, All>, console: &Service) -> u64 {
-    if let Err(error) = try_start(authority, settle, console) {
+pub fn start(authority: Authority, environment: &mut Environment, console: &Service) -> u64 {
+    if let Err(error) = try_start(authority, environment, console) {
         panic!("the tests of the kernel cannot be started: {error:?}");
     }
     0
 }
 
-fn try_start(mut authority: Authority, settle: Cap<Settle, All>, console: &Service) -> Result<(), KernelError> {
+fn try_start(mut authority: Authority, environment: &mut Environment, console: &Service) -> Result<(), KernelError> {
+    let settle: Cap<Settle, All> = environment.need(FIRST_GRANTED + 2, "the authority over scopes");
+    let Some((_, line)) = Functions::new(environment).find(environment, pci::VIRTIO, &pci::BLOCK) else {
+        panic!("the tests need the interrupt line of a block device: give the machine a disk")
+    };
     let Some(entry) = archive::find(&authority.loader, NAME) else {
         panic!("the boot archive has no image of {NAME}: it was built without it")
     };
@@ -60,6 +67,7 @@ fn try_start(mut authority: Authority, settle: Cap<Settle, All>, console: &Servi
     tests.give(slot::MEMORY, memory)?;
     tests.give(slot::IMAGE, image)?;
     tests.give(slot::SETTLE, settle)?;
+    tests.give(slot::LINE, line)?;
     tests.give(slot::MACHINE, authority.machine)?;
     tests.give(slot::LOADER, authority.loader)?;
     tests.start()

@@ -205,11 +205,18 @@ pub fn image_port(
 /// Bytes of the persistence server's own memory.
 const PERSISTENCE_BITS: u8 = 20;
 
-/// The persistence server, on a block driver.
-pub fn persistence(authority: &mut Authority, settle: Cap<Settle, All>, block: &Service, console: &Service) -> Service {
+/// The persistence server, on a block driver, or in memory without one.
+pub fn persistence(
+    authority: &mut Authority,
+    settle: Cap<Settle, All>,
+    block: Option<&Service>,
+    console: &Service,
+) -> Service {
     let service = Service::new(authority, "persistence", interfaces::persistence::Persistence::LABELS);
     service.lend_console(console);
-    grant_call(&service, FIRST_GRANTED, block);
+    if let Some(block) = block {
+        grant_call(&service, FIRST_GRANTED, block);
+    }
     give(&service, FIRST_GRANTED + 1, settle);
     let own: Cap<Untyped, All> =
         authority.memory.make(PERSISTENCE_BITS).unwrap_or_else(|error| panic!("no boot memory is left: {error:?}"));

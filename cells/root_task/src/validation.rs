@@ -25,6 +25,8 @@ pub enum Mode {
     Validate,
     /// An application that tests the system from within, in place of the shell: the name of its image.
     Test(&'static str),
+    /// The benchmarks of the system, on a store in memory.
+    Measure,
 }
 
 /// Exit code of the unclean stop.
@@ -47,10 +49,20 @@ impl Mode {
                 "validate" => return Mode::Validate,
                 "failure-points" => return Mode::Test("failure_points"),
                 "transactions" => return Mode::Test("transactions"),
+                "bench-system" => return Mode::Measure,
                 _ => {}
             }
         }
         Mode::Normal
+    }
+
+    /// The image of the application that runs in place of the shell.
+    pub fn application(&self) -> Option<&'static str> {
+        match self {
+            Mode::Test(name) => Some(name),
+            Mode::Measure => Some("bench"),
+            Mode::Normal | Mode::Prepare(_) | Mode::Validate => None,
+        }
     }
 }
 

@@ -23,8 +23,7 @@ pub struct Server {
     turn: Turn,
     answer: Answer,
     second: u64,
-    /// Kept: whoever has the token may receive.
-    _endpoint: Cap<Endpoint, ReceiveOnly>,
+    endpoint: Cap<Endpoint, ReceiveOnly>,
     current: Option<Cap<Reply, All>>,
     spare: Vec<Cap<Reply, All>>,
     /// What came beside the words of the last request with baggage.
@@ -70,7 +69,7 @@ impl Server {
             turn: Turn::Free,
             answer: Answer { status: 0, value: 0 },
             second: 0,
-            _endpoint: endpoint,
+            endpoint,
             current: Some(current),
             spare: replies,
             message: Box::new(Message::EMPTY),
@@ -137,6 +136,11 @@ impl Server {
         if let Some(exporter) = self.exporter {
             state::export(exporter.tcb, state, schema);
         }
+    }
+
+    /// The endpoint that it serves.
+    pub fn endpoint(&self) -> &Cap<Endpoint, ReceiveOnly> {
+        &self.endpoint
     }
 
     /// Whether one more request can be deferred.

@@ -11,7 +11,7 @@ use crate::reply::Reply;
 use crate::scope::Scope;
 use crate::tcb::Tcb;
 use crate::vspace::{Region, VSpace};
-use crate::{instance, ipc, lease, memory, replacement};
+use crate::{fault, instance, ipc, lease, memory, replacement};
 
 /// Capabilities that one step of a long operation looks at before interrupts are served.
 pub(crate) const BUDGET: u32 = 64;
@@ -28,7 +28,8 @@ pub fn install() {
     CONTEXT.with(|context| *context = Some(Context::new(KernelHooks, condemned)));
 }
 
-/// Runs `f` with the context. `f` must not switch threads.
+/// Runs `f` with the context. `f` must not switch threads. Does not return where the calling cell has taken its own stack from
+/// itself.
 #[inline(always)]
 pub(crate) fn with<R>(f: impl FnOnce(&mut Context<'static, KernelHooks>) -> R) -> R {
     if BUSY.get().replace(true) {
@@ -39,6 +40,9 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Context<'static, KernelHooks>) -> R) -
         None => x86::bug!("capabilities are used before they are installed"),
     });
     BUSY.get().set(false);
+    if let Some(stack) = memory::lost_stack() {
+        fault::stack_lost(stack);
+    }
     lease::finish_later();
     result
 }

@@ -4,7 +4,8 @@ use abi::kernel::FaultCause;
 use x86::interrupts::{MACHINE_CHECK, NON_MASKABLE, PAGE_FAULT, TrapFrame};
 
 use crate::instance::end_instance;
-use crate::vspace::Outcome;
+use crate::tcb::{State, Tcb};
+use crate::vspace::{Outcome, Region};
 use crate::{authority, report, scheduler};
 
 /// The calling cell ends with a status.
@@ -28,14 +29,29 @@ pub fn stack_exhausted() -> ! {
     fail(FaultCause::StackOverflow, "stack overflow")
 }
 
-fn fail(cause: FaultCause, text: &str) -> ! {
+/// The calling cell has taken its own stack from itself, on which the kernel still works: the cell ends, and then the stack is
+/// unmapped from another one.
+#[cold]
+pub(crate) fn stack_lost(stack: Region) -> ! {
     let me = scheduler::current();
+    // It may have lost more than its stack, and ended.
+    if me.state.get() == State::Started && me.vspace().is_some() {
+        end_failed(me, FaultCause::StackOverflow, "it has taken its own stack away");
+    }
+    scheduler::abandon_stack(stack)
+}
+
+fn fail(cause: FaultCause, text: &str) -> ! {
+    end_failed(scheduler::current(), cause, text);
+    scheduler::abandon_context()
+}
+
+fn end_failed(me: &Tcb, cause: FaultCause, text: &str) {
     report::said(me, cause, text);
     if let Some(vspace) = me.vspace() {
         log::error!("cell {} failed: {text}", vspace.name());
     }
     end_instance(me, Outcome::Failed, 0);
-    scheduler::abandon_context()
 }
 
 /// An exception. Returns where the fault is none of a cell's, which makes it the kernel's.

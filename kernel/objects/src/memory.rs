@@ -1,5 +1,7 @@
 //! The page table and the arenas of addresses, as objects use them.
 
+use core::cell::Cell;
+
 use abi::KernelError;
 use paging::{Cache, ImageArena, Mapper, Protection, Regions};
 use spin::Once;
@@ -7,6 +9,7 @@ use x86::lock::{IrqGuard, IrqMutex};
 use x86_64::{PhysAddr, VirtAddr};
 
 use crate::Failure;
+use crate::exclusive::Exclusive;
 use crate::vspace::Region;
 
 /// The page table and the arenas of addresses. Lock order: after every lock of a kernel object, before the heap's and
@@ -94,10 +97,22 @@ pub(crate) fn protect(range: &core::ops::Range<u64>, protection: Protection) -> 
     Ok(())
 }
 
-/// Unmaps a range; what is not mapped any more is no error, since frames and VSpaces both know of a mapping.
+/// The stack on which the kernel itself works, where it was to be unmapped: then the operation that took it is its cell's last.
+static LOST_STACK: Exclusive<Cell<Option<Region>>> = Exclusive::new(Cell::new(None));
+
+/// The stack that was taken from under the kernel, once: it is still mapped, and to be left.
+pub(crate) fn lost_stack() -> Option<Region> {
+    LOST_STACK.get().take()
+}
+
+/// Unmaps a range; what is not mapped any more is no error, since frames and VSpaces both know of a mapping. The stack on which this
+/// runs stays: see [`lost_stack`].
 pub(crate) fn unmap(region: Region) {
     if region.bytes == 0 {
         return;
+    }
+    if (region.start..region.start + region.bytes).contains(&(x86::cpu::stack_pointer() as u64)) {
+        return LOST_STACK.get().set(Some(region));
     }
     let mut memory = lock();
     let at = VirtAddr::new(region.start);

@@ -13,6 +13,7 @@ use x86::interrupts::TrapFrame;
 
 use crate::exclusive::Exclusive;
 use crate::tcb::{State, Tcb};
+use crate::vspace::Region;
 use crate::{ipc, notification};
 
 /// Ticks of the timer that a thread may run before others of its priority.
@@ -373,4 +374,28 @@ pub(crate) fn abandon_context() -> ! {
     // SAFETY: `next` does not run, so it has a saved context. What is saved of this one is never continued.
     unsafe { x86::switch::switch(&raw mut nowhere, next.context.get(), next.address()) };
     x86::bug!("an abandoned context was continued")
+}
+
+/// Where the kernel goes from a stack that is to be unmapped.
+static REFUGE: Exclusive<UnsafeCell<Refuge>> = Exclusive::new(UnsafeCell::new(Refuge([0; REFUGE_BYTES])));
+const REFUGE_BYTES: usize = 16 << 10;
+
+#[repr(C, align(16))]
+struct Refuge([u8; REFUGE_BYTES]);
+
+/// As [`abandon_context`], of a thread that has ended, and unmaps the stack on which this was called.
+pub(crate) fn abandon_stack(stack: Region) -> ! {
+    let top = REFUGE.get().get() as usize + REFUGE_BYTES;
+    // SAFETY: nobody is on that stack: whoever comes there leaves it for good, with interrupts off.
+    let refuge =
+        unsafe { x86::switch::prepare_stack(top, unmap_and_leave, stack.start as usize, stack.bytes as usize) };
+    let mut nowhere = 0;
+    // SAFETY: the context was made just now. What is saved of this one is never continued.
+    unsafe { x86::switch::switch(&raw mut nowhere, refuge, 0) };
+    x86::bug!("a context that has lost its stack was continued")
+}
+
+extern "C" fn unmap_and_leave(start: usize, bytes: usize) -> ! {
+    crate::memory::unmap(Region { start: start as u64, bytes: bytes as u64 });
+    abandon_context()
 }

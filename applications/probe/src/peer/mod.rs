@@ -8,7 +8,7 @@ pub use ending::LAST_WORDS;
 
 use abi::interface::Method;
 use abi::kernel::TIMEOUT_NONE;
-use abi::token::{All, CNode, CallOnly, Cap, Endpoint, Image, Notification, Reply, Untyped, VSpace};
+use abi::token::{All, CNode, CallOnly, Cap, Endpoint, Frame, Image, Irq, Notification, Reply, Untyped, VSpace};
 use abi::{CallError, KernelError, slots as fixed};
 use runtime::{Answered, Buf, Call, Environment, Event, Server, objects};
 
@@ -62,6 +62,12 @@ fn perform(mut environment: Environment, task: Task) -> Result<u64, CallError> {
             let enough = environment.take(fixed::NOTIFICATION);
             tally::count(&target(&mut environment), enough.as_ref(), task)
         }
+        Role::DeleteSecond => {
+            ask(&target(&mut environment), methods::Hold { key: task.value })?;
+            objects::delete::<Frame, All>(environment.need(slots::SECOND, "what is to be deleted"));
+            Ok(0)
+        }
+        Role::Drive => drive(environment, task.value),
         Role::TakeWhenFull => take_when_full(environment, task.value),
     }
 }
@@ -186,6 +192,15 @@ fn transact(mut environment: Environment, keep: Option<u64>) -> Result<u64, Call
     let travels = Call::new(&maker, methods::Scope {}).words()?;
     assert!(travels == 0 && ask(&maker, methods::Scope {})? == 0, "the scope still travels with calls");
     signal(&object, 7)
+}
+
+fn drive(mut environment: Environment, how: u64) -> Result<u64, CallError> {
+    let cnode = environment.cnode();
+    let line: Cap<Irq, All> = environment.need(slots::SECOND, "an interrupt line");
+    let scratch: Cap<Untyped> = environment.need(slots::SCRATCH, "memory");
+    let notification: Cap<Notification, All> = objects::retype(&scratch, 0, &cnode).map_err(failed)?;
+    objects::irq_bind(&line, &notification, 1).map_err(failed)?;
+    ending::end(how)
 }
 
 /// Asks for a capability when the CNode has no more than so many slots left.

@@ -81,6 +81,10 @@ fn a_token_that_was_made_up_calls_nobody(rig: &mut Rig) -> Outcome {
 fn only_an_endpoint_is_called(rig: &mut Rig) -> Outcome {
     let notification: Cap<Notification, All> = rig.make(0)?;
     let reply: Cap<Reply, All> = rig.make(0)?;
+    // Where an endpoint has its labels this has its bits, and a thread where one has its receiver.
+    let sleeper = Plan::new(Task::new(Role::Sleep, 0)).start(rig)?;
+    objects::bind(&rig.instance(sleeper)?.tcb, &notification)?;
+    objects::signal(&notification, 1 << methods::Who::LABEL)?;
     refused(notification.raw(), KernelError::WrongKind)?;
     refused(reply.raw(), KernelError::WrongKind)
 }

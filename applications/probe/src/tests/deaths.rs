@@ -1,13 +1,14 @@
 //! Cells that end: their callers are answered, requests that wait stay for the next server, and everyone else goes on.
 
-use abi::token::{All, Cap, Notification};
+use abi::kernel::Scratch;
+use abi::token::{All, Cap, Notification, Untyped};
 use abi::{CallError, KernelError};
 use runtime::objects::{self, Share};
 
-use crate::cells::{End, OWN, Peer, Plan};
-use crate::outcome::{Failure, Outcome, equal};
+use crate::cells::{End, OWN, Peer, Plan, STACK};
+use crate::outcome::{Failure, Outcome, equal, holds};
 use crate::peer::LAST_WORDS;
-use crate::protocol::{ending, methods};
+use crate::protocol::{ending, methods, slots};
 use crate::rig::{Rig, ask};
 use crate::task::{Reported, Role, Task};
 
@@ -31,9 +32,14 @@ tests! {
     a_client_that_dies_is_past_answering,
     a_cell_can_be_stopped_wherever_it_waits,
     a_cell_can_stop_itself,
+    a_cell_that_takes_its_own_stack_away_ends_alone,
+    the_death_of_a_driver_lets_its_interrupt_go,
+    the_notification_of_a_dead_cell_is_bound_by_the_next,
     a_cell_that_has_ended_does_not_start_again,
 }
 
+/// Bytes of a notification, as a power of two.
+const NOTIFICATION_BITS: u8 = 7;
 const DIED: Reported = Reported::Kernel(KernelError::ServerDied, 1);
 
 /// A server takes a request that it holds, and then one that ends it, before a third.
@@ -186,6 +192,42 @@ fn a_cell_can_be_stopped_wherever_it_waits(rig: &mut Rig) -> Outcome {
 fn a_cell_can_stop_itself(rig: &mut Rig) -> Outcome {
     let peer = Plan::new(Task::new(Role::StopItself, 0)).start(rig)?;
     equal("its end", rig.wait_end(peer)?, End::Failed)
+}
+
+fn a_cell_that_takes_its_own_stack_away_ends_alone(rig: &mut Rig) -> Outcome {
+    let (_, endpoint, server) = rig.server(1)?;
+    let cell = Plan::new(Task::new(Role::DeleteSecond, 1)).calling(&endpoint).start(rig)?;
+    let stack = rig.take_frame(cell, STACK)?;
+    objects::give(stack, &rig.instance(cell)?.cnode, slots::SECOND)?;
+    equal("whether it is held", ask(&server, methods::Release { key: 1, value: 0 })?, 1)?;
+    equal("the cell", rig.wait_end(cell)?, End::Failed)?;
+    equal("requests that the server has seen", ask(&server, methods::Count {})?, 3)
+}
+
+fn the_death_of_a_driver_lets_its_interrupt_go(rig: &mut Rig) -> Outcome {
+    // Room for just the notification that it makes: while anybody has that, there is none for another.
+    let memory: Cap<Untyped, All> = rig.make(NOTIFICATION_BITS)?;
+    let driver = Plan::new(Task::new(Role::Drive, ending::PANIC)).driving().scratch(&memory).start(rig)?;
+    equal("the driver", rig.end(driver)?, End::Failed)?;
+    let instance = rig.instance(driver)?;
+    objects::restart(&instance.tcb, &rig.loader, &rig.image, Scratch::Clear)?;
+    instance.start()?;
+    equal("the driver when it has begun again", rig.end(driver)?, End::Failed)?;
+    let next = Plan::new(Task::new(Role::Drive, ending::EXIT)).driving().start(rig)?;
+    equal("the next driver", rig.end(next)?, End::Reported(LAST_WORDS))
+}
+
+fn the_notification_of_a_dead_cell_is_bound_by_the_next(rig: &mut Rig) -> Outcome {
+    let (notification, witness): (Cap<Notification, All>, Cap<Notification, All>) = (rig.make(0)?, rig.make(0)?);
+    for how in [ending::PANIC, ending::EXIT] {
+        let endpoint = rig.endpoint()?;
+        let server = Plan::serve(0).serving(&endpoint).hearing(&notification).witness(&witness).start(rig)?;
+        objects::signal(&notification, 4)?;
+        equal("what it heard", rig.wait(&witness)?, 4)?;
+        holds("it dies", ask(&rig.client(&endpoint, 0)?, methods::End { how }).is_err())?;
+        holds("it has ended", rig.end(server)? != End::Runs)?;
+    }
+    Ok(())
 }
 
 fn a_cell_that_has_ended_does_not_start_again(rig: &mut Rig) -> Outcome {

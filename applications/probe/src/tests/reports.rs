@@ -33,6 +33,7 @@ fn a_failure_is_reported_with_its_cause(rig: &mut Rig) -> Outcome {
         (ending::OUT_OF_MEMORY, FaultCause::Panic as u32, 0),
         (ending::OVERFLOW, EXCEPTION, 14),
         (ending::OVERFLOW_IN_KERNEL, FaultCause::StackOverflow as u32, 0),
+        (ending::OVERFLOW_IN_CALL, FaultCause::StackOverflow as u32, 0),
         (ending::READ_NULL, EXCEPTION, 14),
         (ending::WRITE_WILD, EXCEPTION, 14),
         (ending::UNDEFINED, EXCEPTION, 6),

@@ -5,7 +5,7 @@ use abi::kernel::{Kind, Scratch};
 use abi::{CallError, slots as fixed};
 use runtime::{Call, objects};
 
-use crate::cells::{OWN, Peer, Plan};
+use crate::cells::{HEAP, OWN, Peer, Plan};
 use crate::outcome::{Failure, Outcome, equal, holds};
 use crate::protocol::{ending, methods, slots};
 use crate::rig::{Rig, ask};
@@ -66,7 +66,7 @@ fn a_cell_that_runs_or_lost_its_memory_does_not_begin_again(rig: &mut Rig) -> Ou
     equal("while it runs", refused(rig, running)?, KernelError::IllegalOperation)?;
     let (robbed, _, _) = rig.server(0)?;
     rig.stop(robbed)?;
-    rig.take_heap(robbed)?;
+    objects::delete(rig.take_frame(robbed, HEAP)?);
     equal("without its heap", refused(rig, robbed)?, KernelError::IllegalOperation)
 }
 
