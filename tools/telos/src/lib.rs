@@ -14,6 +14,7 @@ pub mod failure;
 pub mod iso;
 pub mod kernel;
 pub mod monitor;
+pub mod new_cell;
 pub mod object_file;
 pub mod policy;
 pub mod project;
