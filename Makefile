@@ -8,7 +8,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 TELOS := cargo run --quiet --package telos --
 COMMANDS := build run fresh test soak test-reboot bench iso gdb fmt lint doc
 
-.PHONY: help setup push $(COMMANDS)
+.PHONY: help setup push new-cell $(COMMANDS)
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make build        build kernel, cells, boot archive and ISO"
 	@echo "make run          boot; a script on standard input is typed line by line"
 	@echo "make push CELL=X  build a cell and send it to the running system, for replace X"
+	@echo "make new-cell NAME=X  a small server to begin from, in cells/X"
 	@echo "make fresh        delete the state file; make run then makes a new one"
 	@echo "make test         host tests, in-kernel tests, a boot under UEFI, scenario tests"
 	@echo "make soak         the tests with long counts"
@@ -36,6 +37,9 @@ setup:
 # Builds a cell and sends it to the system that `make run` has started in another terminal.
 push: setup
 	@$(TELOS) push $(CELL)
+
+new-cell: setup
+	@$(TELOS) new-cell $(NAME)
 
 $(COMMANDS): setup
 	@$(TELOS) $@ $(ARGS)

@@ -1,7 +1,7 @@
 //! Images that come while the system runs.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 use abi::interfaces::process as codes;
 use abi::token::{All, Cap, Image};
@@ -11,7 +11,6 @@ use runtime::{objects, say};
 
 use crate::catalogue::{self, Entry, Found, ImageObject, Stored};
 use crate::factory::{Factory, Refusal};
-use crate::identity::Identity;
 use crate::reconciler::Reconciler;
 use crate::subject::Subject;
 
@@ -54,7 +53,12 @@ fn start(hash: &[u8]) -> u64 {
 /// Has the kernel verify the bytes, in memory that is given back.
 fn look_at(bytes: &[u8], factory: &mut Factory) -> Result<ImageObject, Refusal> {
     let image: Cap<Image, All> = spawner::image(&mut factory.memory, bytes)?;
-    let Identity { name, version, .. } = Identity::of(&factory.loader, &image)?;
+    // The kernel verifies the image each time that it is asked about it: it is asked once for each.
+    let mut room = [0; 64];
+    let (name, version) = match objects::image_name(&factory.loader, &image, &mut room)?.split_once(' ') {
+        Some((name, version)) => (name.to_string(), version.to_string()),
+        None => return Err(Refusal(codes::IMAGE_REFUSED, 0)),
+    };
     let ImageNeeds { hash, build, .. } = objects::image_needs(&factory.loader, &image)?;
     if bytes.is_empty() || name.is_empty() {
         return Err(Refusal(codes::IMAGE_REFUSED, 0));

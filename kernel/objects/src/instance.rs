@@ -223,15 +223,32 @@ pub(crate) fn configure(thread: &Tcb, parts: &Parts<'_>) -> Result<(), Failure> 
     authority::with(|context| capability::copy(context, parts.vspace, &thread.vspace, parts.vspace.rights()))?;
     thread.sign_parts()?;
     thread.set_cnode();
-    vspace.stack.set(stack);
-    vspace.heap.set(heap);
-    vspace.argument.set(parts.argument);
-    prepare(thread, vspace)
+    let home = Home { stack, heap, argument: parts.argument };
+    // What an instance begins again with is its first thread's; further ones end with it for good.
+    if vspace.stack.get().bytes == 0 {
+        vspace.stack.set(stack);
+        vspace.heap.set(heap);
+        vspace.argument.set(parts.argument);
+    }
+    prepare_at(thread, vspace, &home)
+}
+
+/// What a thread begins with.
+struct Home {
+    stack: Region,
+    heap: Region,
+    argument: u64,
+}
+
+/// Gives an instance's first thread, which has its parts, a number, its first context, and its place.
+pub(crate) fn prepare(thread: &Tcb, vspace: &VSpace) -> Result<(), Failure> {
+    let home = Home { stack: vspace.stack.get(), heap: vspace.heap.get(), argument: vspace.argument.get() };
+    prepare_at(thread, vspace, &home)
 }
 
 /// Gives a thread that has its parts a number, its first context, and a place in its instance.
-pub(crate) fn prepare(thread: &Tcb, vspace: &VSpace) -> Result<(), Failure> {
-    let (stack, heap) = (vspace.stack.get(), vspace.heap.get());
+fn prepare_at(thread: &Tcb, vspace: &VSpace, home: &Home) -> Result<(), Failure> {
+    let Home { stack, heap, argument } = *home;
     thread.set_identity(scheduler::identity());
     thread.stack_limit.set(stack.start as usize + STACK_RESERVE);
     let own = thread.cnode().slot(abi::slots::CNODE)?;
@@ -239,7 +256,7 @@ pub(crate) fn prepare(thread: &Tcb, vspace: &VSpace) -> Result<(), Failure> {
         heap: heap.start as usize,
         heap_length: heap.bytes as usize,
         cnode: abi::token::RawCap { slot: abi::slots::CNODE.into(), generation: own.generation() },
-        argument: vspace.argument.get(),
+        argument,
     };
     let top = (stack.start + stack.bytes) as usize;
     let at = (top - size_of::<Start>()) & !15;

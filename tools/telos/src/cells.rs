@@ -4,6 +4,7 @@
 //! build number stay; otherwise the build number grows.
 
 use std::fs;
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use image::write::{Fields, SigningKey, manifest_size, pack, seal};
@@ -47,7 +48,10 @@ pub fn build_one(project: &Project, name: &str) -> Result<Vec<u8>> {
     let cells = boot_set(project)?;
     if !cells.iter().any(|cell| cell.name == name) {
         let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
-        fail!("there is no cell `{name}` in cfg/boot.toml; there are {}", names.join(", "));
+        fail!(
+            "there is no cell `{name}` in cfg/boot.toml; there are {}; `make new-cell NAME={name}` makes one to begin from",
+            names.join(", ")
+        );
     }
     match build_of(project, &cells, Some(name))?.pop() {
         Some((_, file)) => Ok(file),
@@ -58,14 +62,21 @@ pub fn build_one(project: &Project, name: &str) -> Result<Vec<u8>> {
 /// The files of the cells of a boot set, or of one of them.
 fn build_of<'c>(project: &Project, cells: &'c [Cell], only: Option<&str>) -> Result<Vec<(&'c str, Vec<u8>)>> {
     let allowed = allowed(project)?;
-    scan::check(project, &allowed)?;
     if cells.is_empty() {
+        scan::check(project, &allowed)?;
         return Ok(Vec::new());
     }
     let flags = toolchain::cell_flags(project)?;
     let workspace = Workspace::generate(project, cells)?;
-    let dependencies = workspace.check_dependencies(&allowed)?;
-    workspace.build(project, &allowed, &flags, only)?;
+    // Before anything is compiled: a crate that is not allowed may run code in the build.
+    let dependencies = workspace.check_dependencies(project, &allowed)?;
+    // The sources are read meanwhile. What is compiled of them does not run here, and is not signed before they are found clean.
+    thread::scope(|scope| {
+        let scanned = scope.spawn(|| scan::check(project, &allowed));
+        let built = workspace.build(project, &allowed, &flags, only);
+        let scanned = scanned.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));
+        scanned.and(built)
+    })?;
     let builder = Builder {
         project,
         key: sign::key()?,

@@ -10,7 +10,7 @@ use crate::iso::{Boot, Firmware};
 use crate::project::Project;
 use crate::run::Exit;
 use crate::toolchain::{self, TARGET};
-use crate::{bench, cells, fail, iso, kernel, mutants, push, run, state_file, test};
+use crate::{bench, cells, fail, iso, kernel, mutants, new_cell, push, run, state_file, test};
 
 const HELP: &str = "\
 telos COMMAND
@@ -29,6 +29,7 @@ telos COMMAND
   iso          build build/telos.iso
   gdb          boot halted and attach gdb
   push CELL    build a cell and send its image to the system that runs on the state file
+  new-cell NAME  a small server to begin from, in cells/NAME
   cell NAME    what a built cell says about itself
   fmt, lint, doc
 
@@ -95,6 +96,11 @@ fn others(words: &[&str], settings: &Settings) -> Result<()> {
         ["push", cell] => {
             let project = Project::find()?;
             push::push(&project, cell, &settings.state_file(&project))
+        }
+        ["new-cell"] => fail!("what is it to be named? type for example `make new-cell NAME=greeter`"),
+        ["new-cell", name] => {
+            println!("{}", new_cell::create(&Project::find()?, name)?);
+            Ok(())
         }
         ["fresh"] => {
             println!("{}", state_file::delete(&settings.state_file(&Project::find()?))?);

@@ -15,6 +15,7 @@ pub mod iso;
 pub mod kernel;
 pub mod monitor;
 pub mod mutants;
+pub mod new_cell;
 pub mod object_file;
 pub mod policy;
 pub mod project;

@@ -7,13 +7,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use image::sha256;
 use serde_json::Value;
 use toml::Table;
 
 use crate::config::{Allowed, Cell};
 use crate::fail;
 use crate::failure::{Context, Failure, Result};
-use crate::project::{Project, read, read_text, write};
+use crate::project::{Project, hex, read, read_text, write};
 use crate::toolchain::{self, TARGET};
 
 /// The generated workspace and what came of building it.
@@ -103,7 +104,11 @@ impl Workspace {
         }
         let mut manifest = Table::new();
         manifest.insert("workspace".into(), toml::Value::Table(workspace_table(members)));
-        if let Some(profile) = root_manifest(project)?.remove("profile") {
+        if let Some(mut profile) = root_manifest(project)?.remove("profile") {
+            // What a debugger reads is not in an image, and takes the compiler long.
+            if let Some(release) = profile.get_mut("release").and_then(toml::Value::as_table_mut) {
+                release.insert("debug".into(), 0.into());
+            }
             manifest.insert("profile".into(), profile);
         }
         let text = toml::to_string(&manifest).context("cannot write the generated workspace")?;
@@ -116,12 +121,8 @@ impl Workspace {
     ///
     /// # Errors
     /// Names the crate and the list.
-    pub fn check_dependencies(&self, allowed: &Allowed) -> Result<Dependencies> {
-        let mut command = std::process::Command::new("cargo");
-        command.args(["metadata", "--format-version", "1", "--filter-platform", TARGET]).current_dir(&self.folder);
-        let text = toolchain::output(&mut command)?;
-        let metadata: Value = serde_json::from_str(&text).context("cargo metadata")?;
-        let dependencies = Dependencies { metadata };
+    pub fn check_dependencies(&self, project: &Project, allowed: &Allowed) -> Result<Dependencies> {
+        let dependencies = Dependencies { metadata: self.metadata(project)? };
         let mut wrong = Vec::new();
         for package in dependencies.packages() {
             let name = text_field(package, "name");
@@ -142,6 +143,49 @@ impl Workspace {
             fail!("cfg/dependencies.toml does not allow what the cells depend on:\n{}", wrong.join("\n"));
         }
         Ok(dependencies)
+    }
+
+    /// What cargo says of the workspace. It is asked again when a manifest or the lock file has changed: nothing else says which
+    /// crates there are, and the lock file has the hash of those from the registry.
+    fn metadata(&self, project: &Project) -> Result<Value> {
+        let (kept, key) = (self.folder.join("metadata.json"), self.folder.join("metadata.key"));
+        let now = self.manifests(project)?;
+        if fs::read_to_string(&key).is_ok_and(|then| then == now)
+            && let Ok(text) = fs::read_to_string(&kept)
+        {
+            return serde_json::from_str(&text).context(kept.display());
+        }
+        let mut command = std::process::Command::new("cargo");
+        command.args(["metadata", "--format-version", "1", "--filter-platform", TARGET]).current_dir(&self.folder);
+        let text = toolchain::output(&mut command)?;
+        let metadata = serde_json::from_str(&text).context("cargo metadata")?;
+        write(&kept, text.as_bytes())?;
+        // Cargo may have written the lock file meanwhile.
+        write(&key, self.manifests(project)?.as_bytes())?;
+        Ok(metadata)
+    }
+
+    /// The hash of every manifest of an own crate, of the generated ones and of the lock files.
+    fn manifests(&self, project: &Project) -> Result<String> {
+        let mut files = vec![
+            project.root.join("Cargo.toml"),
+            project.root.join("Cargo.lock"),
+            self.folder.join("Cargo.toml"),
+            self.folder.join("Cargo.lock"),
+        ];
+        let rooms = ["cells", "applications", "kernel"].map(|room| project.root.join(room));
+        for room in rooms.iter().chain([&self.folder]) {
+            for entry in fs::read_dir(room).into_iter().flatten() {
+                files.push(entry.context(room.display())?.path().join("Cargo.toml"));
+            }
+        }
+        files.sort();
+        let mut all = Vec::new();
+        for file in files.iter().filter(|file| file.is_file()) {
+            all.extend_from_slice(file.as_os_str().as_encoded_bytes());
+            all.extend(sha256(&read(file)?));
+        }
+        Ok(hex(&sha256(&all)))
     }
 
     /// Builds every wrapper.

@@ -34,6 +34,14 @@ fn a_script_is_typed_line_by_line_and_the_machine_shuts_down() {
     assert!(said.contains("telos> one\nyou said one\ntelos> two\nyou said two\ntelos> shutdown\n"), "{said}");
     assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{said:?}");
     assert_eq!(fs::metadata(&state).expect("made").len(), 256 << 20);
+    // What stands behind `reboot` is typed in the next boot.
+    let (code, said) = typed(&tree, "one\nreboot\ntwo\n", "120");
+    assert_eq!(code, Some(0), "{said}");
+    let next = said.split("shell: rebooting").nth(1).unwrap_or_default();
+    assert!(
+        next.contains("root task started") && next.contains("you said two") && !next.contains("said one"),
+        "{said}"
+    );
     fs::write(&state, [0; 512]).expect("written");
     let (code, said) = typed(&tree, "shutdown\n", "120");
     assert_eq!(code, Some(0), "{said}");
@@ -47,7 +55,7 @@ fn failures_have_a_status_and_a_reason() {
     let (code, said) = typed(&tree, "panic\nmore\n", "120");
     assert!(code == Some(3) && said.contains("the kernel panicked: kernel panic: asked to"), "{code:?} {said}");
     let (code, said) = typed(&tree, "reset\n", "120");
-    assert!(code == Some(1) && said.contains("reset or closed without a shutdown"), "{code:?} {said}");
+    assert!(code == Some(1) && said.contains("was reset, and nobody had typed `reboot`"), "{code:?} {said}");
     assert!(said.contains("the state file was ") && said.contains("telos_state.fs"), "{said}");
     // The prompt shows, and nobody types.
     let mut child = started(&tree, "4");

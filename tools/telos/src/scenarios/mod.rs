@@ -6,6 +6,7 @@ mod boot;
 mod failures;
 mod images;
 mod introspection;
+mod new_cells;
 mod processes;
 mod replacements;
 mod runner;
@@ -59,6 +60,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "kills_during_a_replacement", needs: Some("persistence"), run: replacements::under_fire },
     Scenario { name: "servers_of_users_keep_their_state", needs: Some("counter"), run: servers::of_users },
     Scenario { name: "pushed_images_run", needs: Some("image_port"), run: replacements::of_pushed_images },
+    Scenario { name: "a_new_cell_serves", needs: Some("image_port"), run: new_cells::from_template_to_service },
     Scenario {
         name: "a_failing_process_is_given_up",
         needs: Some("persistence"),
