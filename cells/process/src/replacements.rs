@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::interfaces::process as codes;
-use abi::interfaces::process::{Progress, ReplacementSummary, Why};
+use abi::interfaces::process::{Progress, ReplacementSummary, Strike, Why};
 use abi::kernel::{Overdue, ReplacementPhase, ReplacementReason};
 use abi::token::{All, Cap, Image, Replacement};
 use clients::Allocation;
@@ -25,7 +25,7 @@ use crate::catalogue;
 use crate::factory::{Factory, Refusal};
 use crate::identity::Identity;
 use crate::left::{OfService, Owner};
-use crate::services::{self, Obstacle};
+use crate::services::{self, How, Obstacle};
 
 /// What this server makes for one service.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ struct Candidate {
 #[derive(Debug, Default)]
 pub struct Replacements {
     of: Vec<Of>,
+    /// What a test has happen to the next one.
+    pub strike: Option<Strike>,
     /// Who waits for the end of one.
     waiting: Vec<(usize, Pending)>,
 }
@@ -151,8 +153,9 @@ impl Replacements {
             self.of(service).record = Some(record?);
         }
         catalogue::note_trial(&mut factory.graph, name, Some(image))?;
+        let how = How { overdue, strike: self.strike.take() };
         let Some(record) = &self.of(service).record else { runtime::bug!("the record that was made is gone") };
-        Ok(services::replace(service, record, overdue, (&candidate.instance.tcb, &candidate.image))?)
+        Ok(services::replace(service, record, how, (&candidate.instance.tcb, &candidate.image))?)
     }
 
     /// The image that was current before the one that is.
@@ -265,6 +268,16 @@ impl Of {
     /// The kernel is done: what has won stays, and the graph is told.
     fn settle(&mut self, phase: ReplacementPhase, factory: &mut Factory) {
         let Some(name) = services::name_of(self.service) else { return };
+        // Whoever serves now may have ended since. It is needed first: the calls below may need it.
+        match &self.candidate {
+            Some(Candidate { instance, image, .. }) if phase == ReplacementPhase::Confirmed => {
+                services::revive(self.service, &instance.vspace, &instance.tcb, image);
+            }
+            _ => {
+                services::is_settled(self.service);
+                services::bring_back();
+            }
+        }
         let trial = catalogue::versions(&mut factory.graph, &name).map(|versions| versions.trial);
         let is_confirmed = phase == ReplacementPhase::Confirmed;
         let told = match trial {
@@ -282,7 +295,7 @@ impl Of {
             true => self.adopt(candidate, factory),
             false => {
                 factory.give_back(candidate.allocations);
-                services::settle(self.service, None, factory.memory.cnode())
+                Ok(())
             }
         };
         if let Err(error) = settled {
@@ -301,7 +314,7 @@ impl Of {
         let own = factory.memory.cnode();
         // Its first CNode is that of the instance before it now, which is gone with what follows.
         let spare = objects::inspect(own, cnode.raw().slot as u32).map(|info| Allocation(info.note[1]));
-        services::settle(self.service, Some((vspace, tcb, image)), own)?;
+        services::settle(self.service, (vspace, tcb, image), own)?;
         let owner = Owner::Instance(self.service).number();
         services::note_parts(self.service, owner, own)?;
         for frame in &frames {

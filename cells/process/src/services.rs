@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::services::{EACH, END, FIRST};
-use abi::interfaces::process::{CellSummary, State, Use};
+use abi::interfaces::process::{CellSummary, State, Strike, Use, Victim};
 use abi::kernel::{Clock, Overdue, Scratch, ThreadState};
 use abi::token::{All, CNode, Cap, Endpoint, Image, Loader, Notification, Object, Replacement, Tcb, VSpace};
 use abi::{CallError, KernelError};
@@ -103,6 +103,26 @@ pub fn attend() -> Option<u64> {
     with(|services| services.attend(runtime::clock(Clock::Monotonic))).flatten()
 }
 
+/// Does what is due, and waits for what rests: before a call that may need just that, where nothing interrupts the call any more
+/// since the signal of the end was taken.
+pub fn bring_back() {
+    while let Some(due) = attend() {
+        runtime::sleep(due.saturating_sub(runtime::clock(Clock::Monotonic)));
+    }
+}
+
+/// An instance that has taken a service's place begins again, if it has ended before this server could make it the service's own.
+pub fn revive(number: usize, vspace: &Cap<VSpace, All>, tcb: &Cap<Tcb, All>, image: &Cap<Image, All>) {
+    with(|services| {
+        let Some(service) = services.services.get(number) else { return };
+        if matches!(objects::instance_info(vspace), Ok((Outcome::Failed | Outcome::Exited(_), ..))) {
+            // Where that is refused, it is found to have failed when it is the service's own.
+            let _ = objects::restart(tcb, &services.loader, image, service.scratch)
+                .and_then(|()| objects::start_thread(tcb));
+        }
+    });
+}
+
 /// The failures since the last time that this was asked.
 pub fn take_faults() -> Vec<Fault> {
     with(|services| core::mem::take(&mut services.faults)).unwrap_or_default()
@@ -185,16 +205,25 @@ pub fn may_replace(number: usize, image: &Cap<Image, All>) -> Result<Share, Obst
     .unwrap_or(Err(Obstacle::Busy))
 }
 
+/// How a service is replaced.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// What becomes of an instance that does not answer in time what it holds.
+    pub overdue: Overdue,
+    /// What a test has happen meanwhile.
+    pub strike: Option<Strike>,
+}
+
 /// Has the kernel replace the instance of a service.
 pub fn replace(
     number: usize,
     record: &Cap<Replacement, All>,
-    overdue: Overdue,
+    How { overdue, strike }: How,
     (tcb, image): (&Cap<Tcb, All>, &Cap<Image, All>),
 ) -> Result<(), Obstacle> {
     with(|services| {
         let Services { loader, notification, services, .. } = services;
-        let service = services.get_mut(number).ok_or(Obstacle::Busy)?;
+        let service = services.get(number).ok_or(Obstacle::Busy)?;
         let terms = ReplacementTerms {
             export: None,
             notification,
@@ -207,8 +236,19 @@ pub fn replace(
             schema: 0,
         };
         objects::replacement_terms(record, &terms)?;
+        if let Some(Strike { phase, victim }) = strike {
+            let own = services.iter().find(|service| service.identity.name == env!("CARGO_PKG_NAME"));
+            let victim = match victim {
+                Victim::Old => Some(&service.tcb),
+                Victim::New => Some(tcb),
+                Victim::ProcessServer => own.map(|own| &own.tcb),
+            };
+            objects::plant_in_replacement(record, phase, victim.ok_or(Obstacle::Busy)?)?;
+        }
         objects::begin_replacement(record, loader, (&service.tcb, &service.image), (tcb, image))?;
-        service.condition = Condition::Replaced;
+        if let Some(service) = services.get_mut(number) {
+            service.condition = Condition::Replaced;
+        }
         Ok(())
     })
     .unwrap_or(Err(Obstacle::Busy))
@@ -226,17 +266,19 @@ pub fn is_replaced(number: usize) {
 /// The instance that the service has now: VSpace, thread and image.
 pub type NewParts = (Cap<VSpace, All>, Cap<Tcb, All>, Cap<Image, All>);
 
-/// A replacement is over. With new parts, those are the service's from now on, in the slots where they belong, and what was
-/// there goes.
-pub fn settle(number: usize, parts: Option<NewParts>, own: &Cap<CNode, All>) -> Result<(), KernelError> {
+/// A replacement is over, and the instance is the service's still.
+pub fn is_settled(number: usize) {
+    with(|services| {
+        if let Some(service) = services.services.get_mut(number) {
+            service.condition = Condition::Runs;
+        }
+    });
+}
+
+/// A replacement is over. The new parts are the service's from now on, in the slots where they belong, and what was there goes.
+pub fn settle(number: usize, parts: NewParts, own: &Cap<CNode, All>) -> Result<(), KernelError> {
     with(|services| {
         let Services { loader, services, .. } = services;
-        let Some(parts) = parts else {
-            if let Some(service) = services.get_mut(number) {
-                service.condition = Condition::Runs;
-            }
-            return Ok(());
-        };
         if number < services.len() {
             let settled = services.remove(number).with_parts(parts, loader, own)?;
             services.insert(number, settled);

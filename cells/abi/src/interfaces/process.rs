@@ -1,8 +1,12 @@
 //! The process server.
 
+mod strike;
+
 use serde::{Deserialize, Serialize};
 
 use crate::interface::Word;
+
+pub use strike::{Strike, Victim};
 
 /// The image object does not exist, or is none.
 pub const BAD_IMAGE: u32 = 1;
@@ -199,7 +203,8 @@ crate::interface! {
         4 Spawn() -> u64;
         /// Waits until a process has ended; answers its exit status.
         replayable 5 Wait(process: u64) -> u64;
-        /// Makes the next CreateProcess fail at a point of its registry: for tests. Answers how many points there are.
+        /// Makes the next CreateProcess fail at a point of its registry, or the next replacement of a service suffer a [`Strike`]:
+        /// for tests. Answers how many points the registry has.
         6 PlantFailure(point: u64) -> u64;
         /// Stops the instance of a service, whose name is the body. It has failed then, and begins again as after any failure.
         7 Kill();
