@@ -1,6 +1,6 @@
 //! A stop of each instance that takes part in a replacement, in each of its phases, one after another.
 //!
-//! Memory server and process server are replaced, and when that enters a phase the old instance, the new one, or the process
+//! Memory server, block driver and process server are replaced, and when that enters a phase the old instance, the new one, or the process
 //! server, which has begun it, is stopped. Whatever happens, somebody serves in the end, one instance each; the image
 //! on trial is none, the current one what serves; and a process can be made. Then what was struck is replaced once more, undisturbed, and
 //! everything
@@ -12,9 +12,9 @@ use alloc::vec::Vec;
 use abi::interfaces::memory::{self, GetStatistics};
 use abi::interfaces::process::{
     Begun, CellSummary, Cells, GetUsage, Kill, NO_SUCH_PROCESS, PlantFailure, Progress, Replace, ReplacementSummary,
-    State, Strike, Top, Usage, Use, Victim, WaitReplaced, Why,
+    Replacements, State, Strike, Top, Usage, Use, Victim, WaitReplaced, Why,
 };
-use abi::kernel::{BODY_MAX, Clock, ReplacementPhase as Phase};
+use abi::kernel::{BODY_MAX, Clock, Overdue, ReplacementPhase as Phase};
 use abi::{CallError, KernelError};
 use clients::GraphError;
 use object_store::Oid;
@@ -23,7 +23,7 @@ use runtime::Call;
 use crate::{Failure, Outcome, Report, Servers, equal};
 
 /// What is replaced.
-const SERVICES: [&str; 2] = ["memory", "process"];
+const SERVICES: [&str; 3] = ["memory", "virtio_blk", "process"];
 /// The phases of a replacement of a service without a state of its own. The last one needs another failure to be entered, as has
 /// `Restoring`.
 const PHASES: [Phase; 7] = [
@@ -50,15 +50,18 @@ struct Before {
 
 /// All cases.
 pub fn run(servers: &mut Servers, report: &mut Report) {
-    // From now on both are instances that the process server has made.
-    for service in SERVICES.into_iter().chain(SERVICES) {
-        report.count(format_args!("{service}_is_replaced"), undisturbed(servers, service));
+    // All are instances that the process server has made from now on.
+    for service in SERVICES {
+        report.count(format_args!("{service}_is_replaced"), undisturbed(servers, service, Overdue::GoesOn));
+    }
+    for service in SERVICES {
+        report.count(format_args!("{service}_is_replaced_by_force"), undisturbed(servers, service, Overdue::Ends));
     }
     for service in SERVICES {
         for phase in PHASES {
             for victim in Victim::ALL {
-                // Then one of the others is the process server.
-                if service != "process" || victim != Victim::ProcessServer {
+                // The process server is a third one for one of the others; that is enough.
+                if service == "memory" || victim != Victim::ProcessServer {
                     let outcome = case(servers, service, Strike { phase, victim });
                     let (who, when) = (name_of(victim), alloc::format!("{phase:?}").to_lowercase());
                     report.count(format_args!("{service}_is_replaced_with_{who}_stopped_when_{when}"), outcome);
@@ -82,7 +85,7 @@ fn case(servers: &mut Servers, service: &'static str, strike: Strike) -> Outcome
     let before = observe(servers)?;
     let (served, instances) = (serving(servers, service)?, instances(servers, "process")?);
     Call::new(&servers.process, PlantFailure { point: strike.to_point() }).words()?;
-    match begin(servers, service) {
+    match begin(servers, service, Overdue::GoesOn) {
         // It was the server itself that was struck.
         Ok(Begun::UnderWay) | Err(CallError::Kernel(KernelError::ServerDied, _)) => {}
         Ok(Begun::Done) => return Err(Failure::Wrong("it was taken for a process".into())),
@@ -92,6 +95,7 @@ fn case(servers: &mut Servers, service: &'static str, strike: Strike) -> Outcome
         end_trial(servers, service)?;
     }
     equal("how it ended", ended(servers, service)?, expected(strike))?;
+    equal("how that is listed", listed(servers, service)?, Some(expected(strike)))?;
     equal("the image that serves", serving(servers, service)?, served)?;
     for each in SERVICES {
         serving(servers, each)?;
@@ -102,9 +106,9 @@ fn case(servers: &mut Servers, service: &'static str, strike: Strike) -> Outcome
     equal("the images, current and on trial", self::images(servers, service)?, images)?;
     equal("a process runs", servers.can_spawn()?, true)?;
     // What has proven itself starts with a clean record; and it can be replaced still.
-    undisturbed(servers, service)?;
+    undisturbed(servers, service, Overdue::GoesOn)?;
     if strike.victim == Victim::ProcessServer {
-        undisturbed(servers, "process")?;
+        undisturbed(servers, "process", Overdue::GoesOn)?;
     }
     equal("what there is", observe(servers)?, before)
 }
@@ -124,14 +128,14 @@ fn expected(strike: Strike) -> Progress {
 }
 
 /// A replacement that nobody disturbs.
-fn undisturbed(servers: &Servers, service: &str) -> Outcome {
-    begin(servers, service)?;
+fn undisturbed(servers: &Servers, service: &str, overdue: Overdue) -> Outcome {
+    begin(servers, service, overdue)?;
     equal("how it ended, undisturbed", ended(servers, service)?, Progress::Confirmed)?;
     serving(servers, service).map(drop)
 }
 
-fn begin(servers: &Servers, service: &str) -> Result<Begun, CallError> {
-    let method = Replace { image: 0, force: 0 };
+fn begin(servers: &Servers, service: &str, overdue: Overdue) -> Result<Begun, CallError> {
+    let method = Replace { image: 0, force: overdue as u64 };
     Call::new(&servers.process, method).bytes(service.as_bytes()).timeout(PATIENCE).send().map(|answer| answer.value)
 }
 
@@ -160,6 +164,15 @@ fn ended(servers: &Servers, service: &str) -> Result<Progress, Failure> {
             Err(error) => Err(error.into()),
         }
     })
+}
+
+/// How the last replacement of a service stands in the list of them.
+fn listed(servers: &Servers, service: &str) -> Result<Option<Progress>, Failure> {
+    let mut room = [0; BODY_MAX];
+    let (_, length) = Call::new(&servers.process, Replacements {}).timeout(PATIENCE).into_bytes(&mut room)?;
+    let all: Vec<ReplacementSummary<'_>> =
+        postcard::from_bytes(room.get(..length).unwrap_or(&[])).map_err(|error| Failure::Wrong(error.to_string()))?;
+    Ok(all.iter().find(|each| each.name == service).map(|each| each.progress))
 }
 
 /// The hash of the image that a service is of, once just one instance of it runs and answers.

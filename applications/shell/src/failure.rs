@@ -234,6 +234,9 @@ fn by_process(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result
         process::HAS_STATE => {
             f.write_str("it has a state of its own that cannot be handed over yet; kill it to have it begin again")
         }
+        process::WOULD_LOSE_STATE => {
+            f.write_str("it has a state of its own, which would be lost by force; leave out `-f`, or kill it")
+        }
         process::NO_PREVIOUS => f.write_str("no image was current before; `replace` takes one by its OID"),
         process::PLANTED => f.write_str("a test planted this failure; nothing is to be done"),
         _ => unknown(f, Server::Process, code, detail),

@@ -61,6 +61,7 @@ impl From<Obstacle> for Refusal {
         match obstacle {
             Obstacle::Busy => Refusal(codes::BUSY, 0),
             Obstacle::Label(label) => Refusal(codes::OTHER_INTERFACE, label),
+            Obstacle::State => Refusal(codes::WOULD_LOSE_STATE, 0),
             Obstacle::Kernel(error) => error.into(),
         }
     }

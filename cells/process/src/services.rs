@@ -176,6 +176,8 @@ pub enum Obstacle {
     Busy,
     /// The image does not serve this label as the service does.
     Label(u64),
+    /// Its state would be lost by force.
+    State,
     /// The kernel refuses.
     Kernel(abi::KernelError),
 }
@@ -245,7 +247,12 @@ pub fn replace(
             };
             objects::plant_in_replacement(record, phase, victim.ok_or(Obstacle::Busy)?)?;
         }
-        objects::begin_replacement(record, loader, (&service.tcb, &service.image), (tcb, image))?;
+        objects::begin_replacement(record, loader, (&service.tcb, &service.image), (tcb, image)).map_err(|error| {
+            match error {
+                KernelError::InvalidArgument => Obstacle::State,
+                error => error.into(),
+            }
+        })?;
         if let Some(service) = services.get_mut(number) {
             service.condition = Condition::Replaced;
         }

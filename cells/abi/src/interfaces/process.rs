@@ -30,6 +30,8 @@ pub const OTHER_INTERFACE: u32 = 9;
 pub const HAS_STATE: u32 = 10;
 /// There is no image that was current before.
 pub const NO_PREVIOUS: u32 = 11;
+/// The service has a state of its own, which would be lost by force.
+pub const WOULD_LOSE_STATE: u32 = 12;
 
 /// Where the process server finds the services that were started before it, in its CNode: for each, in the order in which they
 /// started, copies of five capabilities to what it is made of. It keeps an eye on them from then on.
