@@ -1,107 +1,135 @@
-//! A test: plants a failure at every point of CreateProcess, one after another, and looks for what is left.
+//! Two tests that make the process server fail where no accident would hit it, and look for what is left.
 //!
-//! After each, the memory server must have what it had before (free bytes, largest block and allocations, so frames, threads
-//! and CNodes are gone), the graph must have as many objects, and the process server as many processes. Then a process is
-//! made without a planted failure, and runs. Prints a line a point and the totals, and stops the machine.
+//! * [`creation`]: every point of CreateProcess;
+//! * [`strikes`]: every phase of a replacement, with `every-phase` on the kernel's command line.
+//!
+//! Either prints a line a case and the totals, and stops the machine.
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
+mod creation;
+mod strikes;
+
 use abi::CallError;
-use abi::interfaces::memory::{self, GetStatistics as MemoryStatistics};
-use abi::interfaces::persistence::{self, GetStatistics as StoreStatistics};
-use abi::interfaces::process::{List, PLANTED, PlantFailure, Spawn, Wait};
+use abi::interfaces::process::{Spawn, Wait};
 use abi::slots;
 use abi::token::{All, CallOnly, Cap, Endpoint, Machine};
+use clients::{Graph, GraphError};
 use runtime::{Call, Console, Environment, objects};
 
 /// What is made again and again.
 const IMAGE: &[u8] = b"test_proc";
 /// Exit code of a test that failed.
 const FAILED: u64 = 0x11;
+/// The word of the command line that chooses [`strikes`].
+const EVERY_PHASE: &str = "every-phase";
+/// Bytes of the command line that are looked at.
+const LONGEST: usize = 256;
 
+/// Whom the tests ask.
 struct Servers {
-    persistence: Cap<Endpoint, CallOnly>,
+    graph: Graph,
     memory: Cap<Endpoint, CallOnly>,
     process: Cap<Endpoint, CallOnly>,
 }
 
-/// Everything that a failed CreateProcess must leave as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Before {
-    memory: memory::Statistics,
-    objects: u64,
-    last: u64,
-    processes: u64,
-}
-
 impl Servers {
-    fn observe(&self) -> Result<Before, CallError> {
-        let memory = Call::new(&self.memory, MemoryStatistics {}).decode(|_, body| body)?;
-        let store: persistence::Statistics = Call::new(&self.persistence, StoreStatistics {}).decode(|_, body| body)?;
-        let mut room = [0; abi::kernel::BODY_MAX];
-        let (listed, _) = Call::new(&self.process, List { from: 0 }).into_bytes(&mut room)?;
-        Ok(Before { memory, objects: store.objects, last: store.last, processes: listed.value })
-    }
-
-    /// One point; `Ok` says whether everything is as it was.
-    fn fail_at(&self, console: &Console, point: u64) -> Result<bool, CallError> {
-        let before = self.observe()?;
-        Call::new(&self.process, PlantFailure { point }).words()?;
-        let planted = match Call::new(&self.process, Spawn {}).bytes(IMAGE).send() {
-            Err(CallError::Server(PLANTED, at)) => at == point,
-            Err(error) => return Err(error),
-            Ok(_) => false,
-        };
-        let after = self.observe()?;
-        if !planted || after != before {
-            console.line(format_args!("planted: {planted}; before: {before:?}; after: {after:?}"));
-        }
-        Ok(planted && after == before)
-    }
-
-    /// Without a planted failure it is made, runs and ends well.
-    fn succeed(&self) -> Result<bool, CallError> {
+    /// Whether a process can be made, runs and ends well.
+    fn can_spawn(&self) -> Result<bool, CallError> {
         let process = Call::new(&self.process, Spawn {}).bytes(IMAGE).send()?.value;
         Ok(Call::new(&self.process, Wait { process }).words()? == 0)
+    }
+}
+
+/// Why a case failed.
+#[derive(Debug)]
+enum Failure {
+    /// A call failed.
+    Call(CallError),
+    /// The graph cannot be read.
+    Graph(GraphError),
+    /// Something is not as it should be.
+    Wrong(alloc::string::String),
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Failure::Call(error)
+    }
+}
+
+impl From<GraphError> for Failure {
+    fn from(error: GraphError) -> Self {
+        Failure::Graph(error)
+    }
+}
+
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Failure::Call(error) => write!(f, "{error}"),
+            Failure::Graph(error) => write!(f, "{error}"),
+            Failure::Wrong(what) => f.write_str(what),
+        }
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Fails with what was found and what was expected, unless that is the same.
+fn equal<T: PartialEq + core::fmt::Debug>(what: &str, found: T, expected: T) -> Outcome {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Failure::Wrong(alloc::format!("{what}: {found:?} instead of {expected:?}")))
+}
+
+/// Lines and totals.
+struct Report {
+    console: Console,
+    passed: u32,
+    failed: u32,
+}
+
+impl Report {
+    fn count(&mut self, name: core::fmt::Arguments<'_>, outcome: Outcome) {
+        match outcome {
+            Ok(()) => {
+                self.passed += 1;
+                self.console.line(format_args!("test {name} ... ok"));
+            }
+            Err(failure) => {
+                self.failed += 1;
+                self.console.line(format_args!("test {name} ... FAILED: {failure}"));
+            }
+        }
     }
 }
 
 /// The entry of the cell.
 pub fn main(mut environment: Environment) -> u64 {
     let console = Console::new(environment.take(slots::CONSOLE), "test");
-    let servers = Servers {
-        persistence: environment.need(slots::PERSISTENCE, "the persistence server"),
+    let mut servers = Servers {
+        graph: Graph::new(environment.need(slots::PERSISTENCE, "the persistence server"), None),
         memory: environment.need(slots::MEMORY, "the memory server"),
         process: environment.need(slots::PROCESS, "the process server"),
     };
     let machine: Cap<Machine, All> = environment.need(slots::FIRST_GRANTED, "the machine");
-    let (mut passed, mut failed) = (0, 0);
-    let mut count = |name: core::fmt::Arguments<'_>, result: Result<bool, CallError>| {
-        match result {
-            Ok(true) => {
-                passed += 1;
-                console.line(format_args!("test {name} ... ok"));
-            }
-            Ok(false) => {
-                failed += 1;
-                console.line(format_args!("test {name} ... FAILED: something is left"));
-            }
-            Err(error) => {
-                failed += 1;
-                console.line(format_args!("test {name} ... FAILED: {error}"));
-            }
-        };
-    };
-    // A number that is no point is refused with how many there are.
-    let points = match Call::new(&servers.process, PlantFailure { point: u64::MAX }).words() {
-        Err(CallError::Server(PLANTED, points)) => points,
-        _ => 0,
-    };
-    count(format_args!("create_process_has_failure_points"), Ok(points > 0));
-    for point in 0..points {
-        count(format_args!("create_process_failing_at_point_{point}_leaves_nothing"), servers.fail_at(&console, point));
+    let mut report = Report { console, passed: 0, failed: 0 };
+    if is_every_phase(&machine) {
+        strikes::run(&mut servers, &mut report);
+    } else {
+        creation::run(&servers, &mut report);
     }
-    count(format_args!("create_process_succeeds_afterwards"), servers.succeed());
-    console.line(format_args!("{passed} passed, {failed} failed"));
-    objects::halt(&machine, if failed == 0 { 0 } else { FAILED })
+    report.console.line(format_args!("{} passed, {} failed", report.passed, report.failed));
+    objects::halt(&machine, if report.failed == 0 { 0 } else { FAILED })
+}
+
+fn is_every_phase(machine: &Cap<Machine, All>) -> bool {
+    let mut room = [0; LONGEST];
+    let length = objects::command_line(machine, &mut room).unwrap_or(0) as usize;
+    let line = room.get(..length.min(LONGEST)).and_then(|line| core::str::from_utf8(line).ok()).unwrap_or("");
+    line.split_whitespace().any(|word| word == EVERY_PHASE)
 }

@@ -263,11 +263,11 @@ fn by_process(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Result
         process::OTHER_STATE => f.write_str(
             "the image cannot go on with the state of what serves, or could not give it back; build one that reads and writes its schema",
         ),
-        process::HAS_STATE => {
-            f.write_str("it has a state of its own, which would be lost by force; replace it without -f")
-        }
         process::SERVES_NOBODY => f.write_str("it serves nobody; `top` shows who has requests"),
         process::BAD_PRIORITY => write!(f, "a process can have the priorities from 1 to {detail}; choose one of them"),
+        process::WOULD_LOSE_STATE => {
+            f.write_str("it has a state of its own, which would be lost by force; leave out `-f`, or kill it")
+        }
         process::NO_PREVIOUS => f.write_str("no image was current before; `replace` takes one by its OID"),
         process::PLANTED => f.write_str("a test planted this failure; nothing is to be done"),
         _ => unknown(f, Server::Process, code, detail),

@@ -250,6 +250,28 @@ pub enum ReplacementPhase {
     Lost = 10,
 }
 
+impl ReplacementPhase {
+    /// All of them, by number.
+    pub const ALL: [ReplacementPhase; 11] = [
+        ReplacementPhase::Idle,
+        ReplacementPhase::Copying,
+        ReplacementPhase::Rehearsing,
+        ReplacementPhase::Draining,
+        ReplacementPhase::Freezing,
+        ReplacementPhase::Thawing,
+        ReplacementPhase::Probation,
+        ReplacementPhase::Restoring,
+        ReplacementPhase::Confirmed,
+        ReplacementPhase::Returned,
+        ReplacementPhase::Lost,
+    ];
+
+    /// The phase of a number; `None` where there is none.
+    pub fn from_number(number: u64) -> Option<ReplacementPhase> {
+        Self::ALL.into_iter().find(|phase| *phase as u64 == number)
+    }
+}
+
 /// Why the old instance of a replacement serves.
 #[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use abi::KernelError;
 use abi::interfaces::process as codes;
-use abi::interfaces::process::{Progress, ReplacementSummary, Why};
+use abi::interfaces::process::{Progress, ReplacementSummary, Strike, Why};
 use abi::kernel::{Overdue, ReplacementPhase, ReplacementReason};
 use abi::token::{All, CNode, Cap, Frame, Image, Replacement};
 use clients::Allocation;
@@ -29,7 +29,7 @@ use crate::identity::Identity;
 use crate::left::OfReplacement;
 use crate::reconciler::Reconciler;
 use crate::schemas::{NoCommonSchema, Schemas};
-use crate::services::{self, Obstacle};
+use crate::services::{self, How, Obstacle};
 use crate::subject::{Owner, Subject, allocation_of, renote};
 use crate::table::{Process, Standing};
 
@@ -63,6 +63,8 @@ struct Journey {
 #[derive(Debug, Default)]
 pub struct Replacements {
     of: Vec<Of>,
+    /// What a test has happen to the next one.
+    pub strike: Option<Strike>,
     /// Who waits for the end of one.
     waiting: Vec<(Subject, Pending)>,
 }
@@ -72,6 +74,7 @@ impl From<Obstacle> for Refusal {
         match obstacle {
             Obstacle::Busy => Refusal(codes::BUSY, 0),
             Obstacle::Label(label) => Refusal(codes::OTHER_INTERFACE, label),
+            Obstacle::State => Refusal(codes::WOULD_LOSE_STATE, 0),
             Obstacle::Kernel(error) => error.into(),
         }
     }
@@ -178,7 +181,7 @@ impl Replacements {
         factory: &mut Factory,
     ) -> Result<(), Refusal> {
         if overdue == Overdue::Ends && journey.is_some() {
-            return Err(Refusal(codes::HAS_STATE, 0));
+            return Err(Refusal(codes::WOULD_LOSE_STATE, 0));
         }
         let (share, argument) = match &process {
             Some(process) => (may_replace(process, &candidate.image, factory)?, process.oid.number()),
@@ -197,6 +200,7 @@ impl Replacements {
             self.of(subject).record = Some((record?, allocations));
         }
         catalogue::note_trial(&mut factory.graph, name, Some(image))?;
+        let how = How { overdue, strike: self.strike.take() };
         let Some((record, _)) = &self.of(subject).record else { runtime::bug!("the record that was made is gone") };
         let state = journey.as_ref().map(|journey| (&journey.frame, journey.schema));
         let new = (&candidate.instance.tcb, &candidate.image);
@@ -205,12 +209,11 @@ impl Replacements {
                 let (Some(instance), Some(image)) = (&process.instance, &process.image) else {
                     return Err(Refusal(codes::BUSY, 0));
                 };
-                let how = (abi::kernel::Scratch::Clear, overdue);
                 services::begin(record, (&instance.tcb, image), new, how, state)?;
                 process.standing = Standing::Replaced;
                 Ok(())
             }
-            (None, Subject::Service(service)) => Ok(services::replace(service, record, new, overdue, state)?),
+            (None, Subject::Service(service)) => Ok(services::replace(service, record, new, how, state)?),
             (None, Subject::Process(_)) => Err(Refusal(codes::NO_SUCH_PROCESS, 0)),
         }
     }
@@ -393,6 +396,18 @@ impl Of {
             (Subject::Service(service), _) => services::name_of(service),
             (Subject::Process(_), process) => process.as_ref().map(|process| process.name.clone()),
         };
+        // Whoever serves now may have ended since. It is needed first: the calls below may need it.
+        if let Subject::Service(service) = self.subject {
+            match &self.candidate {
+                Some(Candidate { instance, image, .. }) if phase == ReplacementPhase::Confirmed => {
+                    services::revive(service, &instance.vspace, &instance.tcb, image);
+                }
+                _ => {
+                    services::is_settled(service);
+                    services::bring_back();
+                }
+            }
+        }
         let Some(candidate) = self.candidate.take() else { return };
         let Some(name) = name else { return factory.give_back(candidate.allocations) };
         let is_confirmed = phase == ReplacementPhase::Confirmed;
@@ -400,16 +415,12 @@ impl Of {
         let settled = match (is_confirmed, &mut process, self.subject) {
             (true, Some(process), _) => adopt_by_process(process, candidate, factory),
             (true, None, Subject::Service(service)) => self.adopt(service, candidate, factory),
-            (_, process, subject) => {
+            (_, process, _) => {
                 factory.give_back(candidate.allocations);
-                match (process, subject) {
-                    (Some(process), _) => {
-                        process.standing = Standing::Own;
-                        Ok(())
-                    }
-                    (None, Subject::Service(service)) => services::settle(service, None, factory.memory.cnode()),
-                    (None, Subject::Process(_)) => Ok(()),
+                if let Some(process) = process {
+                    process.standing = Standing::Own;
                 }
+                Ok(())
             }
         };
         if let Err(error) = settled {
@@ -428,7 +439,7 @@ impl Of {
         // Its first CNode is that of the instance before it now, and a state has arrived: that is gone with what follows.
         let kept = allocations_of(&instance, &image, own);
         let Instance { vspace, tcb, frames, .. } = instance;
-        services::settle(service, Some((vspace, tcb, image)), own)?;
+        services::settle(service, (vspace, tcb, image), own)?;
         let owner = Owner::Instance(service).noted();
         services::note_parts(service, owner, own)?;
         for frame in &frames {

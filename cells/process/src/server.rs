@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State, Use};
+use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State, Strike, Use};
 use abi::kernel::{Clock, Overdue, TIMEOUT_NONE};
 use abi::token::{CallOnly, Cap, Endpoint};
 use abi::{CallError, KernelError};
@@ -139,13 +139,18 @@ fn answer(
             request.ok_bytes(count, &list);
         }
         Some(Method::Cells(method)) => cells(request, method.from, &reconciler.table),
-        Some(Method::PlantFailure(method)) => match Point::from_number(method.point) {
-            Some(point) => {
-                factory.planted = Some(point);
-                request.ok(Point::ALL.len() as u64);
+        Some(Method::PlantFailure(method)) => {
+            let points = Point::ALL.len() as u64;
+            match (Point::from_number(method.point), Strike::from_point(method.point)) {
+                (Some(point), _) => factory.planted = Some(point),
+                (None, Some(strike)) => replacements.strike = Some(strike),
+                (None, None) => {
+                    request.refuse(codes::PLANTED, points);
+                    return None;
+                }
             }
-            None => request.refuse(codes::PLANTED, Point::ALL.len() as u64),
-        },
+            request.ok(points);
+        }
         Some(Method::Connect(_)) => {
             let connected = name_of(&request).and_then(|name| connect(&name, request.badge(), reconciler));
             match connected {

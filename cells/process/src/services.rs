@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::interfaces::process::services::{EACH, END, FIRST};
-use abi::interfaces::process::{CellSummary, State, Use};
+use abi::interfaces::process::{CellSummary, State, Strike, Use, Victim};
 use abi::kernel::{Clock, Overdue, Scratch, ThreadState};
 use abi::token::{All, CNode, Cap, Endpoint, Frame, Image, Loader, Notification, Replacement, Tcb, VSpace};
 use abi::{CallError, KernelError};
@@ -109,6 +109,26 @@ pub fn attend() -> Option<u64> {
     with(|services| services.attend(runtime::clock(Clock::Monotonic))).flatten()
 }
 
+/// Does what is due, and waits for what rests: before a call that may need just that, where nothing interrupts the call any more
+/// since the signal of the end was taken.
+pub fn bring_back() {
+    while let Some(due) = attend() {
+        runtime::sleep(due.saturating_sub(runtime::clock(Clock::Monotonic)));
+    }
+}
+
+/// An instance that has taken a service's place begins again, if it has ended before this server could make it the service's own.
+pub fn revive(number: usize, vspace: &Cap<VSpace, All>, tcb: &Cap<Tcb, All>, image: &Cap<Image, All>) {
+    with(|services| {
+        let Some(service) = services.services.get(number) else { return };
+        if matches!(objects::instance_info(vspace), Ok((Outcome::Failed | Outcome::Exited(_), ..))) {
+            // Where that is refused, it is found to have failed when it is the service's own.
+            let _ = objects::restart(tcb, &services.loader, image, service.scratch)
+                .and_then(|()| objects::start_thread(tcb));
+        }
+    });
+}
+
 /// The failures since the last time that this was asked.
 pub fn take_faults() -> Vec<Fault> {
     with(|services| core::mem::take(&mut services.faults)).unwrap_or_default()
@@ -163,6 +183,8 @@ pub enum Obstacle {
     Busy,
     /// The image does not serve this label as the service does.
     Label(u64),
+    /// Its state would be lost by force.
+    State,
     /// The kernel refuses.
     Kernel(abi::KernelError),
 }
@@ -208,6 +230,15 @@ pub fn schemas(number: usize) -> Result<Schemas, Obstacle> {
     .unwrap_or(Err(Obstacle::Busy))
 }
 
+/// How something is replaced.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// What becomes of an instance that does not answer in time what it holds.
+    pub overdue: Overdue,
+    /// What a test has happen meanwhile.
+    pub strike: Option<Strike>,
+}
+
 /// A thread and the image that it is of.
 pub type Side<'a> = (&'a Cap<Tcb, All>, &'a Cap<Image, All>);
 
@@ -216,10 +247,10 @@ pub fn begin(
     record: &Cap<Replacement, All>,
     old: Side<'_>,
     new: Side<'_>,
-    how: (Scratch, Overdue),
+    how: How,
     state: Option<(&Cap<Frame, All>, u32)>,
 ) -> Result<(), Obstacle> {
-    with(|services| Ok(services.begin(record, (old, new), how, state)?)).unwrap_or(Err(Obstacle::Busy))
+    with(|services| services.begin(record, (old, new), (Scratch::Clear, how), state)).unwrap_or(Err(Obstacle::Busy))
 }
 
 /// Has the kernel replace the instance of a service.
@@ -227,12 +258,12 @@ pub fn replace(
     number: usize,
     record: &Cap<Replacement, All>,
     new: Side<'_>,
-    overdue: Overdue,
+    how: How,
     state: Option<(&Cap<Frame, All>, u32)>,
 ) -> Result<(), Obstacle> {
     with(|services| {
         let service = services.services.get(number).ok_or(Obstacle::Busy)?;
-        services.begin(record, ((&service.tcb, &service.image), new), (service.scratch, overdue), state)?;
+        services.begin(record, ((&service.tcb, &service.image), new), (service.scratch, how), state)?;
         if let Some(service) = services.services.get_mut(number) {
             service.condition = Condition::Replaced;
         }
@@ -253,17 +284,19 @@ pub fn is_replaced(number: usize) {
 /// The instance that the service has now: VSpace, thread and image.
 pub type NewParts = (Cap<VSpace, All>, Cap<Tcb, All>, Cap<Image, All>);
 
-/// A replacement is over. With new parts, those are the service's from now on, in the slots where they belong, and what was
-/// there goes.
-pub fn settle(number: usize, parts: Option<NewParts>, own: &Cap<CNode, All>) -> Result<(), KernelError> {
+/// A replacement is over, and the instance is the service's still.
+pub fn is_settled(number: usize) {
+    with(|services| {
+        if let Some(service) = services.services.get_mut(number) {
+            service.condition = Condition::Runs;
+        }
+    });
+}
+
+/// A replacement is over. The new parts are the service's from now on, in the slots where they belong, and what was there goes.
+pub fn settle(number: usize, parts: NewParts, own: &Cap<CNode, All>) -> Result<(), KernelError> {
     with(|services| {
         let Services { loader, services, .. } = services;
-        let Some(parts) = parts else {
-            if let Some(service) = services.get_mut(number) {
-                service.condition = Condition::Runs;
-            }
-            return Ok(());
-        };
         if number < services.len() {
             let settled = services.remove(number).with_parts(parts, loader, own)?;
             services.insert(number, settled);
@@ -309,9 +342,9 @@ impl Services {
         &self,
         record: &Cap<Replacement, All>,
         (old, new): (Side<'_>, Side<'_>),
-        (scratch, overdue): (Scratch, Overdue),
+        (scratch, How { overdue, strike }): (Scratch, How),
         state: Option<(&Cap<Frame, All>, u32)>,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), Obstacle> {
         let terms = ReplacementTerms {
             export: state.map(|(frame, _)| frame),
             notification: &self.notification,
@@ -324,7 +357,19 @@ impl Services {
             schema: state.map_or(0, |(_, schema)| schema),
         };
         objects::replacement_terms(record, &terms)?;
-        objects::begin_replacement(record, &self.loader, old, new)
+        if let Some(Strike { phase, victim }) = strike {
+            let own = self.services.iter().find(|service| service.identity.name == env!("CARGO_PKG_NAME"));
+            let victim = match victim {
+                Victim::Old => Some(old.0),
+                Victim::New => Some(new.0),
+                Victim::ProcessServer => own.map(|own| &own.tcb),
+            };
+            objects::plant_in_replacement(record, phase, victim.ok_or(Obstacle::Busy)?)?;
+        }
+        objects::begin_replacement(record, &self.loader, old, new).map_err(|error| match error {
+            KernelError::InvalidArgument => Obstacle::State,
+            error => error.into(),
+        })
     }
 
     fn attend(&mut self, now: u64) -> Option<u64> {

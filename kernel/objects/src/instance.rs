@@ -406,9 +406,10 @@ pub(crate) fn end_instance(thread: &Tcb, outcome: Outcome, status: u64) {
     ENDS.get().tell();
 }
 
-/// Takes the bus from every device that was used from this CNode, answers every request that is held by a reply object there, and raises the
-/// epoch of every endpoint that is served from it. The devices come first: what was lent to their driver is let go with the
-/// requests. The scan costs the dying cell; a list of held requests would cost each call.
+/// Takes the bus from every device that was used from this CNode, answers every request that is held by a reply object there,
+/// and raises the epoch of the endpoint that is served from it. That is the one in the fixed slot: to others it may have the
+/// right for somebody else's sake. The devices come first: what was lent to their driver is let go with the requests. The
+/// scan costs the dying cell; a list of held requests would cost each call.
 fn release_services(cnode: CNode<'_>) {
     for pass in [ObjectKind::PciFunction, ObjectKind::Irq, ObjectKind::Endpoint, ObjectKind::Reply] {
         for index in 1..cnode.capacity() {
@@ -425,7 +426,9 @@ fn release_services(cnode: CNode<'_>) {
                     ipc::release(reply);
                     lease::finish(reply);
                 }
-                ObjectKind::Endpoint if slot.rights().contains(capability::Rights::RECEIVE) => {
+                ObjectKind::Endpoint
+                    if index == abi::slots::ENDPOINT && slot.rights().contains(capability::Rights::RECEIVE) =>
+                {
                     let endpoint = core::ptr::with_exposed_provenance_mut::<ledger::Endpoint>(slot.object() as usize);
                     // SAFETY: the capability names a live endpoint; requests are answered by the last pass.
                     unsafe { (*endpoint).server_died() };

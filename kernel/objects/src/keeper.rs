@@ -106,6 +106,8 @@ pub(crate) fn keep_instead(of: &Tcb, tcb: &Slot, image: &Slot) -> Result<(), Fai
     if !keeper.thread().is_some_and(|kept| core::ptr::eq(kept, of)) {
         return Ok(());
     }
+    // It has proven itself: the ends of the one before it do not count against it.
+    keeper.ends.set(0);
     keep(tcb, image, if keeper.keeps_scratch.get() { Scratch::Keep } else { Scratch::Clear })
 }
 

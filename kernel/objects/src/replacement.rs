@@ -43,6 +43,7 @@ pub(crate) struct Replacement {
     image: Slot,
     new_image: Slot,
     notification: Slot,
+    victim: Slot,
     pub(crate) export: Export,
     bits: Cell<u64>,
     pub(crate) keeps_scratch: Cell<bool>,
@@ -58,6 +59,9 @@ pub(crate) struct Replacement {
     pub(crate) is_ending: Cell<bool>,
     /// Whether the new instance has to come to rest once more to end its trial.
     pub(crate) is_proving: Cell<bool>,
+    /// The phase in which a test has the victim stopped, and whether that is due.
+    planted: Cell<ReplacementPhase>,
+    is_strike_due: Cell<bool>,
     /// Nanoseconds: what a phase may take, and the trial.
     patience: Cell<u64>,
     trial: Cell<u64>,
@@ -82,7 +86,7 @@ pub(crate) struct Account {
 }
 
 const _: () = assert!(size_of::<Replacement>() <= 1024);
-const _: () = assert!(offset_of!(Replacement, export) == offset_of!(Replacement, image) + 3 * size_of::<Slot>());
+const _: () = assert!(offset_of!(Replacement, export) == offset_of!(Replacement, image) + 4 * size_of::<Slot>());
 
 static OPEN: Exclusive<List> = Exclusive::new(List::EMPTY);
 
@@ -128,8 +132,9 @@ impl Replacement {
 
     /// The slots embedded in it.
     pub(crate) fn slots(&self) -> &[Slot] {
-        // SAFETY: `image`, `new_image`, `notification` and the slot with which `export` begins follow each other in `repr(C)` structures.
-        unsafe { core::slice::from_raw_parts(&raw const self.image, 4) }
+        // SAFETY: `image`, `new_image`, `notification`, `victim` and the slot with which `export` begins follow each other in `repr(C)`
+        // structures.
+        unsafe { core::slice::from_raw_parts(&raw const self.image, 5) }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -213,6 +218,39 @@ impl Replacement {
         Ok(())
     }
 
+    /// For tests: a thread's instance is stopped as soon as a phase is entered, once.
+    ///
+    /// # Errors
+    /// `IllegalOperation` where it has begun.
+    pub(crate) fn plant(&self, phase: ReplacementPhase, victim: &Slot) -> Result<(), Failure> {
+        self.check_closed()?;
+        put(&self.victim, Some(victim))?;
+        self.planted.set(phase);
+        self.is_strike_due.set(false);
+        Ok(())
+    }
+
+    /// Whom a test wants stopped now: handed to `stop`.
+    ///
+    /// # Errors
+    /// The capability layer's.
+    pub(crate) fn strike(&self, stop: impl FnOnce(&Tcb)) -> Result<(), Failure> {
+        if !self.is_strike_due.replace(false) {
+            return Ok(());
+        }
+        self.planted.set(ReplacementPhase::Idle);
+        if self.victim.is(ObjectKind::Tcb) {
+            // SAFETY: the slot's capability keeps the thread alive.
+            stop(unsafe { Tcb::at(self.victim.object() as usize) });
+        }
+        put(&self.victim, None)
+    }
+
+    /// Whether somebody is to be stopped now.
+    pub(crate) fn is_strike_due(&self) -> bool {
+        self.is_strike_due.get()
+    }
+
     fn check_closed(&self) -> Result<(), Failure> {
         if self.is_open.get() { Err(KernelError::IllegalOperation.into()) } else { Ok(()) }
     }
@@ -227,6 +265,7 @@ impl Replacement {
     pub(crate) fn set_machine(&self, machine: replace::Replacement) {
         self.machine.set(MaybeUninit::new(machine));
         let (phase, reason) = code(machine.phase());
+        self.is_strike_due.set(self.is_strike_due.get() || phase == self.planted.get());
         self.account.phase.set(phase as u64);
         self.account.reason.set(reason as u64);
         let limit = if machine.phase() == Phase::Probation { self.trial.get() } else { self.patience.get() };
@@ -252,7 +291,7 @@ impl Replacement {
 
     /// Whether there is something to do.
     pub(crate) fn is_due(&self, now: u64) -> bool {
-        self.events.get() != 0 || self.deadline.get() <= now
+        self.events.get() != 0 || self.is_strike_due.get() || self.deadline.get() <= now
     }
 
     /// The next event: the ends of instances first.

@@ -20,7 +20,7 @@ use crate::replacement::{self, Replacement};
 use crate::status::ok;
 use crate::tcb::{State, Tcb};
 use crate::vspace::Outcome;
-use crate::{Failure, authority, instance, ipc, memory, restart, scheduler};
+use crate::{Failure, authority, instance, ipc, memory, report, restart, scheduler};
 
 /// Bytes of the worker's stack: an image is verified on it.
 const STACK: u64 = 64 << 10;
@@ -112,6 +112,9 @@ fn wants_freeze(replacement: &Replacement) -> bool {
 /// Does what is due.
 fn step(replacement: &Replacement, now: u64) {
     let Some(phase) = replacement.machine().map(|machine| machine.phase()) else { return };
+    if replacement.is_strike_due() {
+        return strike(replacement);
+    }
     match replacement.take_event() {
         Some(Event::Drained) if !replacement.is_at_rest() => {}
         Some(Event::Drained) if phase == Phase::Probation && replacement.is_proving.get() => {
@@ -159,6 +162,20 @@ fn advance(replacement: &Replacement, event: Event) {
             log::error!("the kernel cannot look after the new instance: {failure:?}");
         }
         replacement.close();
+        strike(replacement);
+    }
+}
+
+/// Does what a test has planted, if that is due.
+fn strike(replacement: &Replacement) {
+    let stop = |thread: &Tcb| {
+        if thread.vspace().is_some() && thread.state.get() != State::Ended {
+            report::stopped(thread);
+            instance::end_instance(thread, Outcome::Failed, 0);
+        }
+    };
+    if let Err(failure) = replacement.strike(stop) {
+        log::error!("what a test has planted stays in a replacement: {failure:?}");
     }
 }
 

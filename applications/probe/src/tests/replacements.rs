@@ -25,6 +25,7 @@ tests! {
     what_cannot_be_parked_again_is_waited_for_and_no_longer_than_said,
     by_force_what_is_waited_for_in_vain_fails_and_what_can_be_parked_again_does_not,
     whoever_dies_somebody_serves,
+    whoever_is_stopped_in_whatever_phase_a_state_that_was_handed_over_goes_on,
     a_record_that_is_deleted_gives_the_requests_back,
     what_is_no_replacement_is_refused,
 }
@@ -390,6 +391,67 @@ fn whoever_dies_somebody_serves(rig: &mut Rig) -> Outcome {
     let replaced = tools.end(rig)?;
     equal("when asked", (replaced.phase, replaced.reason), (ReplacementPhase::Returned, ReplacementReason::Aborted))?;
     equal("the old one begins once more", ask(&client, methods::Count {})?, 1)
+}
+
+/// What is left when an instance is stopped in a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Who serves goes on counting.
+    Counts,
+    /// They went with the only instance that had them.
+    Nothing,
+}
+
+fn whoever_is_stopped_in_whatever_phase_a_state_that_was_handed_over_goes_on(rig: &mut Rig) -> Outcome {
+    use ReplacementPhase::{
+        Confirmed, Copying, Draining, Freezing, Lost, Probation, Rehearsing, Restoring, Returned, Thawing,
+    };
+    use ReplacementReason::{NewEnded, None as Nobody, OldEnded};
+    const FIRST: Version = Version::Second;
+    let cases = [
+        (Copying, Left::Nothing, (Returned, OldEnded), Left::Counts, (Returned, NewEnded)),
+        (Rehearsing, Left::Nothing, (Returned, OldEnded), Left::Counts, (Returned, NewEnded)),
+        (Draining, Left::Nothing, (Returned, OldEnded), Left::Counts, (Returned, NewEnded)),
+        (Freezing, Left::Nothing, (Returned, OldEnded), Left::Counts, (Returned, NewEnded)),
+        (Thawing, Left::Counts, (Confirmed, Nobody), Left::Counts, (Returned, NewEnded)),
+        (Probation, Left::Counts, (Confirmed, Nobody), Left::Counts, (Returned, NewEnded)),
+        (Restoring, Left::Nothing, (Lost, Nobody), Left::Counts, (Returned, NewEnded)),
+    ];
+    for (phase, of_old, with_old, of_new, with_new) in cases {
+        // Nothing is restored unless the new one fails.
+        let version = if phase == Restoring { Version::FailsAtOnce } else { FIRST };
+        for (is_old, left, expected) in [(true, of_old, with_old), (false, of_new, with_new)] {
+            let (mut tools, service) = (Tools::new(rig)?, Service::new(rig)?);
+            let count = |expected: u64| equal("a count", ask(&service.client, Next {})?, expected);
+            count(1)?;
+            let new = tools.instance(rig, Task::new(Role::Tally, version as u64))?;
+            let victim = &rig.instance(if is_old { service.serving } else { new })?.tcb;
+            objects::plant_in_replacement(&tools.replacement, phase, victim)?;
+            tools.begin(rig, true, service.serving, new)?;
+            let calls = match (phase, left) {
+                // Whoever fails when it is asked is asked all the time.
+                (Restoring, _) => {
+                    let task = Task { role: Role::Count, label: Next::LABEL, value: MANY };
+                    Plan::new(task).calling_as(&service.endpoint, 2).priority(OWN - 1).start(rig)?;
+                    1
+                }
+                (_, Left::Counts) => TRIAL_REPLIES,
+                (_, Left::Nothing) => 1,
+            };
+            (2..=calls).try_for_each(count)?;
+            let replaced = tools.end(rig)?;
+            equal(
+                "how it ended",
+                (phase, is_old, replaced.phase, replaced.reason),
+                (phase, is_old, expected.0, expected.1),
+            )?;
+            if left == Left::Counts {
+                count(calls + 1)?;
+            }
+            rig.clear()?;
+        }
+    }
+    Ok(())
 }
 
 fn a_record_that_is_deleted_gives_the_requests_back(rig: &mut Rig) -> Outcome {

@@ -1,6 +1,10 @@
 //! The process server.
 
+mod strike;
+
 use serde::{Deserialize, Serialize};
+
+pub use strike::{Strike, Victim};
 
 /// The image object does not exist, or is none.
 pub const BAD_IMAGE: u32 = 1;
@@ -24,12 +28,12 @@ pub const OTHER_INTERFACE: u32 = 9;
 pub const OTHER_STATE: u32 = 10;
 /// There is no image that was current before.
 pub const NO_PREVIOUS: u32 = 11;
-/// What is replaced by force has a state of its own, which would be lost.
-pub const HAS_STATE: u32 = 14;
 /// The process serves nobody.
 pub const SERVES_NOBODY: u32 = 12;
 /// A process cannot have this priority; detail: the greatest that it can have.
 pub const BAD_PRIORITY: u32 = 13;
+/// What is replaced has a state of its own, which would be lost by force.
+pub const WOULD_LOSE_STATE: u32 = 14;
 
 /// Where the process server finds the services that were started before it, in its CNode: for each, in the order in which they
 /// started, copies of five capabilities to what it is made of. It keeps an eye on them from then on.
@@ -214,7 +218,8 @@ crate::interface! {
         4 Spawn() -> u64;
         /// Waits until a process has ended; answers its exit status.
         replayable 5 Wait(process: u64) -> u64;
-        /// Makes the next CreateProcess fail at a point of its registry: for tests. Answers how many points there are.
+        /// Makes the next CreateProcess fail at a point of its registry, or the next replacement of a service suffer a [`Strike`]:
+        /// for tests. Answers how many points the registry has.
         6 PlantFailure(point: u64) -> u64;
         /// Stops the instance of a service, whose name is the body. It has failed then, and begins again as after any failure.
         7 Kill();

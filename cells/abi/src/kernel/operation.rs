@@ -218,4 +218,7 @@ pub enum Operation {
     ReplacementAbort = 0x1103,
     /// Replacement: the trial is over.
     ReplacementConfirm = 0x1104,
+    /// Replacement, not open: a [`crate::kernel::ReplacementPhase`], Tcb token. For tests: as soon as the next replacement has entered
+    /// that phase the thread's instance is stopped, once.
+    ReplacementPlant = 0x1105,
 }

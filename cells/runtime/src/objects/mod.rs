@@ -34,8 +34,8 @@ pub use messages::{
     signal, wait,
 };
 pub use replacements::{
-    Replaced, ReplacementTerms, abort_replacement, begin_replacement, confirm_replacement, replacement_info,
-    replacement_terms,
+    Replaced, ReplacementTerms, abort_replacement, begin_replacement, confirm_replacement, plant_in_replacement,
+    replacement_info, replacement_terms,
 };
 pub use scopes::{abort_scope, attach_scope, scope_state, settle_scope, watch_aborts};
 pub use threads::{

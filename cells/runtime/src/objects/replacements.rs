@@ -73,6 +73,19 @@ pub fn begin_replacement(
     invoke(Operation::ReplacementBegin, replacement.raw(), &mut given).map(drop)
 }
 
+/// For tests: has an instance stopped as soon as the next replacement has entered a phase.
+///
+/// # Errors
+/// `IllegalOperation` while it is open.
+pub fn plant_in_replacement(
+    replacement: &Cap<Replacement, All>,
+    phase: ReplacementPhase,
+    victim: &Cap<Tcb, All>,
+) -> Result<()> {
+    let RawCap { slot, generation } = victim.raw();
+    invoke_with(Operation::ReplacementPlant, replacement.raw(), &[phase as u64, slot, generation]).map(drop)
+}
+
 /// How a replacement stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replaced {
@@ -97,17 +110,12 @@ pub struct Replaced {
 /// # Errors
 /// `InvalidCapability`.
 pub fn replacement_info(replacement: &Cap<Replacement, All>) -> Result<Replaced> {
-    use ReplacementPhase::{
-        Confirmed, Copying, Draining, Freezing, Idle, Lost, Probation, Rehearsing, Restoring, Returned, Thawing,
-    };
     use ReplacementReason::{Aborted, NewEnded, OldEnded, Refused, TimedOut};
     let mut given = words(&[]);
     let code = invoke(Operation::ReplacementInfo, replacement.raw(), &mut given)?;
-    let phases =
-        [Idle, Copying, Rehearsing, Draining, Freezing, Thawing, Probation, Restoring, Confirmed, Returned, Lost];
     let reasons = [ReplacementReason::None, Aborted, TimedOut, Refused, OldEnded, NewEnded];
     let [reason, pause, delivered, deferred, parked, replies, ..] = given;
-    let phase = phases.into_iter().find(|phase| *phase as u64 == code);
+    let phase = ReplacementPhase::from_number(code);
     let reason = reasons.into_iter().find(|known| *known as u64 == reason);
     let (Some(phase), Some(reason)) = (phase, reason) else {
         crate::bug!("the kernel tells of a phase of a replacement that there is not: {code}")

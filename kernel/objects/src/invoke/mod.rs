@@ -196,6 +196,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
     const REPLACEMENT_INFO: u32 = Operation::ReplacementInfo as u32;
     const REPLACEMENT_ABORT: u32 = Operation::ReplacementAbort as u32;
     const REPLACEMENT_CONFIRM: u32 = Operation::ReplacementConfirm as u32;
+    const REPLACEMENT_PLANT: u32 = Operation::ReplacementPlant as u32;
     match operation {
         RETYPE => capabilities::retype(raw, words),
         UNTYPED_INFO => capabilities::untyped_info(raw, words),
@@ -244,6 +245,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         REPLACEMENT_INFO => replacements::info(raw, words),
         REPLACEMENT_ABORT => replacements::tell(raw, replace::Event::Abort),
         REPLACEMENT_CONFIRM => replacements::tell(raw, replace::Event::Proven),
+        REPLACEMENT_PLANT => replacements::plant(raw, words),
         IMAGE_SERVES => images::image_serves(raw, words),
         SERVE_IMAGE => images::serve(raw, words),
         // SAFETY: the caller's word.

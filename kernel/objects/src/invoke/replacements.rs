@@ -3,7 +3,7 @@
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
 use abi::KernelError;
-use abi::kernel::{Exported, Overdue};
+use abi::kernel::{Exported, Overdue, ReplacementPhase};
 use abi::token::RawCap;
 use capability::{ObjectKind, Rights};
 use replace::{Event, Phase};
@@ -67,6 +67,12 @@ pub(super) fn tell(raw: RawCap, event: Event) -> Result<u64> {
     replacement.tell(event);
     scheduler::give_way();
     Ok(0)
+}
+
+pub(super) fn plant(raw: RawCap, words: &Words) -> Result<u64> {
+    let phase = ReplacementPhase::from_number(words[0]).ok_or(KernelError::InvalidArgument)?;
+    let victim = object(token(words, 1), ObjectKind::Tcb, Rights::empty())?;
+    replacement(raw)?.plant(phase, victim).map(|()| 0)
 }
 
 /// The calling thread, named by its own token, with the replacement that it takes part in and the phase of that.
