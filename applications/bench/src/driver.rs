@@ -104,7 +104,7 @@ impl Driver {
             ("signal_to_waiter", take(|| self.signal_to_waiter(), SAMPLES)),
             ("thread_create", take(|| self.create_thread().ok(), SAMPLES)),
         ];
-        rows.extend(self.instances.rows(&self.cnode, &self.scheduler)?);
+        rows.extend(self.instances.rows(&self.cnode, &self.scheduler, &self.server)?);
         // From here on another thread of this priority runs.
         objects::start_thread(&self.yielder).map_err(failed)?;
         rows.push(("yield", take(|| self.yield_to_another(), SAMPLES)));

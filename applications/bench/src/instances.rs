@@ -1,16 +1,18 @@
-//! What whole instances cost, without a process server: to make one, to stop it, to have it begin again, and to take it away.
+//! What whole instances cost, without a process server: to make one, to stop it, to have it begin again, to take it away; and what
+//! the crash of one costs those who call it.
 
 use alloc::vec::Vec;
 
 use abi::kernel::Scratch;
-use abi::token::{All, CNode, Cap, Image, Loader, Object, Scheduler, Untyped};
+use abi::token::{All, CNode, CallOnly, Cap, Endpoint, Image, Loader, Object, Scheduler, Tcb, Untyped};
 use abi::{CallError, KernelError};
-use runtime::Environment;
 use runtime::objects::{self, ImageNeeds, Share};
+use runtime::{Call, Environment};
 use spawner::{Instance, Memory};
 
 use crate::driver::failed;
 use crate::samples::{Row, Summary, count, take};
+use crate::server::{Add, Crash};
 use crate::{Role, slot};
 
 /// Samples of each; an instance takes long.
@@ -24,6 +26,8 @@ pub struct Instances {
     image: Cap<Image, All>,
     /// Memory for one, which is whole again when that is revoked.
     workshop: Cap<Untyped, All>,
+    /// The thread of the server that is called.
+    server: Cap<Tcb, All>,
 }
 
 struct Workshop<'a> {
@@ -46,11 +50,17 @@ impl Instances {
             loader: environment.need(slot::LOADER, "authority to make instances"),
             image: environment.need(slot::IMAGE, "the image of these"),
             workshop: environment.need(slot::WORKSHOP, "memory for one"),
+            server: environment.need(slot::SERVER_THREAD, "the thread of the server"),
         }
     }
 
     /// Every operation in the order of the report.
-    pub fn rows(&self, cnode: &Cap<CNode, All>, scheduler: &Cap<Scheduler, All>) -> Result<Vec<Row>, CallError> {
+    pub fn rows(
+        &self,
+        cnode: &Cap<CNode, All>,
+        scheduler: &Cap<Scheduler, All>,
+        server: &Cap<Endpoint, CallOnly>,
+    ) -> Result<Vec<Row>, CallError> {
         let needs = objects::image_needs(&self.loader, &self.image).map_err(failed)?;
         let make = || self.make(cnode, scheduler, &needs);
         make().map_err(failed)?;
@@ -80,6 +90,7 @@ impl Instances {
             ("instance_stop", stopped),
             ("instance_restart", restarted),
             ("instance_teardown", torn_down),
+            ("server_crash", self.each(|| self.crash(server))),
         ])
     }
 
@@ -103,8 +114,26 @@ impl Instances {
 
     /// The instance begins again, to where it has run and waits.
     fn restart(&self, instance: &Instance) -> Result<(), KernelError> {
-        objects::restart(&instance.tcb, &self.loader, &self.image, Scratch::Clear)?;
-        instance.start()
+        self.begin_again(&instance.tcb)
+    }
+
+    fn begin_again(&self, thread: &Cap<Tcb, All>) -> Result<(), KernelError> {
+        objects::restart(thread, &self.loader, &self.image, Scratch::Clear)?;
+        objects::start_thread(thread)
+    }
+
+    /// From the call at which a server fails, to the answer of the next instance: what a crash takes from its clients.
+    fn crash(&self, server: &Cap<Endpoint, CallOnly>) -> Result<u64, KernelError> {
+        let (spent, served) = count(|| {
+            let died = Call::new(server, Crash {}).words();
+            self.begin_again(&self.server)?;
+            let answered = Call::new(server, Add { a: 1, b: 2, c: 3 }).words();
+            Ok((died, answered))
+        });
+        match served? {
+            (Err(CallError::Kernel(KernelError::ServerDied, _)), Ok(6)) => Ok(spent),
+            _ => Err(KernelError::IllegalOperation),
+        }
     }
 
     fn revoke(&self) -> Result<(), KernelError> {

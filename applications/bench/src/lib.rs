@@ -52,6 +52,8 @@ mod slot {
     pub const IMAGE: u32 = FIRST_GRANTED + 11;
     /// Memory for one instance.
     pub const WORKSHOP: u32 = FIRST_GRANTED + 12;
+    /// The thread of the server.
+    pub const SERVER_THREAD: u32 = FIRST_GRANTED + 13;
 }
 
 /// What an instance is there for.

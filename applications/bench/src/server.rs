@@ -12,6 +12,8 @@ abi::interface! {
         2 Note(stamp: u64);
         /// The stamp that was kept last.
         3 Noted() -> u64;
+        /// Fails, unanswered.
+        4 Crash();
     }
 }
 
@@ -36,6 +38,7 @@ pub fn run(mut environment: Environment) -> ! {
                 request.ok(0);
             }
             Some(Bench::Noted(_)) => request.ok(noted),
+            Some(Bench::Crash(_)) => panic!("as it was asked to"),
             None => request.refuse(MALFORMED, 0),
         }
     }

@@ -7,6 +7,8 @@ pub mod methods {
         Peer {
             /// Who asks, as the kernel says: the badge, and the thread as the second word. The arguments claim something else.
             1 Who(badge: u64, thread: u64) -> u64;
+            /// The thread that asks, as the kernel says.
+            29 WhoseThread() -> u64;
             /// Answers the body, reversed; the value is its length.
             2 Reverse() -> u64;
             /// Fills the lent memory with `seed`, `seed + 1`, ...; the value is its length.

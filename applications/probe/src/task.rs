@@ -47,9 +47,12 @@ pub enum Role {
     DeleteSecond = 17,
     /// Is told of the interrupts of a line by a notification that it makes, and ends in the way of `value`.
     Drive = 18,
+    /// Calls its target `value` times without a pause, and signals the witness after each [`crate::peer::STRETCH`] of them; ends with
+    /// the number of answers.
+    Press = 19,
 }
 
-const ROLES: [Role; 18] = [
+const ROLES: [Role; 19] = [
     Role::Serve,
     Role::Call,
     Role::Lend,
@@ -68,6 +71,7 @@ const ROLES: [Role; 18] = [
     Role::Count,
     Role::DeleteSecond,
     Role::Drive,
+    Role::Press,
 ];
 
 /// A role with its numbers.

@@ -28,6 +28,7 @@ mod slot {
     pub const LOADER: u32 = FIRST_GRANTED + 10;
     pub const IMAGE: u32 = FIRST_GRANTED + 11;
     pub const WORKSHOP: u32 = FIRST_GRANTED + 12;
+    pub const SERVER_THREAD: u32 = FIRST_GRANTED + 13;
 }
 
 /// What the instances are told that they are, in the order of the cell's roles.
@@ -110,6 +111,7 @@ fn try_start(mut authority: Authority, console: &Service) -> Result<(), KernelEr
     call(&driver, slot::SERVER, &endpoint, BADGE)?;
     driver.grant(slot::SCHEDULER, &authority.scheduler, 0)?;
     driver.grant::<Tcb, All>(slot::YIELDER, &yielder.tcb, 0)?;
+    driver.grant::<Tcb, All>(slot::SERVER_THREAD, &server.tcb, 0)?;
     driver.give(slot::SIGNAL, signal)?;
     driver.give(slot::MEMORY, memory)?;
     driver.give(slot::PARTS, cnode)?;

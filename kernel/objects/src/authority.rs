@@ -40,8 +40,8 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Context<'static, KernelHooks>) -> R) -
         None => x86::bug!("capabilities are used before they are installed"),
     });
     BUSY.get().set(false);
-    if let Some(stack) = memory::lost_stack() {
-        fault::stack_lost(stack);
+    if memory::has_lost_stack() {
+        fault::stack_lost();
     }
     lease::finish_later();
     result

@@ -5,8 +5,8 @@ use x86::interrupts::{MACHINE_CHECK, NON_MASKABLE, PAGE_FAULT, TrapFrame};
 
 use crate::instance::end_instance;
 use crate::tcb::{State, Tcb};
-use crate::vspace::{Outcome, Region};
-use crate::{authority, report, scheduler};
+use crate::vspace::Outcome;
+use crate::{authority, memory, report, scheduler};
 
 /// The calling cell ends with a status.
 pub fn exit(status: u64) -> ! {
@@ -32,8 +32,8 @@ pub fn stack_exhausted() -> ! {
 /// The calling cell has taken its own stack from itself, on which the kernel still works: the cell ends, and then the stack is
 /// unmapped from another one.
 #[cold]
-pub(crate) fn stack_lost(stack: Region) -> ! {
-    let me = scheduler::current();
+pub(crate) fn stack_lost() -> ! {
+    let (me, stack) = (scheduler::current(), memory::lost_stack());
     // It may have lost more than its stack, and ended.
     if me.state.get() == State::Started && me.vspace().is_some() {
         end_failed(me, FaultCause::StackOverflow, "it has taken its own stack away");

@@ -98,21 +98,27 @@ pub(crate) fn protect(range: &core::ops::Range<u64>, protection: Protection) -> 
 }
 
 /// The stack on which the kernel itself works, where it was to be unmapped: then the operation that took it is its cell's last.
-static LOST_STACK: Exclusive<Cell<Option<Region>>> = Exclusive::new(Cell::new(None));
+static LOST_STACK: Exclusive<Cell<Region>> = Exclusive::new(Cell::new(Region { start: 0, bytes: 0 }));
 
-/// The stack that was taken from under the kernel, once: it is still mapped, and to be left.
-pub(crate) fn lost_stack() -> Option<Region> {
-    LOST_STACK.get().take()
+/// Whether the stack was taken from under the kernel: it is still mapped, and to be left.
+#[inline(always)]
+pub(crate) fn has_lost_stack() -> bool {
+    LOST_STACK.get().get().bytes != 0
+}
+
+/// That stack, once; a region without bytes where none was taken.
+pub(crate) fn lost_stack() -> Region {
+    LOST_STACK.get().replace(Region { start: 0, bytes: 0 })
 }
 
 /// Unmaps a range; what is not mapped any more is no error, since frames and VSpaces both know of a mapping. The stack on which this
-/// runs stays: see [`lost_stack`].
+/// runs stays: see [`has_lost_stack`].
 pub(crate) fn unmap(region: Region) {
     if region.bytes == 0 {
         return;
     }
     if (region.start..region.start + region.bytes).contains(&(x86::cpu::stack_pointer() as u64)) {
-        return LOST_STACK.get().set(Some(region));
+        return LOST_STACK.get().set(region);
     }
     let mut memory = lock();
     let at = VirtAddr::new(region.start);

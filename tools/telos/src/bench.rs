@@ -5,8 +5,9 @@
 //! call takes more than it may.
 //!
 //! The row `rpc` is a call and its answer through the stubs that every cell uses, three words and one result, with every check in
-//! it that `kernel/objects/src/ipc/short.rs` lists: 12 instructions of the client, 60 from its call to the server's first
-//! instruction, 21 of the server and its loop, 51 from its answer to the client's first instruction, 3 of the readings.
+//! it that `kernel/objects/src/ipc/short.rs` lists: 60 instructions from the client's call to the server's first
+//! instruction, 51 from its answer to the client's first instruction, and 36 to 38 of client, server and its loop, and the readings,
+//! as the compiler arranges these.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::project::Project;
 use crate::qemu::{Echo, Machine};
 
 /// The most instructions that call and reply may take together.
-const RPC_LIMIT: u64 = 150;
+const RPC_LIMIT: u64 = 155;
 /// How long the samples may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// What precedes a row.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use crate::fail;
-use crate::failure::{Context, Failure, Result};
+use crate::failure::{Context, Result};
 use crate::iso::{self, Boot, Firmware};
 use crate::project::{Project, read, read_text, write};
 use crate::qemu::{Echo, Machine, Stopped};
@@ -193,8 +193,15 @@ impl Copy {
         command.current_dir(&self.project.root).args(["test", "-p", package, "--target-dir"]);
         command.arg(self.project.target.join("host")).arg(test);
         let done = command.env_remove("CARGO_TARGET_DIR").output().context("cannot start cargo")?;
-        host_verdict(test, &String::from_utf8_lossy(&done.stdout))
-            .ok_or_else(|| Failure(format!("{package} has no result\n{}", String::from_utf8_lossy(&done.stderr))))
+        let said = String::from_utf8_lossy(&done.stderr);
+        match host_verdict(test, &String::from_utf8_lossy(&done.stdout)) {
+            Some(verdict) => Ok(verdict),
+            // It was built, and said nothing to its end.
+            None if said.contains(" Running ") && said.contains("(signal: ") => {
+                Ok(Verdict::Red("the test program died".into()))
+            }
+            None => fail!("{package} has no result\n{said}"),
+        }
     }
 
     fn judge_in_machine(&self, test: &str) -> Result<Verdict> {

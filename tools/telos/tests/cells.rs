@@ -152,14 +152,25 @@ fn the_kernel_s_surface_has_every_file_of_its_folder() {
 /// What the fault stubs refer to, in the stand-ins for ABI and runtime.
 fn with_stand_ins_for_faults() -> Tree {
     let tree = Tree::new();
-    let answer = "pub struct Answer { pub status: u64 }\npub struct RawCap { pub slot: u64, pub generation: u64 }\n";
+    let answer = "
+        pub struct Answer { pub status: u64 }
+        pub struct RawCap { pub slot: u64, pub generation: u64 }
+        pub struct Reception { pub endpoint: RawCap, pub reply: RawCap, pub timeout: u64 }
+        pub struct Letter { pub label: u32, pub words: [u64; 3] }
+        impl Letter { pub const FAILURE: u32 = 1; }
+        pub const TIMEOUT_NONE: u64 = 0;
+        pub unsafe fn call(_: [u64; 3], _: u64, _: u64) -> Answer { Answer { status: 0 } }
+        pub unsafe fn receive(_: *const Reception) -> Letter { Letter { label: 0, words: [0; 3] } }
+    ";
     tree.edit("cells/abi/src/kernel.rs", "unsafe extern", &format!("{answer}unsafe extern"));
     let reply = "pub fn telos_k_reply(a: u64, b: u64, c: u64, d: u64, e: u64, f: *const u8) -> Answer;\n    /// Ends";
     tree.edit("cells/abi/src/kernel.rs", "/// Ends", reply);
-    let act =
-        "Read(usize), Write(usize), Call(usize), UndefinedInstruction, GeneralProtection, Reply(abi::kernel::RawCap)";
+    let act = "
+        Read(usize), Write(usize), Call(usize), UndefinedInstruction, GeneralProtection, Reply(RawCap), Send(RawCap, u32),
+        Receive(RawCap, RawCap)
+    ";
     let door = format!(
-        "pub use abi;\npub mod forbidden {{\n    pub enum Act {{ {act} }}\n    pub fn open(door: fn(Act) -> u64) {{ core::hint::black_box(door); }}\n}}\n"
+        "pub use abi;\npub mod forbidden {{\n    use abi::kernel::RawCap;\n    pub enum Act {{ {act} }}\n    pub fn open(door: fn(Act) -> u64) {{ core::hint::black_box(door); }}\n}}\n"
     );
     tree.edit("cells/runtime/src/lib.rs", "use core::alloc", &format!("{door}use core::alloc"));
     tree

@@ -17,6 +17,8 @@ use crate::task::{Reported, Role, Task};
 
 /// The signals that end a call of [`Role::CallInterruptibly`].
 pub const INTERRUPTING: u64 = 2 | 4;
+/// Calls of [`Role::Press`] from one signal to the next.
+pub const STRETCH: u64 = 16;
 /// Bytes of the Buf of [`Role::Lend`], as a power of two.
 pub const BUF_BITS: u8 = 12;
 
@@ -66,6 +68,16 @@ fn perform(mut environment: Environment, task: Task) -> Result<u64, CallError> {
             ask(&target(&mut environment), methods::Hold { key: task.value })?;
             objects::delete::<Frame, All>(environment.need(slots::SECOND, "what is to be deleted"));
             Ok(0)
+        }
+        Role::Press => {
+            let (target, witness) = (target(&mut environment), witness(&mut environment));
+            for answered in 1..=task.value {
+                Call::new(&target, methods::Who { badge: 0, thread: 0 }).words()?;
+                if answered % STRETCH == 0 {
+                    signal(&witness, 1)?;
+                }
+            }
+            Ok(task.value)
         }
         Role::Drive => drive(environment, task.value),
         Role::TakeWhenFull => take_when_full(environment, task.value),

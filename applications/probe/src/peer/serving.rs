@@ -124,6 +124,10 @@ impl Serving {
                 let (badge, thread) = (request.badge(), request.thread());
                 request.ok_two(badge, thread);
             }
+            Peer::WhoseThread(_) => {
+                let thread = request.thread();
+                request.ok(thread);
+            }
             Peer::Reverse(_) => {
                 let body: Vec<u8> = request.body().iter().rev().copied().collect();
                 request.ok_bytes(body.len() as u64, &body);

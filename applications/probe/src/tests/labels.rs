@@ -80,6 +80,7 @@ fn badge_and_thread_are_the_kernel_s_word(rig: &mut Rig) -> Outcome {
     for (client, badge) in [(&plain, 0), (&seven, 7), (&nine, 9)] {
         let claim = methods::Who { badge: 1, thread: 2 };
         equal("the badge of words alone", Call::new(client, claim).words()?, badge)?;
+        equal("the thread of words alone", Call::new(client, methods::WhoseThread {}).words()?, own)?;
         let answered = Call::new(client, claim).send()?;
         equal("badge and thread", (answered.value, answered.second), (badge, own))?;
     }

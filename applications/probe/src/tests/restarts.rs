@@ -2,20 +2,24 @@
 
 use abi::KernelError;
 use abi::kernel::{Kind, Scratch};
+use abi::token::{All, Cap, Notification};
 use abi::{CallError, slots as fixed};
+use alloc::vec::Vec;
 use runtime::{Call, objects};
 
 use crate::cells::{HEAP, OWN, Peer, Plan};
 use crate::outcome::{Failure, Outcome, equal, holds};
+use crate::peer::STRETCH;
 use crate::protocol::{ending, methods, slots};
 use crate::rig::{Rig, ask};
-use crate::task::{Reported, Task};
+use crate::task::{Reported, Role, Task};
 
 tests! {
     what_was_made_for_a_request_goes_when_that_dies_unanswered,
     a_cell_begins_again_with_its_endowment_and_serves_who_is_parked,
     a_cell_that_runs_or_lost_its_memory_does_not_begin_again,
     many_ends_and_beginnings_leave_everything_as_it_was,
+    a_server_that_crashes_again_and_again_loses_no_parked_request,
 }
 
 const ROUNDS: u64 = 40;
@@ -84,4 +88,42 @@ fn many_ends_and_beginnings_leave_everything_as_it_was(rig: &mut Rig) -> Outcome
     equal("requests that it has seen", ask(&client, methods::Count {})?, 1)?;
     equal("its memory", objects::untyped_info(&rig.stock.untyped)?, memory)?;
     equal("what is left", rig.account()?, before)
+}
+
+fn a_server_that_crashes_again_and_again_loses_no_parked_request(rig: &mut Rig) -> Outcome {
+    // Clients that never rest, and far more calls than are made between the crashes.
+    const CLIENTS: u64 = 4;
+    const CALLS: u64 = 4 * STRETCH * ROUNDS;
+    let endpoint = rig.endpoint()?;
+    let witness: Cap<Notification, All> = rig.make(0)?;
+    let server = Plan::serve(0).serving(&endpoint).priority(OWN - 10).start(rig)?;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let plan = Plan::new(Task::new(Role::Press, CALLS)).calling(&endpoint).witness(&witness);
+        clients.push(plan.priority(OWN - 8).start(rig)?);
+    }
+    let client = rig.client(&endpoint, 0)?;
+    // The tests are above the clients: the server has their request next, and nobody else's with it.
+    let crash = |rig: &Rig, count: u64| {
+        let died = Err(CallError::Kernel(KernelError::ServerDied, count));
+        equal("the answer", ask(&client, methods::End { how: ending::PANIC }), died)?;
+        equal("requests that somebody has", objects::endpoint_info(&endpoint)?.held, 0)?;
+        restart(rig, server)
+    };
+    for round in 1..=ROUNDS {
+        rig.wait(&witness)?;
+        crash(rig, 2 * round - 1)?;
+        while objects::endpoint_info(&endpoint)?.parked < CLIENTS {
+            runtime::sleep(1);
+        }
+        rig.instance(server)?.start()?;
+        // The next instance dies before it has served any of them.
+        crash(rig, 2 * round)?;
+        equal("requests that are parked still", objects::endpoint_info(&endpoint)?.parked, CLIENTS)?;
+        rig.instance(server)?.start()?;
+    }
+    for client in clients {
+        rig.expect_report("a client", client, Reported::Value(CALLS))?;
+    }
+    Ok(())
 }
