@@ -117,6 +117,11 @@ impl Object {
         self
     }
 
+    /// Says what it is composed of, without laying anything in.
+    pub fn set_composition(&mut self, composition: Option<Composition>) {
+        self.composition = composition;
+    }
+
     /// Writes a value into an own slot, which stays what it is otherwise. `false` where there is none.
     pub fn write(&mut self, name: &str, value: Value) -> bool {
         self.get_mut(name).map(|place| *place = value).is_some()

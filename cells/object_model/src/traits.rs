@@ -237,6 +237,13 @@ mod tests {
         }
 
         #[test]
+        fn override_takes_the_first_where_it_is_bound(d in any_trait(), e in any_trait()) {
+            let made = d.clone().overriding(e);
+            let both = NAMES.iter().filter(|name| !d.provides(name)).fold(made, |made, name| made.without(name));
+            prop_assert_eq!(both, d);
+        }
+
+        #[test]
         fn exclusion_distributes_and_commutes(d in any_trait(), e in any_trait(), x in any_name(), y in any_name()) {
             prop_assert_eq!(d.clone().sum(e.clone()).without(x), d.clone().without(x).sum(e.clone().without(x)));
             prop_assert_eq!(

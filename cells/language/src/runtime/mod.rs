@@ -1,0 +1,13 @@
+//! What runs: values, shapes, linked code, and the loop.
+
+pub(crate) mod convert;
+pub(crate) mod dispatch;
+pub(crate) mod heap;
+pub(crate) mod interpret;
+pub(crate) mod link;
+pub(crate) mod primitives;
+pub(crate) mod print;
+pub(crate) mod shape;
+pub(crate) mod transaction;
+pub(crate) mod value;
+pub(crate) mod world;
