@@ -300,7 +300,7 @@ impl<'a> Scanner<'a> {
     fn bytes(&mut self, start: usize) -> Result<Vec<u8>, SourceError> {
         let digits = self.text()?;
         let digits: Vec<u32> = digits.chars().filter(|c| *c != ' ').map(|c| c.to_digit(16).unwrap_or(16)).collect();
-        if digits.len() % 2 != 0 || digits.iter().any(|digit| *digit > 15) {
+        if !digits.len().is_multiple_of(2) || digits.iter().any(|digit| *digit > 15) {
             return self.error(start, "a byte string is pairs of hexadecimal digits");
         }
         Ok(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | *digit as u8)).collect())

@@ -91,16 +91,16 @@ impl Compiler<'_> {
     pub(super) fn land(&mut self, jump: usize) {
         let here = self.here();
         let operations = self.scopes.last_mut().map(|scope| &mut scope.function.operations);
-        if let Some(operation) = operations.and_then(|operations| operations.get_mut(jump)) {
-            match operation {
-                Operation::Jump(to)
-                | Operation::JumpIfFalse(to)
-                | Operation::And(to)
-                | Operation::Or(to)
-                | Operation::Next(to)
-                | Operation::Try(to) => *to = here,
-                _ => {}
-            }
+        if let Some(
+            Operation::Jump(to)
+            | Operation::JumpIfFalse(to)
+            | Operation::And(to)
+            | Operation::Or(to)
+            | Operation::Next(to)
+            | Operation::Try(to),
+        ) = operations.and_then(|operations| operations.get_mut(jump))
+        {
+            *to = here;
         }
     }
 

@@ -97,9 +97,9 @@ impl World {
     fn import_value(&mut self, object: &Object, value: &Value) -> Result<Val, Raise> {
         Ok(match value {
             Value::Nil => Val::Nil,
-            Value::Bool(value) => Val::Bool(*value),
+            Value::Bool(value) => Val::bool(*value),
             Value::Int(value) => Val::Int(*value),
-            Value::Float(value) => Val::Float(value.0),
+            Value::Float(value) => Val::float(value.0),
             Value::Symbol(name) => Val::Symbol(self.names.symbol(name)),
             Value::Text(text) => self.heap.text(text),
             Value::Bytes(bytes) => self.heap.put(Cell::Bytes(bytes.as_slice().into())),
@@ -189,7 +189,7 @@ impl World {
             let name = self.names.name(slot.name);
             let (kind, value) = match &slot.content {
                 Content::Data(place) if numbers == Numbers::Local => {
-                    let parts = [Value::Int(i64::from(id.0)), Value::Int(i64::from(*place)), Value::Bool(foreign)];
+                    let parts = [Value::Int(id.0.cast_signed()), Value::Int(i64::from(*place)), Value::Bool(foreign)];
                     (SlotKind::Data, Value::List(parts.into()))
                 }
                 Content::Data(place) => {
@@ -251,9 +251,9 @@ impl World {
         };
         Ok(match value {
             Val::Nil => Value::Nil,
-            Val::Bool(value) => Value::Bool(value),
+            Val::Bool(value) => Value::Bool(value.get()),
             Val::Int(value) => Value::Int(value),
-            Val::Float(value) => Value::Float(Float(value)),
+            Val::Float(value) => Value::Float(Float(value.get())),
             Val::Symbol(name) => Value::Symbol(self.names.name(name).into()),
             Val::Object(id) => object.refer(number(id)?),
             Val::Heap(id) => match self.heap.get(id) {
@@ -291,9 +291,9 @@ impl World {
         };
         Ok(match value {
             Val::Nil => Argument::Nil,
-            Val::Bool(value) => Argument::Bool(value),
+            Val::Bool(value) => Argument::Bool(value.get()),
             Val::Int(value) => Argument::Int(value),
-            Val::Float(value) => Argument::Float(value),
+            Val::Float(value) => Argument::Float(value.get()),
             Val::Symbol(name) => Argument::Symbol(self.names.name(name).into()),
             Val::Object(id) => Argument::Object(number(id)?),
             Val::Heap(id) => match self.heap.get(id) {
@@ -325,9 +325,9 @@ impl World {
         };
         Ok(match argument {
             Argument::Nil => Val::Nil,
-            Argument::Bool(value) => Val::Bool(*value),
+            Argument::Bool(value) => Val::bool(*value),
             Argument::Int(value) => Val::Int(*value),
-            Argument::Float(value) => Val::Float(*value),
+            Argument::Float(value) => Val::float(*value),
             Argument::Symbol(name) => Val::Symbol(self.names.symbol(name)),
             Argument::Text(text) => self.heap.text(text),
             Argument::Bytes(bytes) => self.heap.put(Cell::Bytes(bytes.as_slice().into())),

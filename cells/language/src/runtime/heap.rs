@@ -106,7 +106,7 @@ impl Heap {
             return id;
         }
         self.cells.push(cell);
-        HeapId((self.cells.len() - 1) as u32)
+        HeapId((self.cells.len() - 1) as u64)
     }
 
     pub(crate) fn get(&self, id: HeapId) -> &Cell {
@@ -182,7 +182,7 @@ impl Heap {
                 weight += cell.weight();
             } else {
                 *cell = Cell::Free;
-                self.free.push(HeapId(number as u32));
+                self.free.push(HeapId(number as u64));
             }
         }
         self.pressure = 0;

@@ -18,7 +18,7 @@ use super::link::{Code, Constant, Instruction, Site, Target};
 use super::primitives::numbers_api::{arithmetic, negate, on_ints};
 use super::primitives::{self, Control, Primitive};
 use super::shape::{Content, Shape, Slot};
-use super::value::{HeapId, ObjectId, Val};
+use super::value::{HeapId, ObjectId, Truth, Val};
 use crate::code::{Binary, CONSTANT, Capture, Operation, PRIVATE};
 use crate::error::{ErrorKind, Raise, Sent, error, raise};
 use crate::host::Outside;
@@ -105,9 +105,7 @@ impl Session {
             }
             let handler = if raised.kind.is_catchable() { self.handlers.pop() } else { None };
             let open = handler.as_ref().map_or(0, |handler| handler.atomic);
-            if let Err(second) = self.leave_atomics(outside, open) {
-                return Err(second);
-            }
+            self.leave_atomics(outside, open)?;
             let Some(handler) = handler else { return Err(raised) };
             self.frames.truncate(handler.depth + 1);
             let Some(mut back) = self.frames.pop() else { return Err(raised) };
@@ -502,8 +500,8 @@ impl Session {
                     pay!();
                 }
                 Instruction::JumpIfFalse(to) => match pop!() {
-                    Val::Bool(true) => {}
-                    Val::Bool(false) => next = to as usize,
+                    Val::Bool(Truth::True) => {}
+                    Val::Bool(Truth::False) => next = to as usize,
                     other => fail!(self.no_bool(other)),
                 },
                 Instruction::Return => {
@@ -525,12 +523,12 @@ impl Session {
                     }
                 }
                 Instruction::Plain(operation) => match operation {
-                    Operation::True => push!(Val::Bool(true)),
-                    Operation::False => push!(Val::Bool(false)),
+                    Operation::True => push!(Val::bool(true)),
+                    Operation::False => push!(Val::bool(false)),
                     Operation::Literal(number) => {
                         let value = match code.shared.constants.get(usize::from(number)) {
                             Some(Constant::Int(number)) => Val::Int(*number),
-                            Some(Constant::Float(number)) => Val::Float(*number),
+                            Some(Constant::Float(number)) => Val::float(*number),
                             Some(Constant::Name(symbol)) => Val::Symbol(*symbol),
                             Some(Constant::Text(text)) => self.world.heap.put(Cell::Text(text.clone())),
                             Some(Constant::Bytes(bytes)) => self.world.heap.put(Cell::Bytes(bytes.clone())),
@@ -580,11 +578,11 @@ impl Session {
                         push!(check!(negate(&self.world, value)));
                     }
                     Operation::Not => match pop!() {
-                        Val::Bool(value) => push!(Val::Bool(!value)),
+                        Val::Bool(value) => push!(Val::bool(!value.get())),
                         other => fail!(self.no_bool(other)),
                     },
                     Operation::And(to) | Operation::Or(to) => match peek!(0) {
-                        Val::Bool(value) if value == matches!(operation, Operation::Or(_)) => next = to as usize,
+                        Val::Bool(value) if value.get() == matches!(operation, Operation::Or(_)) => next = to as usize,
                         Val::Bool(_) => top -= 1,
                         other => fail!(self.no_bool(other)),
                     },
@@ -900,6 +898,10 @@ impl Session {
         let Some(Constant::Name(name)) = code.shared.constants.get(usize::from(name)) else { return Err(corrupt()) };
         if !self.world.cell(id)?.is_building {
             return raise(ErrorKind::Structure, "only a mirror changes an object that is whole");
+        }
+        if self.world.slot_of(id, *name)?.is_some() {
+            let name = self.world.names.name(*name);
+            return raise(ErrorKind::Structure, format!("two slots of one object are called `{name}`"));
         }
         let holds_authority = match value {
             Some(Val::Heap(id)) => matches!(self.world.heap.get(id), Cell::Capability(_)),

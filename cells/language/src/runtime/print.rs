@@ -36,9 +36,9 @@ impl World {
         // Writing to a string does not fail.
         let _ = match value {
             Val::Nil => write!(text, "nil"),
-            Val::Bool(value) => write!(text, "{value}"),
+            Val::Bool(value) => write!(text, "{}", value.get()),
             Val::Int(value) => write!(text, "{value}"),
-            Val::Float(value) => write!(text, "{value:?}"),
+            Val::Float(value) => write!(text, "{:?}", value.get()),
             Val::Symbol(name) => write!(text, "#{}", self.names.name(name)),
             Val::Object(id) if depth == DEPTH_SHOWN => {
                 self.print_object(text, id, depth);

@@ -49,7 +49,7 @@ impl Names {
         if let Some(symbol) = self.numbers.get(name) {
             return *symbol;
         }
-        let symbol = Symbol(self.names.len() as u32);
+        let symbol = Symbol(self.names.len() as u64);
         let name: Rc<str> = name.into();
         self.names.push(name.clone());
         self.numbers.insert(name, symbol);
@@ -147,7 +147,7 @@ impl World {
             return id;
         }
         self.objects.push(cell);
-        let id = ObjectId((self.objects.len() - 1) as u32);
+        let id = ObjectId((self.objects.len() - 1) as u64);
         self.changed.push(id);
         id
     }
@@ -314,7 +314,7 @@ impl World {
             self.ensure(id, outside)?;
         }
         let shape = self.shape_of(receiver);
-        let place = (shape.0.wrapping_mul(31) ^ selector.0.wrapping_mul(7)) as usize % SHARED_CACHE;
+        let place = (shape.0.wrapping_mul(31) as usize ^ selector.0.wrapping_mul(7) as usize) % SHARED_CACHE;
         if let Some(Some(known)) = self.cache.get(place)
             && known.shape == shape
             && known.selector == selector
@@ -474,7 +474,7 @@ impl World {
             cell.data = Vec::new();
             cell.shape = kind::GHOST;
             cell.is_ancestor = false;
-            self.free_objects.push(ObjectId(number as u32));
+            self.free_objects.push(ObjectId(number as u64));
         }
         self.shapes.sweep(|shape| shape_marks.get(shape.0 as usize).copied().unwrap_or(false));
         let methods = &mut self.methods;
@@ -493,12 +493,12 @@ impl World {
 
 /// Places of objects as the model's numbers, and back. The model knows no others, so both are numbers to it.
 pub(crate) fn local_oid(id: ObjectId) -> Oid {
-    Oid::new(u64::from(id.0) + 1)
+    Oid::new(id.0 + 1)
 }
 
 /// The place that stands behind such a number.
 pub(crate) fn local_id(oid: Oid) -> ObjectId {
-    ObjectId(u32::try_from(oid.number().wrapping_sub(1)).unwrap_or(u32::MAX))
+    ObjectId(oid.number().wrapping_sub(1))
 }
 
 /// Objects in memory, for the model's look-up.

@@ -81,10 +81,10 @@ fn concatenate(world: &mut World, _: &mut Outside<'_>, receiver: Val, [other, ..
 fn contains(world: &mut World, _: &mut Outside<'_>, receiver: Val, [item, ..]: Arguments) -> Result<Val, Raise> {
     for one in items(world, receiver)? {
         if world.equal(*one, item, EQUAL_DEPTH)? {
-            return Ok(Val::Bool(true));
+            return Ok(Val::bool(true));
         }
     }
-    Ok(Val::Bool(false))
+    Ok(Val::bool(false))
 }
 
 /// From one item to another, exclusive.
@@ -113,9 +113,9 @@ fn sorted(world: &mut World, _: &mut Outside<'_>, receiver: Val, _: Arguments) -
     }
     made.sort_by(|one, other| match (*one, *other) {
         (Val::Int(a), Val::Int(b)) => a.cmp(&b),
-        (Val::Int(a), Val::Float(b)) => (a as f64).total_cmp(&b),
-        (Val::Float(a), Val::Int(b)) => a.total_cmp(&(b as f64)),
-        (Val::Float(a), Val::Float(b)) => a.total_cmp(&b),
+        (Val::Int(a), Val::Float(b)) => (a as f64).total_cmp(&b.get()),
+        (Val::Float(a), Val::Int(b)) => a.get().total_cmp(&(b as f64)),
+        (Val::Float(a), Val::Float(b)) => a.get().total_cmp(&b.get()),
         _ => Ordering::Equal,
     });
     Ok(world.heap.list(made))
@@ -128,7 +128,7 @@ fn join(world: &mut World, _: &mut Outside<'_>, receiver: Val, [by, ..]: Argumen
         if number > 0 {
             made.push_str(&by);
         }
-        made.push_str(&*world.text_argument(*item)?);
+        made.push_str(&world.text_argument(*item)?);
         if made.len() > SIZE_LIMIT {
             return too_long();
         }
@@ -181,7 +181,7 @@ fn map_without(world: &mut World, _: &mut Outside<'_>, receiver: Val, [key, ..]:
 
 fn map_has(world: &mut World, _: &mut Outside<'_>, receiver: Val, [key, ..]: Arguments) -> Result<Val, Raise> {
     let key = world.name_argument(key)?;
-    Ok(Val::Bool(entries(world, receiver)?.contains_key(&*key)))
+    Ok(Val::bool(entries(world, receiver)?.contains_key(&*key)))
 }
 
 fn map_keys(world: &mut World, _: &mut Outside<'_>, receiver: Val, _: Arguments) -> Result<Val, Raise> {

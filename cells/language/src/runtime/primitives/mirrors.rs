@@ -129,7 +129,7 @@ fn users_follow(world: &mut World, outside: &mut Outside<'_>, edited: ObjectId) 
         }
     }
     for number in 0..world.objects.len() {
-        let id = ObjectId(number as u32);
+        let id = ObjectId(number as u64);
         let composed = world.shape(id).is_ok_and(|shape| shape.composition.is_some());
         if composed {
             users.insert(id);
@@ -269,7 +269,7 @@ fn slots(world: &mut World, outside: &mut Outside<'_>, receiver: Val, _: Argumen
     Ok(world.heap.list(names))
 }
 
-fn slot<'a>(world: &'a World, id: ObjectId, name: Symbol) -> Result<&'a Slot, Raise> {
+fn slot(world: &World, id: ObjectId, name: Symbol) -> Result<&Slot, Raise> {
     let missing = || error(ErrorKind::Missing, format!("there is no slot #{}", world.names.name(name)));
     world.slot_of(id, name)?.ok_or_else(missing)
 }

@@ -177,7 +177,8 @@ impl World {
     pub(crate) fn equal(&self, one: Val, other: Val, depth: usize) -> Result<bool, Raise> {
         let (Val::Heap(a), Val::Heap(b)) = (one, other) else {
             return Ok(match (one, other) {
-                (Val::Int(a), Val::Float(b)) | (Val::Float(b), Val::Int(a)) => a as f64 == b,
+                (Val::Int(a), Val::Float(b)) | (Val::Float(b), Val::Int(a)) => a as f64 == b.get(),
+                (Val::Float(a), Val::Float(b)) => a.get() == b.get(),
                 _ => one == other,
             });
         };

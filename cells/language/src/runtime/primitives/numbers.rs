@@ -38,12 +38,12 @@ pub(super) const ROWS: &[Row] = operators! {
 pub(crate) fn arithmetic(world: &World, operator: Binary, one: Val, other: Val) -> Result<Val, Raise> {
     match (one, other) {
         (Val::Int(a), Val::Int(b)) => on_ints(operator, a, b),
-        (Val::Float(a), Val::Float(b)) => on_floats(operator, a, b),
-        (Val::Int(a), Val::Float(b)) => on_floats(operator, a as f64, b),
-        (Val::Float(a), Val::Int(b)) => on_floats(operator, a, b as f64),
+        (Val::Float(a), Val::Float(b)) => on_floats(operator, a.get(), b.get()),
+        (Val::Int(a), Val::Float(b)) => on_floats(operator, a as f64, b.get()),
+        (Val::Float(a), Val::Int(b)) => on_floats(operator, a.get(), b as f64),
         _ => match operator {
-            Binary::Equal => Ok(Val::Bool(world.equal(one, other, EQUAL_DEPTH)?)),
-            Binary::Different => Ok(Val::Bool(!world.equal(one, other, EQUAL_DEPTH)?)),
+            Binary::Equal => Ok(Val::bool(world.equal(one, other, EQUAL_DEPTH)?)),
+            Binary::Different => Ok(Val::bool(!world.equal(one, other, EQUAL_DEPTH)?)),
             _ => world.wrong("a number", other),
         },
     }
@@ -61,12 +61,12 @@ pub(crate) fn on_ints(operator: Binary, a: i64, b: i64) -> Result<Val, Raise> {
         // Towards minus infinity, so that the remainder has the sign of the divisor.
         Binary::Divide => a.checked_div_euclid(b).map(|q| if b < 0 && a.rem_euclid(b) != 0 { q - 1 } else { q }),
         Binary::Remainder => a.checked_rem(b).map(|r| if r != 0 && (r < 0) != (b < 0) { r + b } else { r }),
-        Binary::Equal => return Ok(Val::Bool(a == b)),
-        Binary::Different => return Ok(Val::Bool(a != b)),
-        Binary::Less => return Ok(Val::Bool(a < b)),
-        Binary::LessOrEqual => return Ok(Val::Bool(a <= b)),
-        Binary::Greater => return Ok(Val::Bool(a > b)),
-        Binary::GreaterOrEqual => return Ok(Val::Bool(a >= b)),
+        Binary::Equal => return Ok(Val::bool(a == b)),
+        Binary::Different => return Ok(Val::bool(a != b)),
+        Binary::Less => return Ok(Val::bool(a < b)),
+        Binary::LessOrEqual => return Ok(Val::bool(a <= b)),
+        Binary::Greater => return Ok(Val::bool(a > b)),
+        Binary::GreaterOrEqual => return Ok(Val::bool(a >= b)),
     };
     match made {
         Some(number) => Ok(Val::Int(number)),
@@ -82,17 +82,17 @@ fn overflow(operator: Binary, a: i64, b: i64) -> Result<Val, Raise> {
 
 fn on_floats(operator: Binary, a: f64, b: f64) -> Result<Val, Raise> {
     Ok(match operator {
-        Binary::Add => Val::Float(a + b),
-        Binary::Subtract => Val::Float(a - b),
-        Binary::Multiply => Val::Float(a * b),
-        Binary::Divide => Val::Float(a / b),
-        Binary::Remainder => Val::Float(a % b),
-        Binary::Equal => Val::Bool(a == b),
-        Binary::Different => Val::Bool(a != b),
-        Binary::Less => Val::Bool(a < b),
-        Binary::LessOrEqual => Val::Bool(a <= b),
-        Binary::Greater => Val::Bool(a > b),
-        Binary::GreaterOrEqual => Val::Bool(a >= b),
+        Binary::Add => Val::float(a + b),
+        Binary::Subtract => Val::float(a - b),
+        Binary::Multiply => Val::float(a * b),
+        Binary::Divide => Val::float(a / b),
+        Binary::Remainder => Val::float(a % b),
+        Binary::Equal => Val::bool(a == b),
+        Binary::Different => Val::bool(a != b),
+        Binary::Less => Val::bool(a < b),
+        Binary::LessOrEqual => Val::bool(a <= b),
+        Binary::Greater => Val::bool(a > b),
+        Binary::GreaterOrEqual => Val::bool(a >= b),
     })
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn negate(world: &World, value: Val) -> Result<Val, Raise> {
             Some(made) => Ok(Val::Int(made)),
             None => overflow(Binary::Subtract, 0, number),
         },
-        Val::Float(number) => Ok(Val::Float(-number)),
+        Val::Float(number) => Ok(Val::float(-number.get())),
         _ => world.wrong("a number", value),
     }
 }
@@ -128,14 +128,14 @@ fn to(world: &mut World, _: &mut Outside<'_>, receiver: Val, [end, ..]: Argument
 }
 
 fn as_float(world: &mut World, _: &mut Outside<'_>, receiver: Val, _: Arguments) -> Result<Val, Raise> {
-    Ok(Val::Float(world.int(receiver)? as f64))
+    Ok(Val::float(world.int(receiver)? as f64))
 }
 
 /// Towards zero.
 fn as_int(world: &mut World, _: &mut Outside<'_>, receiver: Val, _: Arguments) -> Result<Val, Raise> {
     match receiver {
-        Val::Float(number) if (-9.2e18..9.2e18).contains(&number) => Ok(Val::Int(number as i64)),
-        Val::Float(number) => raise(ErrorKind::Overflow, format!("{number:?} does not fit 64 bits")),
+        Val::Float(number) if (-9.2e18..9.2e18).contains(&number.get()) => Ok(Val::Int(number.get() as i64)),
+        Val::Float(number) => raise(ErrorKind::Overflow, format!("{:?} does not fit 64 bits", number.get())),
         _ => world.wrong("a float", receiver),
     }
 }

@@ -61,11 +61,11 @@ fn oid(world: &mut World, _: &mut Outside<'_>, receiver: Val, _: Arguments) -> R
 }
 
 fn equal(world: &mut World, _: &mut Outside<'_>, receiver: Val, [other, ..]: Arguments) -> Result<Val, Raise> {
-    Ok(Val::Bool(world.equal(receiver, other, EQUAL_DEPTH)?))
+    Ok(Val::bool(world.equal(receiver, other, EQUAL_DEPTH)?))
 }
 
 fn different(world: &mut World, _: &mut Outside<'_>, receiver: Val, [other, ..]: Arguments) -> Result<Val, Raise> {
-    Ok(Val::Bool(!world.equal(receiver, other, EQUAL_DEPTH)?))
+    Ok(Val::bool(!world.equal(receiver, other, EQUAL_DEPTH)?))
 }
 
 fn print(world: &mut World, outside: &mut Outside<'_>, receiver: Val, _: Arguments) -> Result<Val, Raise> {
@@ -77,7 +77,7 @@ fn print(world: &mut World, outside: &mut Outside<'_>, receiver: Val, _: Argumen
 }
 
 fn is_nil(_: &mut World, _: &mut Outside<'_>, receiver: Val, _: Arguments) -> Result<Val, Raise> {
-    Ok(Val::Bool(receiver == Val::Nil))
+    Ok(Val::bool(receiver == Val::Nil))
 }
 
 fn understands(
@@ -88,7 +88,7 @@ fn understands(
 ) -> Result<Val, Raise> {
     let name = world.name_argument(name)?;
     let selector = world.names.symbol(&name);
-    Ok(Val::Bool(world.find(receiver, selector, Sender::Other, outside)?.is_some()))
+    Ok(Val::bool(world.find(receiver, selector, Sender::Other, outside)?.is_some()))
 }
 
 fn raise_text(world: &mut World, _: &mut Outside<'_>, _: Val, [message, ..]: Arguments) -> Result<Val, Raise> {
@@ -298,7 +298,7 @@ fn error_value(world: &mut World, _: &mut Outside<'_>, receiver: Val, _: Argumen
 
 fn is_void(world: &mut World, _: &mut Outside<'_>, receiver: Val, _: Arguments) -> Result<Val, Raise> {
     match World::heap_id(receiver).map(|id| world.heap.get(id)) {
-        Some(Cell::Capability(recipe)) => Ok(Val::Bool(matches!(recipe, object_model::Recipe::Void(_)))),
+        Some(Cell::Capability(recipe)) => Ok(Val::bool(matches!(recipe, object_model::Recipe::Void(_)))),
         _ => world.wrong("a capability", receiver),
     }
 }

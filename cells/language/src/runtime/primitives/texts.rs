@@ -72,15 +72,15 @@ fn concatenate(world: &mut World, _: &mut Outside<'_>, receiver: Val, [other, ..
 }
 
 fn compare(world: &World, one: Val, other: Val, is: fn(core::cmp::Ordering) -> bool) -> Result<Val, Raise> {
-    Ok(Val::Bool(is(world.text_argument(one)?.cmp(&world.text_argument(other)?))))
+    Ok(Val::bool(is(world.text_argument(one)?.cmp(&world.text_argument(other)?))))
 }
 
 fn contains(world: &mut World, _: &mut Outside<'_>, receiver: Val, [part, ..]: Arguments) -> Result<Val, Raise> {
-    Ok(Val::Bool(world.text_argument(receiver)?.contains(&*world.text_argument(part)?)))
+    Ok(Val::bool(world.text_argument(receiver)?.contains(&*world.text_argument(part)?)))
 }
 
 fn starts_with(world: &mut World, _: &mut Outside<'_>, receiver: Val, [part, ..]: Arguments) -> Result<Val, Raise> {
-    Ok(Val::Bool(world.text_argument(receiver)?.starts_with(&*world.text_argument(part)?)))
+    Ok(Val::bool(world.text_argument(receiver)?.starts_with(&*world.text_argument(part)?)))
 }
 
 /// From one character to another, exclusive.
