@@ -38,7 +38,7 @@ fn a_message_that_is_not_understood_suggests_others() {
     assert!(told.ends_with("does not understand `depsit/1`; it understands `deposit/1`"), "{told}");
     let told = workspace.error("o.deposit()").message;
     assert!(told.ends_with("does not understand `deposit`; it understands `deposit/1`"), "{told}");
-    let told = workspace.error("[1].siez").message;
+    let told = workspace.error("[1].sise").message;
     assert!(told.ends_with("`size`"), "{told}");
 }
 

@@ -409,7 +409,7 @@ impl Session {
                 let same = base_name(name) == base_name(wanted);
                 let distance = if same { 0 } else { distance(base_name(name), base_name(wanted)) };
                 if !private
-                    && distance <= 1 + base_name(wanted).len() / 4
+                    && distance <= (base_name(wanted).len() + 1) / 3
                     && !found.iter().any(|(_, known)| known == name)
                 {
                     found.push((distance, name.into()));
