@@ -106,6 +106,21 @@ fn a_conflict_names_object_slot_and_both_values() {
 }
 
 #[test]
+fn methods_are_merged_and_data_is_not() {
+    let store = new_store();
+    let (mut one, mut other) = (Workspace::over(&store), Workspace::over(&store));
+    one.value("MyObject.beginTransaction(); mirror(MyObject).define('method a { 1 }')");
+    other.value("mirror(MyObject).define('method b { 2 }'); MyObject.state = 'other'");
+    one.value("MyObject.commit()");
+    assert_eq!(one.value("[MyObject.a, MyObject.b, MyObject.state]"), "[1, 2, 'other']");
+    one.value("MyObject.beginTransaction(); mirror(MyObject).define('method c { 3 }'); MyObject.state = 'one'");
+    other.value("mirror(MyObject).define('method d { 4 }')");
+    assert_eq!(one.error("MyObject.commit()").kind, ErrorKind::Conflict);
+    assert_eq!(other.value("[MyObject.b, MyObject.d, MyObject.state]"), "[2, 4, 'other']");
+    assert_eq!(one.error("MyObject.c").kind, ErrorKind::NotUnderstood);
+}
+
+#[test]
 fn atomically_tries_again_after_a_conflict() {
     let store = new_store();
     let mut workspace = Workspace::over(&store);

@@ -251,6 +251,16 @@ fn case_20_composition_is_transactional_and_kept() {
     third.value("mirror(things[1]).define('method m11 { 7 }')");
     assert_eq!(other.value("things[0].m11"), "7");
     assert_eq!(w.value("o.m11"), "7");
+    // Different methods in two open transactions are both kept, in the trait and in its users.
+    w.value("MyObject.beginTransaction(); mirror(T1).define('method one { 1 }')");
+    other.value("mirror(things[1]).define('method two { 2 }')");
+    w.value("MyObject.commit()");
+    for session in [&mut w, &mut other, &mut third] {
+        assert_eq!(
+            session.value("o = things[0]; [o.one, o.two, things[1].one, things[1].two, o.m22]"),
+            "[1, 2, 1, 2, 22]"
+        );
+    }
     // The same selector in two open transactions is a conflict that shows both.
     w.value("MyObject.beginTransaction(); mirror(T1).define('method m11 { 8 }')");
     other.value("mirror(things[1]).define('method m11 { 9 }')");

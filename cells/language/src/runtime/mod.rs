@@ -5,6 +5,7 @@ pub(crate) mod dispatch;
 pub(crate) mod heap;
 pub(crate) mod interpret;
 pub(crate) mod link;
+pub(crate) mod merge;
 pub(crate) mod primitives;
 pub(crate) mod print;
 pub(crate) mod shape;

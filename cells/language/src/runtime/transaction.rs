@@ -130,6 +130,17 @@ impl World {
                 Ok(tid)
             }
             Err(Refused::Conflict(oid)) => {
+                match self.commit_merged(outside) {
+                    Ok(Some(tid)) => {
+                        self.settled();
+                        return Ok(tid);
+                    }
+                    Ok(None) => {}
+                    Err(raised) => {
+                        self.roll_back();
+                        return Err(raised);
+                    }
+                }
                 let report = self.conflict(oid, outside);
                 self.roll_back();
                 // What is in memory of it is known to be old.
