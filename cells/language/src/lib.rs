@@ -37,6 +37,8 @@ mod prelude;
 mod runtime;
 mod session;
 mod source;
+#[cfg(test)]
+mod tests;
 mod token;
 mod verify;
 

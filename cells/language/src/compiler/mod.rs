@@ -1,12 +1,13 @@
 //! The compiler: source to bytecode in one walk over the tokens.
 //!
-//! [`grammar`] recognises, [`slots`] does the literals of objects and traits, [`scope`] knows the names. There is no tree in
+//! [`grammar`] and [`control`] recognise, [`slots`] does the literals of objects and traits, [`scope`] knows the names. There is no tree in
 //! between, so that the depth of the source is the only thing that recursion follows, and that is bounded.
 //!
 //! Which locals blocks share is known only at the end of a function, so every source is walked twice; the first walk's code
 //! is thrown away. Methods inside a source are compiled by themselves, in the second walk only, from exactly the text that
 //! is kept as their source.
 
+mod control;
 mod grammar;
 mod scope;
 mod slots;

@@ -5,20 +5,16 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use object_model::{CapabilityKind, DEPTH_LIMIT, Recipe, Sender, base_name, selector};
+use object_model::{Sender, base_name, selector};
 
 use super::heap::Cell;
 use super::link::{Cache, Code, MethodId, Site, Target};
 use super::primitives::{self, Control, Primitive};
-use super::shape::{Content, Slot};
-use super::value::{HeapId, ObjectId, Symbol, Val, kind};
+use super::value::{HeapId, ObjectId, Symbol, Val};
 use crate::error::{Error, ErrorKind, Raise, error, raise};
-use crate::host::{Call, Outside};
+use crate::host::Outside;
 use crate::session::Session;
 
-/// The most selectors that are looked at for a hint, and the most that are told.
-const HINTS_SEEN: usize = 2000;
-const HINTS_TOLD: usize = 3;
 /// How often one send may be turned into another before it runs.
 const TURNS: usize = 64;
 
@@ -53,7 +49,7 @@ impl Session {
         }
     }
 
-    fn value_at(&self, top: usize, below: usize) -> Result<Val, Raise> {
+    pub(crate) fn value_at(&self, top: usize, below: usize) -> Result<Val, Raise> {
         let place = top.checked_sub(below + 1).and_then(|place| self.stack.get(place));
         place.copied().ok_or_else(|| error(ErrorKind::BadMethod, "the stack is empty"))
     }
@@ -122,7 +118,7 @@ impl Session {
         number: u32,
     ) -> Result<Action, Raise> {
         let receiver = self.value_at(top, arguments)?;
-        match primitives::primitive(number) {
+        match self.world.primitives.get(number as usize).copied() {
             Some(Primitive::Function(function)) => {
                 let given = self.arguments_at(top, arguments);
                 function(&mut self.world, outside, receiver, given).map(Action::Value)
@@ -265,86 +261,6 @@ impl Session {
         }
     }
 
-    /// Sends a native method's message through the host.
-    fn native(
-        &mut self,
-        outside: &mut Outside<'_>,
-        top: usize,
-        arguments: usize,
-        selector: Symbol,
-        slot: Symbol,
-        label: u32,
-    ) -> Result<Action, Raise> {
-        let receiver = self.value_at(top, arguments)?;
-        let first = self.arguments_at(top, arguments)[0];
-        // The session's own transaction is what these labels of the persistence server are about.
-        if self.world.names.name(slot) == TRANSACTIONS {
-            let control = match label {
-                1 => Some(Control::Begin),
-                2 => Some(Control::Commit),
-                3 => Some(Control::Abort),
-                8 => Some(Control::Note),
-                _ => None,
-            };
-            if let Some(control) = control {
-                return Ok(Action::Transaction(control, first));
-            }
-        }
-        let Val::Object(id) = receiver else { return raise(ErrorKind::Type, "a native method of no object") };
-        let endpoint = self.endpoint(receiver, slot, outside)?;
-        let start = top.saturating_sub(arguments);
-        let given: Vec<Val> = self.stack.get(start..top).unwrap_or(&[]).to_vec();
-        // The other side sees the open transaction, so that what is sent has to be in it.
-        let mut objects = alloc::vec![id];
-        for value in &given {
-            self.world.objects_in(*value, &mut objects, DEPTH_LIMIT);
-        }
-        for object in objects {
-            self.world.number(object, outside)?;
-        }
-        self.world.flush(outside)?;
-        let number = |id: ObjectId| {
-            let oid = self.world.cell(id)?.oid;
-            oid.ok_or_else(|| error(ErrorKind::Native, "an object without a number"))
-        };
-        let sent = given.iter().map(|value| self.world.argument(*value, &number, DEPTH_LIMIT));
-        let sent = sent.collect::<Result<Vec<_>, _>>()?;
-        let name = self.world.names.shared(selector);
-        let call = Call { endpoint: &endpoint, label, selector: &name, receiver: number(id)?, arguments: &sent };
-        let reply = outside.host.call(&call).map_err(|refused| {
-            let mut raised = self.world.refused(refused);
-            if raised.kind == ErrorKind::Store {
-                raised.kind = ErrorKind::Native;
-            }
-            raised
-        })?;
-        for oid in &reply.changed {
-            let changed = self.world.object_of(*oid);
-            if self.world.cell(changed)?.shape != kind::GHOST {
-                self.world.touch(changed)?;
-                self.world.drop_state(changed);
-            }
-        }
-        self.world.answer(&reply.value, DEPTH_LIMIT).map(Action::Value)
-    }
-
-    /// The capability that a native method's message goes through: the receiver's own, or that of the service object that
-    /// it refers to.
-    fn endpoint(&mut self, receiver: Val, slot: Symbol, outside: &mut Outside<'_>) -> Result<Recipe, Raise> {
-        let name = self.world.names.shared(slot);
-        let mut found = self.world.data_named(receiver, &name, outside)?;
-        if let Some(Val::Object(_)) = found {
-            found = self.world.data_named(found.unwrap_or(Val::Nil), SERVICE_ENDPOINT, outside)?;
-        }
-        match found.and_then(super::world::World::heap_id).map(|id| self.world.heap.get(id)) {
-            Some(Cell::Capability(Recipe::Void(kind))) => {
-                raise(ErrorKind::Void, format!("the capability in `{name}` is void ({})", kind_name(*kind)))
-            }
-            Some(Cell::Capability(recipe)) => Ok(recipe.clone()),
-            _ => raise(ErrorKind::Void, format!("{} holds no capability in `{name}`", self.world.describe(receiver))),
-        }
-    }
-
     /// A message that nothing answers: to `doesNotUnderstand` if the receiver has it, otherwise an error with the nearest
     /// selectors.
     pub(crate) fn not_understood(
@@ -385,92 +301,5 @@ impl Session {
             ));
         }
         raise(ErrorKind::NotUnderstood, message)
-    }
-
-    /// The selectors nearest to one, of those that a value understands.
-    fn near(&self, receiver: Val, wanted: &str) -> Vec<String> {
-        let start = match receiver {
-            Val::Object(id) => id,
-            other => self.world.kinds.get(self.world.shape_of(other).0 as usize).copied().unwrap_or(self.world.any),
-        };
-        let mut found: Vec<(usize, String)> = Vec::new();
-        let mut seen: Vec<ObjectId> = Vec::new();
-        let mut waiting = alloc::vec![self.world.any, start];
-        let mut left = HINTS_SEEN;
-        while let Some(id) = waiting.pop() {
-            if seen.contains(&id) || left == 0 {
-                continue;
-            }
-            seen.push(id);
-            let Ok(shape) = self.world.shape(id) else { continue };
-            for Slot { name, content, private, .. } in &shape.slots {
-                left = left.saturating_sub(1);
-                let name = self.world.names.name(*name);
-                let same = base_name(name) == base_name(wanted);
-                let distance = if same { 0 } else { distance(base_name(name), base_name(wanted)) };
-                if !private
-                    && distance <= (base_name(wanted).len() + 1) / 3
-                    && !found.iter().any(|(_, known)| known == name)
-                {
-                    found.push((distance, name.into()));
-                }
-                if let Content::Parent(Some(parent)) = content {
-                    waiting.push(*parent);
-                }
-            }
-        }
-        found.sort();
-        found.into_iter().take(HINTS_TOLD).map(|(_, name)| name).collect()
-    }
-}
-
-/// The slot of natives whose labels mean the session's transaction, and the slot of a service's endpoint.
-const TRANSACTIONS: &str = "persistenceCap";
-const SERVICE_ENDPOINT: &str = "endpointCap";
-
-fn kind_name(kind: CapabilityKind) -> String {
-    format!("{kind:?}")
-}
-
-/// How many letters have to be put, taken or changed; names that differ much in length are far.
-fn distance(one: &str, other: &str) -> usize {
-    const LONGEST: usize = 32;
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    if one.len() > LONGEST || other.len() > LONGEST {
-        return LONGEST;
-    }
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (number, a) in one.iter().enumerate() {
-        let mut before = number;
-        let mut left = number + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (place, b) in row.iter_mut().skip(1).zip(other) {
-            let above = *place;
-            let changed = before + usize::from(!a.eq_ignore_ascii_case(b));
-            *place = changed.min(above + 1).min(left + 1);
-            before = above;
-            left = *place;
-        }
-    }
-    row.last().copied().unwrap_or(LONGEST)
-}
-
-impl super::world::World {
-    /// The objects that a value leads to without passing through another.
-    pub(crate) fn objects_in(&self, value: Val, found: &mut Vec<ObjectId>, depth: usize) {
-        let Some(depth) = depth.checked_sub(1) else { return };
-        match value {
-            Val::Object(id) => found.push(id),
-            Val::Heap(id) => match self.heap.get(id) {
-                Cell::List { .. } => {
-                    self.heap.items(value).unwrap_or(&[]).iter().for_each(|item| self.objects_in(*item, found, depth));
-                }
-                Cell::Map(entries) => entries.values().for_each(|item| self.objects_in(*item, found, depth)),
-                _ => {}
-            },
-            _ => {}
-        }
     }
 }

@@ -5,8 +5,6 @@
 //! error leaves the loop the current call is put there too, so that a handler or the trace finds all of them.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
@@ -14,26 +12,18 @@ use object_model::Sender;
 
 use super::dispatch::Action;
 use super::heap::{Block, Cell};
-use super::link::{Code, Constant, Instruction, Site, Target};
+use super::link::{Code, Constant, Instruction, Target};
 use super::primitives::numbers_api::{arithmetic, negate, on_ints};
-use super::primitives::{self, Control, Primitive};
-use super::shape::{Content, Shape, Slot};
+use super::primitives::{self, Primitive};
+use super::shape::Content;
 use super::value::{HeapId, ObjectId, Truth, Val};
-use crate::code::{Binary, CONSTANT, Capture, Operation, PRIVATE};
-use crate::error::{ErrorKind, Raise, Sent, error, raise};
+use crate::code::{Binary, CONSTANT, Capture, Operation};
+use crate::error::{ErrorKind, Raise, error};
 use crate::host::Outside;
 use crate::session::Session;
-use crate::source::line_of;
 
 /// Room above a call's own, for messages that are turned into others.
 const SPARE: usize = 256;
-/// Calls and turns between two looks at fuel, interruption and memory.
-const SLICE: u32 = 1024;
-/// How often `atomically` is tried again after a conflict.
-const RETRIES: u32 = 3;
-/// Frames of a trace that are told at both ends.
-const TRACE_INNER: usize = 12;
-const TRACE_OUTER: usize = 4;
 
 /// A call.
 pub(crate) struct Frame {
@@ -49,26 +39,26 @@ pub(crate) struct Frame {
 
 /// Where an error goes.
 pub(crate) struct Handler {
-    depth: usize,
-    to: usize,
-    top: usize,
+    pub depth: usize,
+    pub to: usize,
+    pub top: usize,
     /// How many transactions of `atomically` were open.
-    atomic: usize,
+    pub atomic: usize,
 }
 
 /// An `atomically` that is open.
 pub(crate) struct Atomic {
-    depth: usize,
-    retry: usize,
-    top: usize,
-    handlers: usize,
-    tries: u32,
+    pub depth: usize,
+    pub retry: usize,
+    pub top: usize,
+    pub handlers: usize,
+    pub tries: u32,
     /// It is part of a transaction that was open before.
-    joins: bool,
+    pub joins: bool,
 }
 
 #[cold]
-fn corrupt() -> Raise {
+pub(crate) fn corrupt() -> Raise {
     error(ErrorKind::BadMethod, "the bytecode does not hold together")
 }
 
@@ -119,78 +109,6 @@ impl Session {
             top = handler.top + 1;
             frame = back;
         }
-    }
-
-    /// Gives up the transactions of `atomically` that an error leaves, all but so many.
-    fn leave_atomics(&mut self, outside: &mut Outside<'_>, open: usize) -> Result<(), Raise> {
-        while self.atomics.len() > open {
-            let Some(atomic) = self.atomics.pop() else { break };
-            if !atomic.joins {
-                self.world.abort(outside);
-                self.is_open = false;
-                self.open(outside)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The sends that are open, the innermost first.
-    fn trace(&self) -> Vec<Sent> {
-        let count = self.frames.len();
-        let mut trace = Vec::new();
-        for (number, frame) in self.frames.iter().rev().enumerate() {
-            if number == TRACE_INNER && count > TRACE_INNER + TRACE_OUTER {
-                let gap = count - TRACE_INNER - TRACE_OUTER;
-                trace.push(Sent { selector: format!("{gap} more"), in_block: false, line: 0, text: "".into() });
-            }
-            if number >= TRACE_INNER && number + TRACE_OUTER < count {
-                continue;
-            }
-            let code = &frame.code;
-            let (line, _, text) = line_of(&code.shared.source, code.position(frame.next.saturating_sub(1)));
-            let text: alloc::string::String = text.chars().take(100).collect();
-            let selector = self.world.names.name(code.selector).into();
-            trace.push(Sent { selector, in_block: code.is_block, line, text });
-        }
-        trace
-    }
-
-    /// Fuel, interruption and memory, once a slice. `top` is the end of what is used of the stack.
-    #[cold]
-    fn slice(
-        &mut self,
-        outside: &mut Outside<'_>,
-        top: usize,
-        blocks: [Option<HeapId>; 1],
-        holder: ObjectId,
-    ) -> Result<(), Raise> {
-        self.fuel = self.fuel.saturating_sub(u64::from(SLICE));
-        if self.fuel == 0 {
-            return raise(ErrorKind::Fuel, "the program ran longer than it may");
-        }
-        if outside.host.interrupted() {
-            return raise(ErrorKind::Interrupted, "the program was stopped from outside");
-        }
-        self.left = SLICE.min(u32::try_from(self.fuel).unwrap_or(SLICE));
-        if self.world.heap.pressure > self.limits.garbage.max(self.world.alive) {
-            let stack = self.stack.get(..top).unwrap_or(&[]).iter().copied();
-            let frames = self
-                .frames
-                .iter()
-                .flat_map(|frame| frame.block.map(Val::Heap).into_iter().chain([Val::Object(frame.holder)]));
-            let own = blocks.into_iter().flatten().map(Val::Heap).chain([Val::Object(holder), self.raised]);
-            let roots = stack.chain(frames).chain(own).chain(self.variables.values().copied()).chain([self.lobby]);
-            let roots: Vec<Val> = roots.collect();
-            self.world.collect(roots.into_iter());
-            // What lies above is stale, and may name places that are used again.
-            if let Some(rest) = self.stack.get_mut(top..) {
-                rest.fill(Val::Nil);
-            }
-            if self.world.alive > self.limits.memory {
-                return raise(ErrorKind::Memory, "the session takes more memory than it may");
-            }
-        }
-        Ok(())
     }
 
     #[expect(clippy::too_many_lines, reason = "the loop: one arm an instruction")]
@@ -265,7 +183,7 @@ impl Session {
             () => {
                 match self.left.checked_sub(1) {
                     Some(left) => self.left = left,
-                    None => check!(self.slice(outside, top, [block], holder)),
+                    None => check!(self.slice(outside, top, block, holder)),
                 }
             };
         }
@@ -368,8 +286,14 @@ impl Session {
                             }
                         }
                         Target::Primitive(number) => {
-                            if let Some(Primitive::Function(function)) = primitives::primitive(number) {
-                                let given = self.arguments_at(top, arguments);
+                            if let Some(Primitive::Function(function)) =
+                                self.world.primitives.get(number as usize).copied()
+                            {
+                                let given = match arguments {
+                                    0 => [Val::Nil; 3],
+                                    1 => [peek!(0), Val::Nil, Val::Nil],
+                                    _ => self.arguments_at(top, arguments),
+                                };
                                 let value = check!(function(&mut self.world, outside, receiver, given));
                                 top = at;
                                 push!(value);
@@ -400,7 +324,15 @@ impl Session {
             ($operator:expr, $one:expr, $other:expr, $site:expr) => {{
                 let (operator, one, other) = ($operator, $one, $other);
                 if let (Val::Int(a), Val::Int(b)) = (one, other) {
-                    push!(check!(on_ints(operator, a, b)));
+                    let quick = match operator {
+                        Binary::Add => a.checked_add(b).map(Val::Int),
+                        Binary::Subtract => a.checked_sub(b).map(Val::Int),
+                        _ => compare(operator, a, b).map(Val::bool),
+                    };
+                    match quick {
+                        Some(value) => push!(value),
+                        None => push!(check!(on_ints(operator, a, b))),
+                    }
                 } else {
                     push!(one);
                     push!(other);
@@ -775,323 +707,6 @@ impl Session {
     fn execute_again(&mut self, outside: &mut Outside<'_>, frame: Frame, top: usize) -> Result<Val, Raise> {
         // Retries are few, so that this does not go deep.
         self.execute(outside, frame, top)
-    }
-
-    #[cold]
-    fn grow(&mut self, needed: usize) -> Result<(), Raise> {
-        if needed > self.limits.stack {
-            return raise(ErrorKind::Depth, "the stack is higher than it may be");
-        }
-        self.stack.resize((needed * 2).min(self.limits.stack), Val::Nil);
-        Ok(())
-    }
-
-    #[cold]
-    fn no_bool(&self, found: Val) -> Raise {
-        error(ErrorKind::Type, format!("true or false is needed, {} was given", self.world.describe(found)))
-    }
-
-    /// Drops the handlers of the call that ends.
-    fn leave(&mut self) -> Result<(), Raise> {
-        let depth = self.frames.len();
-        while self.handlers.pop_if(|handler| handler.depth >= depth).is_some() {}
-        match self.atomics.last() {
-            Some(atomic) if atomic.depth >= depth => Err(corrupt()),
-            _ => Ok(()),
-        }
-    }
-
-    fn boxed(&self, place: Val) -> Result<Val, Raise> {
-        match place {
-            Val::Heap(id) => match self.world.heap.get(id) {
-                Cell::Box(value) => Ok(*value),
-                _ => Err(corrupt()),
-            },
-            _ => Err(corrupt()),
-        }
-    }
-
-    fn set_boxed(&mut self, place: Val, value: Val) -> Result<(), Raise> {
-        match place {
-            Val::Heap(id) => match self.world.heap.get_mut(id) {
-                Some(Cell::Box(there)) => {
-                    *there = value;
-                    Ok(())
-                }
-                _ => Err(corrupt()),
-            },
-            _ => Err(corrupt()),
-        }
-    }
-
-    fn captured(&self, block: Option<HeapId>, index: u16) -> Result<Val, Raise> {
-        match block.map(|id| self.world.heap.get(id)) {
-            Some(Cell::Block(block)) => {
-                block.captured.get(usize::from(index)).map(|id| Val::Heap(*id)).ok_or_else(corrupt)
-            }
-            _ => Err(corrupt()),
-        }
-    }
-
-    /// The item of a number of what `for` walks: items of a list, keys of a map, characters of a text, numbers below one.
-    fn next(&mut self, collection: Val, number: Val) -> Result<Option<Val>, Raise> {
-        let Val::Int(number) = number else { return Err(corrupt()) };
-        let place = usize::try_from(number).map_err(|_| corrupt())?;
-        if let Val::Int(end) = collection {
-            return Ok((number < end).then_some(Val::Int(number)));
-        }
-        if let Some(items) = self.world.heap.items(collection) {
-            return Ok(items.get(place).copied());
-        }
-        let Val::Heap(id) = collection else {
-            return raise(ErrorKind::Type, format!("`for` cannot walk {}", self.world.describe(collection)));
-        };
-        match self.world.heap.get(id) {
-            Cell::Map(entries) => {
-                let key = entries.keys().nth(place).cloned();
-                Ok(key.map(|key| self.world.heap.put(Cell::Text(key))))
-            }
-            Cell::Text(text) => {
-                let found: Option<alloc::string::String> = text.chars().nth(place).map(Into::into);
-                Ok(found.map(|text| self.world.heap.text(&text)))
-            }
-            _ => raise(ErrorKind::Type, format!("`for` cannot walk {}", self.world.describe(collection))),
-        }
-    }
-
-    fn map(&mut self, pairs: &[Val]) -> Result<Val, Raise> {
-        let mut made = BTreeMap::new();
-        for pair in pairs.chunks_exact(2) {
-            if let [key, value] = pair {
-                made.insert(self.world.name_argument(*key)?, *value);
-            }
-        }
-        Ok(self.world.heap.put(Cell::Map(Rc::new(made))))
-    }
-
-    fn make_object(&mut self, parent: Option<Val>, requires: Option<Vec<alloc::string::String>>) -> Result<Val, Raise> {
-        let mut shape = Shape { requires, ..Shape::default() };
-        if let Some(parent) = parent {
-            let content = primitives::parent_content(&self.world, parent)?;
-            let name = self.world.names.symbol("parent");
-            shape.slots.push(Slot { name, content, private: false, constant: true, origin: None });
-        }
-        let shape = self.world.intern(shape);
-        let id = self.world.new_object(shape, Vec::new());
-        self.world.cell_mut(id)?.is_building = true;
-        Ok(Val::Object(id))
-    }
-
-    /// A slot of an object whose literal is being evaluated.
-    #[expect(clippy::too_many_arguments, reason = "what a slot is made of")]
-    fn define(
-        &mut self,
-        outside: &mut Outside<'_>,
-        code: &Code,
-        object: Val,
-        name: u16,
-        flags: u8,
-        content: Content,
-        value: Option<Val>,
-    ) -> Result<(), Raise> {
-        let Val::Object(id) = object else { return Err(corrupt()) };
-        let Some(Constant::Name(name)) = code.shared.constants.get(usize::from(name)) else { return Err(corrupt()) };
-        if !self.world.cell(id)?.is_building {
-            return raise(ErrorKind::Structure, "only a mirror changes an object that is whole");
-        }
-        if self.world.slot_of(id, *name)?.is_some() {
-            let name = self.world.names.name(*name);
-            return raise(ErrorKind::Structure, format!("two slots of one object are called `{name}`"));
-        }
-        let holds_authority = match value {
-            Some(Val::Heap(id)) => matches!(self.world.heap.get(id), Cell::Capability(_)),
-            _ => false,
-        };
-        let private = flags & PRIVATE != 0 || holds_authority;
-        let constant = flags & CONSTANT != 0;
-        primitives::put_slot(
-            &mut self.world,
-            outside,
-            id,
-            Slot { name: *name, content, private, constant, origin: None },
-            value,
-        )
-    }
-
-    fn compose(&mut self, outside: &mut Outside<'_>, object: Val, traits: Val) -> Result<(), Raise> {
-        let Val::Object(id) = object else { return Err(corrupt()) };
-        if !self.world.cell(id)?.is_building {
-            return raise(ErrorKind::Structure, "only a mirror changes an object that is whole");
-        }
-        let composition = self.world.composition(traits, outside)?;
-        primitives::compose(&mut self.world, outside, id, &composition)
-    }
-
-    /// What a method hands on.
-    fn resend(
-        &mut self,
-        outside: &mut Outside<'_>,
-        top: usize,
-        arguments: usize,
-        site: &Site,
-        holder: ObjectId,
-    ) -> Result<Action, Raise> {
-        self.world.ensure(holder, outside)?;
-        let receiver = match self.stack.get(top.wrapping_sub(arguments + 1)) {
-            Some(Val::Object(id)) => *id,
-            _ => self.world.any,
-        };
-        let start: Vec<ObjectId> = if site.via == site.selector {
-            self.world.shape(holder)?.parents().collect()
-        } else {
-            match self.world.slot_of(holder, site.via)? {
-                Some(Slot { content: Content::Parent(Some(parent)), .. }) => alloc::vec![*parent],
-                _ => {
-                    let name = self.world.names.name(site.via);
-                    return raise(ErrorKind::Missing, format!("`{name}` is no parent of the method's holder"));
-                }
-            }
-        };
-        let mut found = self.world.search_from(&start, receiver, site.selector, Sender::Own, outside)?;
-        if found.is_none() {
-            let any = self.world.any;
-            found = self.world.search_from(&[any], any, site.selector, Sender::Other, outside)?;
-        }
-        match found {
-            Some(target) => self.act(outside, top, arguments, site.selector, target, Sender::Own),
-            None => self.not_understood(outside, top, arguments, site.selector),
-        }
-    }
-
-    /// An assignment: a method that takes it, or the receiver's own slot.
-    fn assign(
-        &mut self,
-        outside: &mut Outside<'_>,
-        top: usize,
-        site: &Site,
-        own: bool,
-    ) -> Result<Option<Action>, Raise> {
-        let sender = if own { Sender::Own } else { Sender::Other };
-        let (Some(receiver), Some(value)) =
-            (self.stack.get(top.wrapping_sub(2)).copied(), self.stack.get(top.wrapping_sub(1)).copied())
-        else {
-            return Err(corrupt());
-        };
-        if let Some(target) = self.world.find(receiver, site.selector, sender, outside)? {
-            return self.act(outside, top, 1, site.selector, target, sender).map(Some);
-        }
-        let setter = self.world.names.shared(site.selector);
-        let name = setter.strip_suffix("=/1").unwrap_or(&setter);
-        let name = self.world.names.symbol(name);
-        let Val::Object(id) = receiver else {
-            return raise(ErrorKind::Constant, format!("{} has no slots to write", self.world.describe(receiver)));
-        };
-        let found = self.world.find(receiver, name, sender, outside)?;
-        let constant = |session: &Self| {
-            let message = format!(
-                "`{}` of {} holds no data that may be written; a mirror changes what an object is",
-                session.world.names.name(name),
-                session.world.describe(receiver)
-            );
-            error(ErrorKind::Constant, message)
-        };
-        match found {
-            Some(Target::Own(number)) => {
-                if self.world.slot_of(id, name)?.is_some_and(|slot| slot.constant) {
-                    return Err(constant(self));
-                }
-                self.world.touch(id)?;
-                let cell = self.world.cell_mut(id)?;
-                let shape = cell.shape;
-                if let Some(place) = cell.data.get_mut(number as usize) {
-                    *place = value;
-                }
-                let epoch = self.world.epoch;
-                site.cache.set(super::link::Cache { shape, epoch, target: Target::Own(number) });
-                Ok(None)
-            }
-            Some(Target::Inherited(holder, _)) => {
-                if self.world.slot_of(holder, name)?.is_none_or(|slot| slot.constant) {
-                    return Err(constant(self));
-                }
-                let content = Content::Data(0);
-                let slot = Slot { name, content, private: false, constant: false, origin: None };
-                primitives::put_slot(&mut self.world, outside, id, slot, Some(value))?;
-                Ok(None)
-            }
-            Some(_) => Err(constant(self)),
-            None => self.not_understood(outside, top, 1, site.selector).map(Some),
-        }
-    }
-
-    /// Ends the innermost `atomically`. After a conflict that may be tried again: the frame to go on in, and its stack.
-    fn settle(&mut self, outside: &mut Outside<'_>) -> Result<Option<(Frame, usize)>, Raise> {
-        let Some(mut atomic) = self.atomics.pop() else { return Err(corrupt()) };
-        if atomic.joins {
-            return Ok(None);
-        }
-        self.is_open = false;
-        let committed = self.world.commit(outside);
-        self.open(outside)?;
-        match committed {
-            Ok(_) => Ok(None),
-            Err(raised) if raised.kind == ErrorKind::Conflict && atomic.tries < RETRIES => {
-                atomic.tries += 1;
-                self.frames.truncate(atomic.depth + 1);
-                let Some(mut frame) = self.frames.pop() else { return Err(corrupt()) };
-                frame.next = atomic.retry;
-                self.handlers.truncate(atomic.handlers);
-                let top = atomic.top;
-                self.atomics.push(atomic);
-                Ok(Some((frame, top)))
-            }
-            Err(raised) => Err(raised),
-        }
-    }
-
-    fn transaction(&mut self, outside: &mut Outside<'_>, control: Control, argument: Val) -> Result<Val, Raise> {
-        if !self.atomics.is_empty() && control != Control::Note {
-            return raise(ErrorKind::Transaction, "`atomically` begins and ends its transaction by itself");
-        }
-        match control {
-            Control::Begin if self.is_explicit => raise(ErrorKind::Transaction, "a transaction is open already"),
-            Control::Begin => {
-                self.renew(outside)?;
-                self.is_explicit = true;
-                Ok(Val::Nil)
-            }
-            Control::Note => {
-                let text = match self.world.text_of(argument) {
-                    Some(text) => text,
-                    None => return raise(ErrorKind::Type, "a text is needed"),
-                };
-                outside.store.note(&text).map_err(|refused| self.world.refused(refused))?;
-                Ok(Val::Nil)
-            }
-            _ if !self.is_explicit => {
-                raise(ErrorKind::Transaction, "no transaction is open; `beginTransaction()` opens one")
-            }
-            Control::Commit => {
-                (self.is_explicit, self.is_open) = (false, false);
-                let committed = self.world.commit(outside);
-                self.open(outside)?;
-                committed.map(|tid| Val::Int(tid.cast_signed()))
-            }
-            _ => {
-                (self.is_explicit, self.is_open) = (false, false);
-                self.world.abort(outside);
-                self.open(outside)?;
-                Ok(Val::Nil)
-            }
-        }
-    }
-
-    /// Commits what the line has done so far, so that a transaction of its own begins here.
-    fn renew(&mut self, outside: &mut Outside<'_>) -> Result<(), Raise> {
-        self.is_open = false;
-        let committed = self.world.commit(outside);
-        self.open(outside)?;
-        committed.map(|_| ())
     }
 }
 

@@ -4,15 +4,15 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::String;
 use alloc::vec::Vec;
 
-use object_model::{Method, Missing, Oid, Reach, Sender, World as Walk, base_name, only, search};
+use object_model::{Method, Oid, Sender};
 
 use super::convert::Numbers;
-use super::heap::{Cell, Heap};
+use super::heap::Heap;
 use super::link::{Code, MethodId, Target, link};
-use super::shape::{Content, Shape, Shapes, Slot};
+use super::primitives::Primitive;
+use super::shape::{Shape, Shapes, Slot};
 use super::transaction::Undo;
 use super::value::{HeapId, ObjectId, ShapeId, Symbol, Val, kind};
 use crate::code::Unit;
@@ -20,7 +20,7 @@ use crate::error::{ErrorKind, Raise, error, raise};
 use crate::host::Outside;
 
 /// Places of the cache that all sites share. A power of two.
-const SHARED_CACHE: usize = 1024;
+pub(crate) const SHARED_CACHE: usize = 1024;
 
 /// An object in memory.
 #[derive(Debug)]
@@ -71,13 +71,14 @@ pub(crate) struct MethodCell {
     pub code: Option<Rc<Code>>,
 }
 
+/// A send to a shape, and what it found.
 #[derive(Clone, Copy)]
-struct Shared {
-    shape: ShapeId,
-    selector: Symbol,
-    sender: Sender,
-    epoch: u32,
-    target: Target,
+pub(crate) struct Shared {
+    pub shape: ShapeId,
+    pub selector: Symbol,
+    pub sender: Sender,
+    pub epoch: u32,
+    pub target: Target,
 }
 
 /// Everything in memory but the stack.
@@ -86,10 +87,10 @@ pub(crate) struct World {
     pub heap: Heap,
     pub shapes: Shapes,
     pub objects: Vec<ObjectCell>,
-    free_objects: Vec<ObjectId>,
-    methods: Vec<Option<MethodCell>>,
-    free_methods: Vec<MethodId>,
-    method_numbers: BTreeMap<Rc<[u8]>, MethodId>,
+    pub(crate) free_objects: Vec<ObjectId>,
+    pub(crate) methods: Vec<Option<MethodCell>>,
+    pub(crate) free_methods: Vec<MethodId>,
+    pub(crate) method_numbers: BTreeMap<Rc<[u8]>, MethodId>,
     pub by_oid: BTreeMap<Oid, ObjectId>,
     /// Counts changes of what caches hold.
     pub epoch: u32,
@@ -97,13 +98,14 @@ pub(crate) struct World {
     pub kinds: Vec<ObjectId>,
     /// What every value understands, where nothing else answers.
     pub any: ObjectId,
+    pub primitives: Vec<Primitive>,
     pub undo: Vec<Undo>,
     /// Objects that the transaction has made or changed.
     pub changed: Vec<ObjectId>,
     /// Objects that got their number in the transaction.
     pub numbered: Vec<ObjectId>,
-    cache: Box<[Option<Shared>]>,
-    object_marks: Vec<bool>,
+    pub(crate) cache: Box<[Option<Shared>]>,
+    pub(crate) object_marks: Vec<bool>,
     /// What lived after the last collection, in values.
     pub alive: usize,
 }
@@ -123,6 +125,7 @@ impl World {
             epoch: 1,
             kinds: Vec::new(),
             any: ObjectId(0),
+            primitives: super::primitives::table(),
             undo: Vec::new(),
             changed: Vec::new(),
             numbered: Vec::new(),
@@ -301,194 +304,6 @@ impl World {
         }
         Ok(code)
     }
-
-    /// What answers a message, by the shared cache or by look-up.
-    pub(crate) fn find(
-        &mut self,
-        receiver: Val,
-        selector: Symbol,
-        sender: Sender,
-        outside: &mut Outside<'_>,
-    ) -> Result<Option<Target>, Raise> {
-        if let Val::Object(id) = receiver {
-            self.ensure(id, outside)?;
-        }
-        let shape = self.shape_of(receiver);
-        let place = (shape.0.wrapping_mul(31) as usize ^ selector.0.wrapping_mul(7) as usize) % SHARED_CACHE;
-        if let Some(Some(known)) = self.cache.get(place)
-            && known.shape == shape
-            && known.selector == selector
-            && known.epoch == self.epoch
-            && known.sender == sender
-        {
-            return Ok(Some(known.target));
-        }
-        let start = match receiver {
-            Val::Object(id) => id,
-            _ => self.kinds.get(shape.0 as usize).copied().unwrap_or(self.any),
-        };
-        let mut found = self.search_from(&[start], start, selector, sender, outside)?;
-        if found.is_none() && start != self.any {
-            found = self.search_from(&[self.any], self.any, selector, Sender::Other, outside)?;
-        }
-        // A value that is no object holds nothing itself: what its kind's object has is inherited.
-        if !matches!(receiver, Val::Object(_)) {
-            found = found.map(|target| match target {
-                Target::Own(number) => Target::Inherited(start, number),
-                Target::Method(method, None) => Target::Method(method, Some(start)),
-                other => other,
-            });
-        }
-        if let Some(target) = found
-            && let Some(entry) = self.cache.get_mut(place)
-        {
-            *entry = Some(Shared { shape, selector, sender, epoch: self.epoch, target });
-        }
-        Ok(found)
-    }
-
-    /// Look-up from some objects on.
-    pub(crate) fn search_from(
-        &mut self,
-        start: &[ObjectId],
-        receiver: ObjectId,
-        selector: Symbol,
-        sender: Sender,
-        outside: &mut Outside<'_>,
-    ) -> Result<Option<Target>, Raise> {
-        let name = self.names.shared(selector);
-        let mut finder = Finder::new(self, outside, selector);
-        let found = search(&mut finder, start, receiver, &name, sender);
-        let found = match found.and_then(only) {
-            Ok(found) => found,
-            Err(Missing::NotUnderstood) => return Ok(None),
-            Err(Missing::World(raised)) => return Err(raised),
-            Err(Missing::Ambiguous(paths)) => {
-                let mut message = format!("`{name}` is ambiguous:");
-                for path in paths {
-                    let path: Vec<String> = path.iter().map(|id| self.describe(Val::Object(*id))).collect();
-                    message.push_str("\n  ");
-                    message.push_str(&path.join(" -> "));
-                }
-                return raise(ErrorKind::Ambiguous, message);
-            }
-            Err(Missing::TooFar | Missing::NoParent) => return raise(ErrorKind::Depth, "too many parents"),
-        };
-        let own = found.holder == receiver;
-        self.becomes_ancestor(found.holder);
-        for id in found.path {
-            self.becomes_ancestor(id);
-        }
-        Ok(Some(match found.found {
-            Content::Data(number) if own => Target::Own(number),
-            Content::Data(number) => Target::Inherited(found.holder, number),
-            Content::Parent(parent) => Target::Parent(parent),
-            Content::Method(method) => Target::Method(method, (!own).then_some(found.holder)),
-            Content::Primitive(number) => Target::Primitive(number),
-            Content::Unknown(name) => Target::Unknown(name),
-            Content::Native(slot, label) => Target::Native(slot, label),
-        }))
-    }
-
-    /// Frees what nothing leads to. `roots` are the values and blocks in use; everything with a change to undo is kept.
-    pub(crate) fn collect(&mut self, roots: impl Iterator<Item = Val>) {
-        self.heap.start_marking();
-        self.object_marks.clear();
-        self.object_marks.resize(self.objects.len(), false);
-        let mut shape_marks = alloc::vec![false; self.shapes.len() + kind::FIRST as usize];
-        let mut method_marks = alloc::vec![false; self.methods.len()];
-        let mut waiting: Vec<Val> = roots.collect();
-        waiting.push(Val::Object(self.any));
-        waiting.extend(self.kinds.iter().map(|id| Val::Object(*id)));
-        let mut shapes: Vec<ShapeId> = Vec::new();
-        for undo in &self.undo {
-            waiting.push(Val::Object(undo.object));
-            waiting.extend(&undo.data);
-            shapes.push(undo.shape);
-        }
-        loop {
-            while let Some(shape) = shapes.pop() {
-                if shape_marks.get_mut(shape.0 as usize).is_some_and(|mark| !core::mem::replace(mark, true))
-                    && let Some(shape) = self.shapes.get(shape)
-                {
-                    for slot in &shape.slots {
-                        match &slot.content {
-                            Content::Parent(Some(parent)) => waiting.push(Val::Object(*parent)),
-                            Content::Method(id) => {
-                                if let Some(mark) = method_marks.get_mut(id.0 as usize) {
-                                    *mark = true;
-                                }
-                            }
-                            _ => {}
-                        }
-                        waiting.extend(slot.origin.iter().map(|(origin, _)| Val::Object(*origin)));
-                    }
-                    let traits = shape.composition.iter().flat_map(|one| one.0.traits());
-                    waiting.extend(traits.map(|oid| Val::Object(local_id(oid))));
-                }
-            }
-            let Some(value) = waiting.pop() else { break };
-            match value {
-                Val::Object(id) => {
-                    let Some(mark) = self.object_marks.get_mut(id.0 as usize) else { continue };
-                    if !core::mem::replace(mark, true)
-                        && let Some(cell) = self.objects.get(id.0 as usize)
-                    {
-                        waiting.extend(&cell.data);
-                        shapes.push(cell.shape);
-                    }
-                }
-                Val::Heap(id) if self.heap.mark(id) => match self.heap.get(id) {
-                    Cell::List { items, .. } => waiting.push(Val::Heap(*items)),
-                    Cell::Items(items) => waiting.extend(items),
-                    Cell::Map(entries) => waiting.extend(entries.values()),
-                    Cell::Block(block) => {
-                        waiting.push(block.receiver);
-                        waiting.push(Val::Object(block.holder));
-                        waiting.extend(block.captured.iter().map(|id| Val::Heap(*id)));
-                    }
-                    Cell::Box(value) | Cell::Error(_, value) => waiting.push(*value),
-                    Cell::Composition(one) => waiting.extend(one.traits().map(|oid| Val::Object(local_id(oid)))),
-                    Cell::Mirror(id) => waiting.push(Val::Object(*id)),
-                    _ => {}
-                },
-                _ => {}
-            }
-        }
-        let marks = &self.object_marks;
-        let is_marked = |id: &ObjectId| marks.get(id.0 as usize).copied().unwrap_or(false);
-        self.changed.retain(is_marked);
-        self.changed.sort_unstable();
-        self.changed.dedup();
-        self.numbered.retain(is_marked);
-        let mut alive = self.heap.sweep();
-        self.free_objects.clear();
-        for (number, (cell, marked)) in self.objects.iter_mut().zip(&self.object_marks).enumerate() {
-            if *marked {
-                alive += 8 + cell.data.len();
-                continue;
-            }
-            if let Some(oid) = cell.oid.take() {
-                self.by_oid.remove(&oid);
-            }
-            cell.data = Vec::new();
-            cell.shape = kind::GHOST;
-            cell.is_ancestor = false;
-            self.free_objects.push(ObjectId(number as u64));
-        }
-        self.shapes.sweep(|shape| shape_marks.get(shape.0 as usize).copied().unwrap_or(false));
-        let methods = &mut self.methods;
-        self.free_methods.clear();
-        self.method_numbers.retain(|_, id| method_marks.get(id.0 as usize).copied().unwrap_or(false));
-        for (number, (place, marked)) in methods.iter_mut().zip(&method_marks).enumerate() {
-            if !marked {
-                *place = None;
-                self.free_methods.push(MethodId(number as u32));
-            }
-        }
-        self.alive = alive;
-        self.forget();
-    }
 }
 
 /// Places of objects as the model's numbers, and back. The model knows no others, so both are numbers to it.
@@ -499,42 +314,6 @@ pub(crate) fn local_oid(id: ObjectId) -> Oid {
 /// The place that stands behind such a number.
 pub(crate) fn local_id(oid: Oid) -> ObjectId {
     ObjectId(oid.number().wrapping_sub(1))
-}
-
-/// Objects in memory, for the model's look-up.
-pub(crate) struct Finder<'w, 'o, 'b> {
-    world: &'w mut World,
-    outside: &'o mut Outside<'b>,
-    selector: Symbol,
-    base: Option<Symbol>,
-}
-
-impl<'w, 'o, 'b> Finder<'w, 'o, 'b> {
-    fn new(world: &'w mut World, outside: &'o mut Outside<'b>, selector: Symbol) -> Self {
-        let name = world.names.shared(selector);
-        let base = Some(base_name(&name)).filter(|base| **base != *name).map(|base| world.names.symbol(base));
-        Self { world, outside, selector, base }
-    }
-}
-
-impl Walk for Finder<'_, '_, '_> {
-    type Node = ObjectId;
-    type Found = Content;
-    type Error = Raise;
-
-    fn own(&mut self, node: ObjectId, _: &str) -> Result<Option<(Content, Reach)>, Raise> {
-        self.world.ensure(node, self.outside)?;
-        let shape = self.world.shape(node)?;
-        let any =
-            |slot: &&Slot| matches!(slot.content, Content::Primitive(_) | Content::Native(..) | Content::Unknown(_));
-        let slot = shape.slot(self.selector).or_else(|| shape.slot(self.base?).filter(any));
-        Ok(slot.map(|slot| (slot.content.clone(), if slot.private { Reach::Private } else { Reach::Public })))
-    }
-
-    fn parents(&mut self, node: ObjectId) -> Result<Vec<ObjectId>, Raise> {
-        self.world.ensure(node, self.outside)?;
-        Ok(self.world.shape(node)?.parents().collect())
-    }
 }
 
 /// What lives in the heap, for those that ask for a kind.

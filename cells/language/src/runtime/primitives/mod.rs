@@ -11,6 +11,7 @@ mod texts;
 
 use alloc::format;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 
 use super::heap::Cell;
 use super::shape::{Content, Slot};
@@ -84,20 +85,10 @@ const NAMED: &[(&str, Primitive)] = &[
 
 const TABLES: &[&[Row]] = &[CONTROLS, numbers::ROWS, texts::ROWS, collections::ROWS, objects::ROWS, mirrors::ROWS];
 
-/// The primitive of a number.
-pub(crate) fn primitive(number: u32) -> Option<Primitive> {
-    let mut number = number as usize;
-    if let Some((_, found)) = NAMED.get(number) {
-        return Some(*found);
-    }
-    number -= NAMED.len();
-    for table in TABLES {
-        match table.get(number) {
-            Some((_, _, found)) => return Some(*found),
-            None => number -= table.len(),
-        }
-    }
-    None
+/// All primitives by their numbers: those of objects first.
+pub(crate) fn table() -> Vec<Primitive> {
+    let rows = TABLES.iter().flat_map(|table| table.iter()).map(|(_, _, primitive)| *primitive);
+    NAMED.iter().map(|(_, primitive)| *primitive).chain(rows).collect()
 }
 
 /// The number of a primitive that may stand in an object's slot.

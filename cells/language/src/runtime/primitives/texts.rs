@@ -51,7 +51,10 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn size(world: &mut World, _: &mut Outside<'_>, receiver: Val, _: Arguments) -> Result<Val, Raise> {
-    Ok(Val::Int(world.text_argument(receiver)?.chars().count() as i64))
+    match world.heap.str(receiver) {
+        Some(text) => Ok(Val::Int(text.chars().count() as i64)),
+        None => world.wrong("a text", receiver),
+    }
 }
 
 fn at(world: &mut World, _: &mut Outside<'_>, receiver: Val, [index, ..]: Arguments) -> Result<Val, Raise> {
