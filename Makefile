@@ -8,7 +8,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 TELOS := cargo run --quiet --package telos --
 COMMANDS := build run fresh test soak test-reboot bench iso gdb fmt lint doc
 
-.PHONY: help setup push $(COMMANDS)
+.PHONY: help setup push bench-objects $(COMMANDS)
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make soak         the tests with long counts"
 	@echo "make test-reboot  the test that spans a reboot; with STATE= only its second half"
 	@echo "make bench        count instructions in the emulator"
+	@echo "make bench-objects  time the object language beside Lua and CPython"
 	@echo "make iso          build build/telos.iso"
 	@echo "make gdb          boot halted, with gdb attached"
 	@echo "make fmt lint doc format, check, document"
@@ -36,6 +37,10 @@ setup:
 # Builds a cell and sends it to the system that `make run` has started in another terminal.
 push: setup
 	@$(TELOS) push $(CELL)
+
+# On the host, in one run; lua5.4 and python3 are taken where they are installed.
+bench-objects: setup
+	@cargo run --quiet --release --package object_bench -- $(ARGS)
 
 $(COMMANDS): setup
 	@$(TELOS) $@ $(ARGS)

@@ -13,13 +13,15 @@ use std::time::Instant;
 use scripts::{LUA, PYTHON, ROWS, Row};
 
 /// Rounds; the least time of each counts.
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 25;
+/// Turns of one system in a round.
+const TURNS: usize = 3;
 
 fn main() {
     let mut ours = ours::Bench::new();
     if let Some(word) = std::env::args().nth(1) {
         for row in ROWS.iter().filter(|row| row.name.contains(&word)) {
-            let least = (0..ROUNDS * 3).map(|_| ours.time(row.ours)).fold(f64::INFINITY, f64::min);
+            let least = (0..ROUNDS * TURNS).map(|_| ours.time(row.ours)).fold(f64::INFINITY, f64::min);
             println!("{}: {:.2} ms", row.name, least * 1e3);
         }
         return;
@@ -30,7 +32,7 @@ fn main() {
     for _ in 0..ROUNDS {
         for (row, least) in ROWS.iter().zip(&mut least) {
             let times = [
-                Some(ours.time(row.ours)),
+                Some((0..TURNS).map(|_| ours.time(row.ours)).fold(f64::INFINITY, f64::min)),
                 lua.then(|| script("lua5.4", LUA, row)),
                 python.then(|| script("python3", PYTHON, row)),
             ];

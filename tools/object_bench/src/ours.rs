@@ -102,10 +102,19 @@ impl Bench {
         }
     }
 
-    /// How long a source takes, in seconds.
+    /// How long a source takes, in seconds of processor time where the system tells it, as the scripts count it too.
     pub fn time(&mut self, source: &str) -> f64 {
-        let started = Instant::now();
+        let (started, used) = (Instant::now(), processor_time());
         self.run(source);
-        started.elapsed().as_secs_f64()
+        match (used, processor_time()) {
+            (Some(before), Some(after)) => (after - before) as f64 / 1e9,
+            _ => started.elapsed().as_secs_f64(),
+        }
     }
+}
+
+/// Nanoseconds that this thread has run.
+fn processor_time() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok()
 }

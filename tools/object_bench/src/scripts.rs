@@ -17,7 +17,7 @@ pub struct Row {
 /// The row that others are compared with.
 pub const LOCAL_SEND: &str = "send, own method";
 
-const COUNT: u32 = 1_000_000;
+const COUNT: u32 = 300_000;
 
 /// The objects, in the object language. They are committed, so that the store's cache holds them.
 pub const OURS: &str = "
@@ -51,9 +51,13 @@ local fib
 local F = {}
 F.__index = F
 function F:fib(n) if n < 2 then return n end return self:fib(n - 1) + self:fib(n - 2) end
-local start = os.clock()
-BODY
-print(os.clock() - start)
+local best = 1e9
+for _ = 1, 3 do
+    local start = os.clock()
+    BODY
+    best = math.min(best, os.clock() - start)
+end
+print(best)
 ";
 
 /// The same in Python.
@@ -76,9 +80,12 @@ class D8(H): pass
 base = Base(); d4 = D4(); d8 = D8(); text = 'abc'
 def run():
     BODY
-start = time.perf_counter()
-run()
-print(time.perf_counter() - start)
+best = 1e9
+for _ in range(3):
+    start = time.process_time()
+    run()
+    best = min(best, time.process_time() - start)
+print(best)
 ";
 
 macro_rules! rows {
@@ -86,9 +93,9 @@ macro_rules! rows {
         &[$(Row {
             name: $name,
             per: COUNT,
-            ours: concat!($ours, "1000000)"),
-            lua: concat!("local o = d4; local i = 0; while i < 1000000 do ", $lua, "; i = i + 1 end"),
-            python: concat!("i = 0\n    while i < 1000000:\n        ", $python, "; i += 1"),
+            ours: concat!($ours, "300000)"),
+            lua: concat!("local o = d4; local i = 0; while i < 300000 do ", $lua, "; i = i + 1 end"),
+            python: concat!("i = 0\n    while i < 300000:\n        ", $python, "; i += 1"),
         },)*
         Row {
             name: "fib(27)",
