@@ -154,6 +154,16 @@ fn memory_is_bounded() {
 }
 
 #[test]
+fn names_and_slots_are_bounded() {
+    let mut workspace = Workspace::new();
+    assert_eq!(workspace.error("n = 0; while true { ('a' + n.asText).asSymbol; n = n + 1 }").kind, ErrorKind::Memory);
+    assert_eq!(workspace.value("#known"), "#known");
+    let mut workspace = Workspace::new();
+    let source = "m = mirror(object { }); n = 0; while true { m.add(('s' + n.asText).asSymbol, n); n = n + 1 }";
+    assert_eq!(workspace.error(source).kind, ErrorKind::Structure);
+}
+
+#[test]
 fn cyclic_and_deep_values_print_within_bounds() {
     let mut workspace = Workspace::new();
     workspace.value("a = object { name = 'a'; other = nil }; b = object { name = 'b'; other = a }; a.other = b");

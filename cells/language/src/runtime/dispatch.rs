@@ -217,7 +217,7 @@ impl Session {
             }
         }
         let top = base + given.len() + 1;
-        let symbol = self.world.names.symbol(&name);
+        let symbol = self.world.names.made_up(&name)?;
         let action = match self.world.find(receiver, symbol, Sender::Other, outside)? {
             Some(target) => self.act(outside, top, given.len(), symbol, target, Sender::Other),
             None => self.not_understood(outside, top, given.len(), symbol),

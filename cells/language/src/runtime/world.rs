@@ -22,6 +22,9 @@ use crate::host::Outside;
 /// Places of the cache that all sites share. A power of two.
 pub(crate) const SHARED_CACHE: usize = 1024;
 
+/// The most names that programs may make up.
+const NAMES_LIMIT: usize = 1 << 17;
+
 /// An object in memory.
 #[derive(Debug)]
 pub(crate) struct ObjectCell {
@@ -54,6 +57,17 @@ impl Names {
         self.names.push(name.clone());
         self.numbers.insert(name, symbol);
         symbol
+    }
+
+    /// The symbol of a name that a program made up. There are so many at most, since none is ever forgotten.
+    ///
+    /// # Errors
+    /// `Memory`.
+    pub(crate) fn made_up(&mut self, name: &str) -> Result<Symbol, Raise> {
+        if self.names.len() >= NAMES_LIMIT && !self.numbers.contains_key(name) {
+            return raise(ErrorKind::Memory, "the session has seen too many names");
+        }
+        Ok(self.symbol(name))
     }
 
     pub(crate) fn name(&self, symbol: Symbol) -> &str {
@@ -224,6 +238,7 @@ impl World {
     }
 
     pub(crate) fn intern(&mut self, shape: Shape) -> ShapeId {
+        self.heap.pressure += shape.slots.len() * 4;
         let parents: Vec<ObjectId> = shape.parents().collect();
         for parent in parents {
             self.becomes_ancestor(parent);

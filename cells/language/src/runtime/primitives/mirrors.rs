@@ -33,6 +33,9 @@ pub(super) const ROWS: &[Row] = &[
     (kind::MIRROR, "explain/1", Primitive::Function(explained)),
 ];
 
+/// The most slots of an object.
+const SLOTS_LIMIT: usize = 2048;
+
 fn mirror(world: &mut World, outside: &mut Outside<'_>, _: Val, [object, ..]: Arguments) -> Result<Val, Raise> {
     let Val::Object(id) = object else { return world.wrong("an object", object) };
     world.ensure(id, outside)?;
@@ -53,7 +56,7 @@ fn reflected(world: &mut World, mirror: Val, outside: &mut Outside<'_>) -> Resul
 
 fn named(world: &mut World, name: Val) -> Result<Symbol, Raise> {
     let name = world.name_argument(name)?;
-    Ok(world.names.symbol(&name))
+    world.names.made_up(&name)
 }
 
 /// Puts a slot into an object, in place of the one of its name, and lets a trait's users follow.
@@ -73,8 +76,12 @@ pub(crate) fn put_slot(
             Slot { content: Content::Data((data.len() - 1) as u32), ..slot }
         }
     };
+    let count = shape.slots.len();
     match shape.slots.iter_mut().find(|known| known.name == slot.name) {
         Some(place) => *place = slot,
+        None if count >= SLOTS_LIMIT => {
+            return raise(ErrorKind::Structure, format!("an object has at most {SLOTS_LIMIT} slots"));
+        }
         None => shape.slots.push(slot),
     }
     restructure(world, outside, id, shape, data)

@@ -87,7 +87,7 @@ fn understands(
     [name, ..]: Arguments,
 ) -> Result<Val, Raise> {
     let name = world.name_argument(name)?;
-    let selector = world.names.symbol(&name);
+    let selector = world.names.made_up(&name)?;
     Ok(Val::bool(world.find(receiver, selector, Sender::Other, outside)?.is_some()))
 }
 

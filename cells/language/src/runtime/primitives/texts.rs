@@ -133,7 +133,7 @@ fn as_symbol(world: &mut World, _: &mut Outside<'_>, receiver: Val, _: Arguments
     if text.len() > 255 {
         return raise(ErrorKind::Type, "a symbol has at most 255 bytes");
     }
-    Ok(Val::Symbol(world.names.symbol(&text)))
+    Ok(Val::Symbol(world.names.made_up(&text)?))
 }
 
 fn symbol_text(world: &mut World, _: &mut Outside<'_>, receiver: Val, _: Arguments) -> Result<Val, Raise> {
