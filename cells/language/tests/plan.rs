@@ -174,6 +174,42 @@ fn atomically_gives_up_what_an_error_left() {
     assert_eq!(workspace.value("things.count"), "7");
 }
 
+/// Rewrites the one method of the object in `things`.
+fn with_method(store: &support::Shared, change: impl Fn(&mut object_model::Method)) -> Workspace {
+    let oid = Oid::new(Workspace::over(store).value("things.oid").parse().expect("a number"));
+    let mut store_now = store.borrow_mut();
+    let id = store_now.begin(object_store::Metadata::default()).expect("open");
+    let record = store_now.get(id, oid).expect("there");
+    let mut object = object_model::Object::from_record(&record).expect("an object");
+    let mut slot = object.slot("m/1").expect("the method").clone();
+    if let object_model::Value::Method(method) = &mut slot.value {
+        change(method);
+    }
+    object.put(slot);
+    store_now.put(id, oid, object.to_record().expect("small")).expect("there");
+    store_now.commit(id).expect("no conflict");
+    drop(store_now);
+    Workspace::over(store)
+}
+
+#[test]
+fn the_source_is_the_truth_where_the_bytecode_is_not_good() {
+    let store = new_store();
+    Workspace::over(&store).value("self.things = object { method m(a) { a + 1 } }");
+    assert_eq!(with_method(&store, |_| ()).value("things.m(1)"), "2");
+    for bad in [vec![], vec![0], vec![language::BYTECODE_VERSION + 1, 0, 0], vec![language::BYTECODE_VERSION, 9, 9, 9]]
+    {
+        let mut workspace = with_method(&store, |method| method.bytecode = bad.clone());
+        assert_eq!(workspace.value("things.m(1)"), "2", "{bad:?}");
+    }
+    let mut workspace = with_method(&store, |method| method.source = "(a) { a + }".into());
+    let error = workspace.error("things.m(1)");
+    assert_eq!(error.kind, ErrorKind::BadMethod);
+    assert!(error.message.contains("an expression is missing"), "{error}");
+    let mut workspace = with_method(&store, |method| method.source = "(a, b) { a }".into());
+    assert_eq!(workspace.error("things.m(1)").kind, ErrorKind::BadMethod);
+}
+
 #[test]
 fn a_message_from_another_cell_finds_the_method() {
     let store = new_store();

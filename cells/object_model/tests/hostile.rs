@@ -119,3 +119,28 @@ fn a_composition_outside_the_table_is_refused() {
     record.references.clear();
     assert!(Object::from_record(&record).is_err());
 }
+
+/// One slot `x` with the number 1, as version 1 was first written.
+#[test]
+fn the_first_version_is_read_and_written_as_it_was() {
+    let payload = vec![1, 1, b'x', 0, 2, 2, 0];
+    let record = Record { schema: object_model::SCHEMA, version: 1, payload, ..Record::default() };
+    let object = Object::new().data("x", Value::Int(1));
+    assert_eq!(Object::from_record(&record).as_ref(), Ok(&object));
+    assert_eq!(object.to_record(), Ok(record));
+}
+
+#[test]
+fn an_unknown_version_or_flag_is_refused() {
+    let record = full().to_record().expect("small");
+    for version in [0, 3, 1] {
+        assert!(Object::from_record(&Record { version, ..record.clone() }).is_err(), "version {version}");
+    }
+    let mut object = Object::new();
+    object.put(Slot::new("x", SlotKind::Data, Value::Nil).private());
+    let mut record = object.to_record().expect("small");
+    let flags = record.payload.len() - 3;
+    assert_eq!(record.payload[flags], 1);
+    record.payload[flags] = 4;
+    assert!(Object::from_record(&record).is_err());
+}
