@@ -144,3 +144,31 @@ fn doesnotunderstand_gets_the_message() {
         ("o.perform(#missing)", "[#missing, []]"),
     ]);
 }
+
+/// One place that sends, before and after each thing that may change what answers.
+#[test]
+fn no_cache_outlives_what_it_was_made_from() {
+    let store = support::new_store();
+    let mut workspace = Workspace::over(&store);
+    workspace.value(
+        "self.things = object { method m { 1 }; x = 1 }
+         P = things; C = object of P { }; D = object of C { }
+         asker = object { method m(o) { o.m }; method x(o) { o.x } }
+         ask = { [asker.m(D), asker.x(D)] }",
+    );
+    // In one line, so that no new transaction makes the caches stale.
+    let told = workspace.value(
+        "told = [ask()]
+         mirror(P).define('method m { 2 }'); P.x = 2; told = told.add(ask())
+         mirror(C).define('method m { 3 }'); C.x = 3; told = told.add(ask())
+         mirror(C).remove(#m); mirror(C).remove(#x); told = told.add(ask())
+         Q = object { method m { 4 }; x = 4 }; mirror(C).parent(#parent, Q); told.add(ask())",
+    );
+    assert_eq!(told, "[[1, 1], [2, 2], [3, 3], [2, 2], [4, 4]]");
+    workspace.value("mirror(C).parent(#parent, P); MyObject.beginTransaction(); mirror(P).define('method m { 5 }')");
+    assert_eq!(workspace.value("ask()"), "[5, 2]");
+    workspace.value("MyObject.abort()");
+    assert_eq!(workspace.value("ask()"), "[2, 2]");
+    Workspace::over(&store).value("mirror(things).define('method m { 6 }'); things.x = 6");
+    assert_eq!(workspace.value("ask()"), "[6, 6]");
+}
