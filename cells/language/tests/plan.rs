@@ -136,6 +136,15 @@ fn atomically_tries_again_after_a_conflict() {
          [tries, things.count]",
     );
     assert_eq!(done.map(|outcome| outcome.text), Ok("[3, 21]".into()));
+    // A block that returns out of it commits too, and is tried again as well.
+    host.left = 2;
+    let done = workspace.session.run_source(
+        &mut workspace.store,
+        &mut host,
+        "p = object { method go(t, m) { { |x| atomically { c = t.count; m.allocate(1, 'x'); t.count = c + x; return t.count } }.value(1) } }
+         p.go(things, MMS)",
+    );
+    assert_eq!(done.map(|outcome| outcome.text), Ok("42".into()));
     host.left = 9;
     let failed = workspace.session.run_source(
         &mut workspace.store,

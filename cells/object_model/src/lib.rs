@@ -3,9 +3,9 @@
 //! * [`Object`]: named slots of data, methods and parents, after Self; built with object numbers, stored with indexes;
 //! * [`Value`]: what stands in a slot;
 //! * [`Recipe`]: how a capability in a slot is made again. Live capabilities are never part of an object;
-//! * [`lookup`], [`resend`], [`assign`], [`explain`]: which slot answers a message; [`search`] over any other [`World`];
+//! * [`lookup()`], [`resend`], [`assign`], [`explain`]: which slot answers a message; [`search`] over any other [`World`];
 //! * [`Trait`]: the algebra of traits; [`compose_anew`], [`edit_trait`]: an object laid out from its [`Composition`];
-//! * [`compose`]: the sum of whole objects, flattened into another;
+//! * [`compose()`]: the sum of whole objects, flattened into another;
 //! * [`Object::to_record`], [`Object::from_record`]: the encoding, with bounds.
 //!
 //! Invariants: slot names of an object differ; a reference is an index into the record's own table, so that what an

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 /// One slot of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
-    /// Its name: the selector of the message that finds it, [`selector`](crate::selector).
+    /// Its name: the selector of the message that finds it, [`selector`](crate::selector()).
     pub name: String,
     /// What a message that finds it does.
     pub kind: SlotKind,

@@ -350,7 +350,7 @@ impl Session {
             }};
         }
 
-        loop {
+        'run: loop {
             let Some(&instruction) = code.instructions.get(next) else { fail!(corrupt()) };
             next += 1;
             match instruction {
@@ -589,8 +589,11 @@ impl Session {
                                 match self.settle(outside) {
                                     Err(raised) => return Err(raised),
                                     Ok(None) => {}
-                                    Ok(Some((frame, retry_top))) => {
-                                        return self.execute_again(outside, frame, retry_top);
+                                    Ok(Some(retry)) => {
+                                        let (frame, at) = retry;
+                                        Frame { code, next, base, holder, block, serial, discards } = frame;
+                                        top = at;
+                                        continue 'run;
                                     }
                                 }
                             }
@@ -701,12 +704,6 @@ impl Session {
                 },
             }
         }
-    }
-
-    /// Goes on in a frame that a conflict leads back to.
-    fn execute_again(&mut self, outside: &mut Outside<'_>, frame: Frame, top: usize) -> Result<Val, Raise> {
-        // Retries are few, so that this does not go deep.
-        self.execute(outside, frame, top)
     }
 }
 
