@@ -8,7 +8,11 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 TELOS := cargo run --quiet --package telos --
 COMMANDS := build run fresh test soak test-reboot bench iso gdb fmt lint doc
 
+<<<<<<< HEAD
 .PHONY: help setup push new-cell $(COMMANDS)
+=======
+.PHONY: help setup push bench-objects $(COMMANDS)
+>>>>>>> language
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +26,7 @@ help:
 	@echo "make soak         the tests with long counts"
 	@echo "make test-reboot  the test that spans a reboot; with STATE= only its second half"
 	@echo "make bench        count instructions in the emulator"
+	@echo "make bench-objects  time the object language beside Lua and CPython"
 	@echo "make iso          build build/telos.iso"
 	@echo "make gdb          boot halted, with gdb attached"
 	@echo "make fmt lint doc format, check, document"
@@ -38,8 +43,14 @@ setup:
 push: setup
 	@$(TELOS) push $(CELL)
 
+<<<<<<< HEAD
 new-cell: setup
 	@$(TELOS) new-cell $(NAME)
+=======
+# On the host, in one run; lua5.4 and python3 are taken where they are installed.
+bench-objects: setup
+	@cargo run --quiet --release --package object_bench -- $(ARGS)
+>>>>>>> language
 
 $(COMMANDS): setup
 	@$(TELOS) $@ $(ARGS)

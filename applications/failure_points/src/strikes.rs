@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use abi::interfaces::memory::{self, GetStatistics};
 use abi::interfaces::process::{
-    Begun, CellSummary, Cells, GetUsage, Kill, NO_SUCH_PROCESS, PlantFailure, Progress, Replace, ReplacementSummary,
+    CellSummary, Cells, GetUsage, Kill, NO_SUCH_PROCESS, PlantFailure, Progress, Replace, ReplacementSummary,
     Replacements, State, Strike, Top, Usage, Use, Victim, WaitReplaced, Why,
 };
 use abi::kernel::{BODY_MAX, Clock, Overdue, ReplacementPhase as Phase};
@@ -87,8 +87,7 @@ fn case(servers: &mut Servers, service: &'static str, strike: Strike) -> Outcome
     Call::new(&servers.process, PlantFailure { point: strike.to_point() }).words()?;
     match begin(servers, service, Overdue::GoesOn) {
         // It was the server itself that was struck.
-        Ok(Begun::UnderWay) | Err(CallError::Kernel(KernelError::ServerDied, _)) => {}
-        Ok(Begun::Done) => return Err(Failure::Wrong("it was taken for a process".into())),
+        Ok(()) | Err(CallError::Kernel(KernelError::ServerDied, _)) => {}
         Err(error) => return Err(error.into()),
     }
     if matches!(strike.phase, Phase::Restoring | Phase::Returned) {
@@ -134,9 +133,9 @@ fn undisturbed(servers: &Servers, service: &str, overdue: Overdue) -> Outcome {
     serving(servers, service).map(drop)
 }
 
-fn begin(servers: &Servers, service: &str, overdue: Overdue) -> Result<Begun, CallError> {
+fn begin(servers: &Servers, service: &str, overdue: Overdue) -> Result<(), CallError> {
     let method = Replace { image: 0, force: overdue as u64 };
-    Call::new(&servers.process, method).bytes(service.as_bytes()).timeout(PATIENCE).send().map(|answer| answer.value)
+    Call::new(&servers.process, method).bytes(service.as_bytes()).timeout(PATIENCE).send().map(drop)
 }
 
 /// Stops the instance on trial, as soon as there is one.

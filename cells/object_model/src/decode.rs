@@ -11,17 +11,22 @@ use core::fmt;
 use serde::de::{DeserializeSeed, EnumAccess, Error, SeqAccess, VariantAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::record::{DEPTH_LIMIT, VALUE_LIMIT};
-use crate::{BadObject, Slot, SlotKind, Value};
+use crate::record::{DEPTH_LIMIT, TraitPart, VALUE_LIMIT};
+use crate::{BadObject, Origin, Slot, SlotKind, Value};
 
-/// Reads all slots of a payload; nothing may follow them.
-pub(crate) fn decode_slots(payload: &[u8]) -> Result<Vec<Slot>, BadObject> {
+/// Reads a payload of a version: all slots, and from version 2 on what it says of traits; nothing may follow.
+pub(crate) fn decode(version: u16, payload: &[u8]) -> Result<(Vec<Slot>, TraitPart), BadObject> {
     let left = Cell::new(VALUE_LIMIT);
     let mut decoder = postcard::Deserializer::from_bytes(payload);
     let limits = Limits { depth: DEPTH_LIMIT, left: &left };
-    let slots = Many(limits, OneSlot).deserialize(&mut decoder).map_err(|_| BadObject::Malformed)?;
+    let layout = if version == 1 { simple_slot } else { full_slot };
+    let slots = Many(limits, layout).deserialize(&mut decoder).map_err(|_| BadObject::Malformed)?;
+    let traits = match version {
+        1 => TraitPart::default(),
+        _ => TraitPart::deserialize(&mut decoder).map_err(|_| BadObject::Malformed)?,
+    };
     match decoder.finalize() {
-        Ok([]) => Ok(slots),
+        Ok([]) => Ok((slots, traits)),
         _ => Err(BadObject::Malformed),
     }
 }
@@ -79,6 +84,9 @@ impl<'de> Visitor<'de> for One<'_> {
                 .newtype_variant::<(String, u32)>()
                 .map(|(endpoint_slot, label)| Value::Native { endpoint_slot, label }),
             10 => variant.newtype_variant().map(Value::Primitive),
+            11 => variant.newtype_variant().map(Value::Float),
+            12 => variant.newtype_variant().map(Value::Symbol),
+            13 => variant.newtype_variant().map(Value::Method),
             _ => Err(A::Error::custom("an unknown kind of value")),
         }
     }
@@ -157,14 +165,25 @@ impl<'de> Visitor<'de> for Entry<'_> {
     }
 }
 
-/// A slot, its fields in their order.
-struct OneSlot<'a>(Limits<'a>);
+/// A slot of a version, its fields in their order.
+struct OneSlot<'a> {
+    limits: Limits<'a>,
+    full: bool,
+}
+
+fn simple_slot(limits: Limits<'_>) -> OneSlot<'_> {
+    OneSlot { limits, full: false }
+}
+
+fn full_slot(limits: Limits<'_>) -> OneSlot<'_> {
+    OneSlot { limits, full: true }
+}
 
 impl<'de> DeserializeSeed<'de> for OneSlot<'_> {
     type Value = Slot;
 
     fn deserialize<D: Deserializer<'de>>(self, decoder: D) -> Result<Slot, D::Error> {
-        decoder.deserialize_tuple(4, self)
+        decoder.deserialize_tuple(if self.full { 5 } else { 4 }, self)
     }
 }
 
@@ -176,11 +195,22 @@ impl<'de> Visitor<'de> for OneSlot<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Slot, A::Error> {
-        let name = part(&mut parts)?;
+        let name: String = part(&mut parts)?;
         let kind: SlotKind = part(&mut parts)?;
-        let value = value(&mut parts, self.0)?;
+        let value = value(&mut parts, self.limits)?;
+        let slot = Slot::new(&name, kind, value);
+        if !self.full {
+            let origin: Option<u32> = part(&mut parts)?;
+            return Ok(Slot { origin: origin.map(|of| Origin { of, name: None }), ..slot });
+        }
         let origin = part(&mut parts)?;
-        Ok(Slot { name, kind, value, origin })
+        let flags: u8 = part(&mut parts)?;
+        if flags & !3 != 0 {
+            return Err(A::Error::custom("an unknown flag"));
+        }
+        let slot = if flags & 1 == 0 { slot } else { slot.private() };
+        let slot = if flags & 2 == 0 { slot } else { slot.constant() };
+        Ok(Slot { origin, ..slot })
     }
 }
 

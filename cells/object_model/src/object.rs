@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use object_store::Oid;
 
-use crate::{Recipe, Slot, SlotKind, Value};
+use crate::{Composition, Recipe, Slot, SlotKind, Value};
 
 /// An object: its slots, with the tables that its references and capabilities point into.
 ///
@@ -15,6 +15,8 @@ pub struct Object {
     pub(crate) slots: Vec<Slot>,
     pub(crate) references: Vec<Oid>,
     pub(crate) recipes: Vec<Recipe>,
+    pub(crate) composition: Option<Composition>,
+    pub(crate) requires: Option<Vec<String>>,
 }
 
 impl Object {
@@ -24,10 +26,14 @@ impl Object {
         Self::default()
     }
 
-    /// A copy under another number: Self's clone, of the object's own slots. A slot `oid` tells the new number.
+    /// A copy under another number: Self's clone, of the object's own slots. A slot `oid` tells the new number. Authority is
+    /// not copied: its capabilities are void.
     #[must_use]
     pub fn clone_as(&self, oid: Oid) -> Self {
         let mut copy = self.clone();
+        for recipe in &mut copy.recipes {
+            *recipe = Recipe::Void(recipe.kind());
+        }
         if copy.slot("oid").is_some() {
             copy.set("oid", SlotKind::Data, oid_value(oid));
         }
@@ -89,7 +95,36 @@ impl Object {
     /// The trait that a slot was copied from.
     #[must_use]
     pub fn origin(&self, slot: &Slot) -> Option<Oid> {
-        self.references.get(slot.origin? as usize).copied()
+        self.references.get(slot.origin.as_ref()?.of as usize).copied()
+    }
+
+    /// What it is composed of.
+    #[must_use]
+    pub fn composition(&self) -> Option<&Composition> {
+        self.composition.as_ref()
+    }
+
+    /// The selectors that it requires of its users, where it is a trait.
+    #[must_use]
+    pub fn requires(&self) -> Option<&[String]> {
+        self.requires.as_deref()
+    }
+
+    /// Makes it a trait, which objects can be composed of, with what it requires of them.
+    #[must_use]
+    pub fn as_trait(mut self, requires: &[&str]) -> Self {
+        self.requires = Some(requires.iter().map(|name| String::from(*name)).collect());
+        self
+    }
+
+    /// Says what it is composed of, without laying anything in.
+    pub fn set_composition(&mut self, composition: Option<Composition>) {
+        self.composition = composition;
+    }
+
+    /// Writes a value into an own slot, which stays what it is otherwise. `false` where there is none.
+    pub fn write(&mut self, name: &str, value: Value) -> bool {
+        self.get_mut(name).map(|place| *place = value).is_some()
     }
 
     /// A value that refers to an object, for a slot of this one.
@@ -104,7 +139,15 @@ impl Object {
 
     /// Puts a value into the slot of a name, which is made where it is not there; the slot is then its own and no trait's.
     pub fn set(&mut self, name: &str, kind: SlotKind, value: Value) {
-        self.put(Slot { name: name.into(), kind, value, origin: None });
+        self.put(Slot::new(name, kind, value));
+    }
+
+    /// Puts a slot, in place of the one of its name.
+    pub fn put(&mut self, new: Slot) {
+        match self.slots.iter_mut().find(|slot| slot.name == new.name) {
+            Some(slot) => *slot = new,
+            None => self.slots.push(new),
+        }
     }
 
     /// Takes a slot away.
@@ -113,7 +156,7 @@ impl Object {
         Some(self.slots.remove(place))
     }
 
-    /// A value of another object, renumbered for this one.
+    /// A value of another object, renumbered for this one. Authority is not copied: capabilities in it are void.
     pub(crate) fn adopt(&mut self, from: &Object, value: &Value) -> Value {
         let mut value = value.clone();
         value.renumber(&mut |inner| match inner {
@@ -124,19 +167,12 @@ impl Object {
             }
             Value::Capability(index) => {
                 if let Some(recipe) = from.recipes.get(*index as usize) {
-                    *index = place(&mut self.recipes, recipe.clone());
+                    *index = place(&mut self.recipes, Recipe::Void(recipe.kind()));
                 }
             }
             _ => {}
         });
         value
-    }
-
-    pub(crate) fn put(&mut self, new: Slot) {
-        match self.slots.iter_mut().find(|slot| slot.name == new.name) {
-            Some(slot) => *slot = new,
-            None => self.slots.push(new),
-        }
     }
 
     pub(crate) fn index_of(&mut self, oid: Oid) -> u32 {

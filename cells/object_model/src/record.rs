@@ -1,17 +1,21 @@
 //! Objects in and out of records.
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use object_store::{Oid, Record};
+use serde::{Deserialize, Serialize};
 
-use crate::decode::decode_slots;
-use crate::{Object, Recipe, Slot, Value};
+use crate::composition::STEP_LIMIT;
+use crate::decode::decode;
+use crate::{Change, Composition, Object, Origin, Reach, Recipe, Slot, SlotKind, Step, Value};
 
 /// The schema of object records.
 pub const SCHEMA: u16 = 1;
-/// The version of their payload that is written, and the newest that is read.
-pub const VERSION: u16 = 1;
+/// The newest version of their payload that is read. Version 1 is written where it says everything, so that readers of that
+/// version are not shut out for nothing.
+pub const VERSION: u16 = 2;
 /// How deep lists and maps may stand in each other.
 pub const DEPTH_LIMIT: usize = 32;
 /// The most slots and values of one object, inner ones included.
@@ -60,8 +64,20 @@ impl Object {
                 Value::Capability(index) => *index = recipes.keep(*index),
                 _ => {}
             });
-            slot.origin = slot.origin.map(|index| references.keep(index));
+            if let Some(origin) = &mut slot.origin {
+                origin.of = references.keep(origin.of);
+            }
         }
+        let simple = self.composition.is_none() && self.requires.is_none() && slots.iter().all(is_simple);
+        let (version, payload) = match simple {
+            true => (1, postcard::to_allocvec(&slots.iter().map(SimpleSlot::of).collect::<Vec<_>>())),
+            false => {
+                let steps =
+                    self.composition.as_ref().map(|one| one.steps.iter().map(|step| references.step(step)).collect());
+                let traits = TraitPart { steps, requires: self.requires.clone() };
+                (VERSION, postcard::to_allocvec(&(slots.iter().map(FullSlot::of).collect::<Vec<_>>(), traits)))
+            }
+        };
         let references: Vec<Oid> = references.kept;
         let capabilities = match recipes.kept {
             none if none.is_empty() => Vec::new(),
@@ -70,8 +86,8 @@ impl Object {
         if capabilities.len() > CAPABILITY_LIMIT {
             return Err(BadObject::TooLarge);
         }
-        let payload = postcard::to_allocvec(&slots).map_err(|_| BadObject::Malformed)?;
-        Ok(Record { schema: SCHEMA, version: VERSION, references, capabilities, payload })
+        let payload = payload.map_err(|_| BadObject::Malformed)?;
+        Ok(Record { schema: SCHEMA, version, references, capabilities, payload })
     }
 
     /// The object of a record.
@@ -82,7 +98,7 @@ impl Object {
         if record.schema != SCHEMA {
             return Err(BadObject::OtherSchema { found: record.schema });
         }
-        if record.version != VERSION {
+        if !(1..=VERSION).contains(&record.version) {
             return Err(BadObject::OtherVersion { found: record.version, known: VERSION });
         }
         if record.capabilities.len() > CAPABILITY_LIMIT {
@@ -95,10 +111,73 @@ impl Object {
                 _ => return Err(BadObject::Malformed),
             },
         };
-        let slots = decode_slots(&record.payload)?;
+        let (slots, traits) = decode(record.version, &record.payload)?;
         check(&slots, record.references.len(), recipes.len())?;
-        Ok(Object { slots, references: record.references.clone(), recipes })
+        let at = |index: u32| record.references.get(index as usize).copied().ok_or(BadObject::NoSuchIndex(index));
+        let composition = match traits.steps {
+            None => None,
+            Some(steps) if steps.is_empty() || steps.len() > STEP_LIMIT => return Err(BadObject::Malformed),
+            Some(steps) => {
+                let steps = steps.into_iter().map(|step| step.try_map(at)).collect::<Result<_, _>>()?;
+                Some(Composition { steps })
+            }
+        };
+        let references = record.references.clone();
+        Ok(Object { slots, references, recipes, composition, requires: traits.requires })
     }
+}
+
+/// What a record says of traits.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct TraitPart {
+    steps: Option<Vec<Step<u32>>>,
+    requires: Option<Vec<String>>,
+}
+
+/// A slot as version 1 has it.
+#[derive(Serialize)]
+struct SimpleSlot<'a> {
+    name: &'a str,
+    kind: SlotKind,
+    value: &'a Value,
+    origin: Option<u32>,
+}
+
+impl<'a> SimpleSlot<'a> {
+    fn of(slot: &'a Slot) -> Self {
+        Self {
+            name: &slot.name,
+            kind: slot.kind,
+            value: &slot.value,
+            origin: slot.origin.as_ref().map(|origin| origin.of),
+        }
+    }
+}
+
+/// A slot as version 2 has it.
+#[derive(Serialize)]
+struct FullSlot<'a> {
+    name: &'a str,
+    kind: SlotKind,
+    value: &'a Value,
+    origin: Option<&'a Origin>,
+    flags: u8,
+}
+
+impl<'a> FullSlot<'a> {
+    fn of(slot: &'a Slot) -> Self {
+        let flags = u8::from(slot.reach == Reach::Private) | u8::from(slot.change == Change::Constant) << 1;
+        Self { name: &slot.name, kind: slot.kind, value: &slot.value, origin: slot.origin.as_ref(), flags }
+    }
+}
+
+/// Whether version 1 says all of a slot.
+fn is_simple(slot: &Slot) -> bool {
+    let old = |value: &Value| !matches!(value, Value::Float(_) | Value::Symbol(_) | Value::Method(_));
+    slot.reach == Reach::Public
+        && slot.change == Change::Assignable
+        && slot.origin.as_ref().is_none_or(|origin| origin.name.is_none())
+        && slot.value.all(&old)
 }
 
 /// The part of a table that is in use, in the order of first use.
@@ -106,6 +185,20 @@ struct Compact<'a, T> {
     table: &'a [T],
     indexes: BTreeMap<u32, u32>,
     kept: Vec<T>,
+}
+
+impl Compact<'_, Oid> {
+    /// A step with an index in place of its trait, which gets a place here.
+    fn step(&mut self, step: &Step<Oid>) -> Step<u32> {
+        let place = |oid: Oid| {
+            let found = self.kept.iter().position(|kept| *kept == oid);
+            found.unwrap_or_else(|| {
+                self.kept.push(oid);
+                self.kept.len() - 1
+            }) as u32
+        };
+        step.clone().map(place)
+    }
 }
 
 impl<'a, T: Clone> Compact<'a, T> {
@@ -130,8 +223,8 @@ fn check(slots: &[Slot], references: usize, recipes: usize) -> Result<(), BadObj
     distinct(slots.iter().map(|slot| slot.name.as_str()))?;
     let mut left = VALUE_LIMIT;
     for slot in slots {
-        if let Some(index) = slot.origin.filter(|index| *index as usize >= references) {
-            return Err(BadObject::NoSuchIndex(index));
+        if let Some(origin) = slot.origin.as_ref().filter(|origin| origin.of as usize >= references) {
+            return Err(BadObject::NoSuchIndex(origin.of));
         }
         check_value(&slot.value, references, recipes, DEPTH_LIMIT, &mut left)?;
     }

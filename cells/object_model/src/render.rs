@@ -87,6 +87,17 @@ impl Object {
                 write!(out, "native: label {label} of {}", endpoint_slot.escape_debug())
             }
             Value::Primitive(name) => write!(out, "primitive {}", name.escape_debug()),
+            Value::Float(number) => write!(out, "{:?}", number.0),
+            Value::Symbol(name) => write!(out, "#{}", name.escape_debug()),
+            Value::Method(method) => {
+                let shown: String = method.source.chars().take(TEXT_SHOWN).collect();
+                write!(out, "{}", shown.escape_debug())?;
+                if shown.len() < method.source.len() {
+                    write!(out, "... ({} bytes)", method.source.len())
+                } else {
+                    Ok(())
+                }
+            }
         }
     }
 }

@@ -8,16 +8,70 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// One slot of an object.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
-    /// Its name: the message that finds it.
+    /// Its name: the selector of the message that finds it, [`selector`](crate::selector()).
     pub name: String,
     /// What a message that finds it does.
     pub kind: SlotKind,
     /// What stands in it.
     pub value: Value,
-    /// The trait that it was copied from, as an index into the table of references.
-    pub origin: Option<u32>,
+    /// Where it was copied from.
+    pub origin: Option<Origin>,
+    /// Who finds it.
+    pub reach: Reach,
+    /// Whether a message may write it.
+    pub change: Change,
+}
+
+impl Slot {
+    /// A public, assignable slot of no trait.
+    #[must_use]
+    pub fn new(name: &str, kind: SlotKind, value: Value) -> Self {
+        let (reach, change) = (Reach::default(), Change::default());
+        Self { name: name.into(), kind, value, origin: None, reach, change }
+    }
+
+    /// The same, found by the object's own messages only.
+    #[must_use]
+    pub fn private(self) -> Self {
+        Self { reach: Reach::Private, ..self }
+    }
+
+    /// The same, never written by a message.
+    #[must_use]
+    pub fn constant(self) -> Self {
+        Self { change: Change::Constant, ..self }
+    }
+}
+
+/// The trait that a slot was copied from. Two slots of one origin are one slot, wherever they come together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The trait, as an index into the table of references.
+    pub of: u32,
+    /// The slot's name there, where an alias gave it another.
+    pub name: Option<String>,
+}
+
+/// Who finds a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Every message to the object, or to one that delegates to it.
+    #[default]
+    Public,
+    /// Messages that the object sends to itself. Never one that came along a parent.
+    Private,
+}
+
+/// Whether an assignment may write a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Change {
+    /// It may, in the receiver's own slot.
+    #[default]
+    Assignable,
+    /// It may not.
+    Constant,
 }
 
 /// What a message that finds a slot does.
@@ -61,6 +115,33 @@ pub enum Value {
     },
     /// A method that whoever runs the language provides, by name.
     Primitive(String),
+    /// A number with a fraction.
+    Float(Float),
+    /// A name that stands for itself.
+    Symbol(String),
+    /// A method in the language.
+    Method(Method),
+}
+
+/// A floating-point number. Equal are those of equal bits, so that what is stored compares with what comes back.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Float(pub f64);
+
+impl PartialEq for Float {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+/// A method in the language. The source is the truth; everything else can be made from it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Method {
+    /// Parameters and body, as they were written.
+    pub source: String,
+    /// What the compiler made of it; nothing in it is believed before it has been verified.
+    pub bytecode: Vec<u8>,
+    /// The selectors that it sends to itself: what it requires of the object that it comes to stand in.
+    pub sends: Vec<String>,
 }
 
 /// In one copy, where serde would go byte by byte. The encoding is the same.
@@ -92,6 +173,16 @@ impl Value {
             None => entries.push((name.into(), value)),
         }
         true
+    }
+
+    /// Whether this value and all inside it are of a kind.
+    pub(crate) fn all(&self, is: &impl Fn(&Value) -> bool) -> bool {
+        is(self)
+            && match self {
+                Self::List(values) => values.iter().all(|value| value.all(is)),
+                Self::Map(entries) => entries.iter().all(|(_, value)| value.all(is)),
+                _ => true,
+            }
     }
 
     /// Renumbers references and capabilities.

@@ -9,7 +9,7 @@ use crate::project::Project;
 use crate::push::Line;
 use crate::qemu::{Echo, Machine};
 use crate::run::make_state;
-use crate::scenarios::session::settle;
+use crate::scenarios::session::{catch_up, settle};
 use crate::scenarios::{PATIENCE, Stage};
 use crate::{cells, fail, new_cell, toolchain};
 
@@ -46,7 +46,7 @@ pub fn from_template_to_service(stage: &Stage) -> Result<()> {
     }
     machine.send_line("spawn greeter")?;
     machine.expect("greeter: serving, 0 callers so far", PATIENCE)?;
-    settle(&mut machine)?;
+    catch_up(&mut machine)?;
     for visits in ["\n1", "\n2"] {
         machine.send_line("call greeter 1")?;
         machine.expect("call greeter 1", PATIENCE)?;
@@ -59,7 +59,7 @@ pub fn from_template_to_service(stage: &Stage) -> Result<()> {
     machine.expect_prompt(PATIENCE)?;
     machine.send_line("call greeter 1")?;
     machine.expect("\n3", PATIENCE)?;
-    settle(&mut machine)?;
+    catch_up(&mut machine)?;
     // The shell had it started, and it has a thread.
     let tree = machine.ask("tree", PATIENCE)?;
     let row = tree.lines().skip_while(|row| !row.contains("`- shell ")).nth(1).unwrap_or_default();

@@ -59,7 +59,7 @@ pub(super) fn settle(machine: &mut Machine) -> Result<()> {
 }
 
 /// Waits for a prompt that is not an earlier one.
-fn catch_up(machine: &mut Machine) -> Result<()> {
+pub(super) fn catch_up(machine: &mut Machine) -> Result<()> {
     machine.send_line("uptime")?;
     machine.expect("\nup 0", PATIENCE)?;
     machine.expect_prompt(PATIENCE).map(drop)
