@@ -8,11 +8,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 TELOS := cargo run --quiet --package telos --
 COMMANDS := build run fresh test soak test-reboot bench iso gdb fmt lint doc
 
-<<<<<<< HEAD
-.PHONY: help setup push new-cell $(COMMANDS)
-=======
-.PHONY: help setup push bench-objects $(COMMANDS)
->>>>>>> language
+.PHONY: help setup push new-cell bench-objects $(COMMANDS)
 .DEFAULT_GOAL := help
 
 help:
@@ -43,14 +39,12 @@ setup:
 push: setup
 	@$(TELOS) push $(CELL)
 
-<<<<<<< HEAD
 new-cell: setup
 	@$(TELOS) new-cell $(NAME)
-=======
+
 # On the host, in one run; lua5.4 and python3 are taken where they are installed.
 bench-objects: setup
 	@cargo run --quiet --release --package object_bench -- $(ARGS)
->>>>>>> language
 
 $(COMMANDS): setup
 	@$(TELOS) $@ $(ARGS)

@@ -1,7 +1,7 @@
 //! What cells hold: the capabilities of a CNode, each with the cell that its object belongs to.
 //!
 //! The kernel's tables say which object a capability is to, as a number without a name. This server knows the names: it holds a
-//! capability to everything that services and processes are made of, and to the endpoints of services, so equal numbers in
+//! capability to everything that services and processes are made of, and to their endpoints, so equal numbers in
 //! its own CNode tell whose an object is.
 
 use alloc::collections::BTreeMap;
@@ -34,10 +34,10 @@ impl Owners {
             let Some(name) = services::name_of(number) else { break };
             (first..first + EACH).for_each(|slot| owners.note(own, slot, &name));
         }
-        for Process { name, instance, image, .. } in table {
+        for Process { name, instance, image, endpoint, .. } in table {
             let Some(Instance { tcb, cnode, vspace, frames }) = instance else { continue };
             let slots = [tcb.raw(), cnode.raw(), vspace.raw()].into_iter().chain(frames.iter().map(Cap::raw));
-            let slots = slots.chain(image.as_ref().map(Cap::raw));
+            let slots = slots.chain(image.as_ref().map(Cap::raw)).chain(endpoint.as_ref().map(Cap::raw));
             slots.for_each(|raw| owners.note(own, raw.slot as u32, name));
         }
         owners

@@ -67,7 +67,7 @@ pub fn from_template_to_service(stage: &Stage) -> Result<()> {
         fail!("`tree` was to show {NAME} with a thread below the shell:\n{tree}");
     }
     let held = machine.ask("caps greeter", PATIENCE)?;
-    let is_own = |row: &&str| row.contains(" Endpoint ") && row.contains(" itself ");
+    let is_own = |row: &&str| row.contains(" Endpoint ") && row.ends_with(" of greeter");
     if held.lines().filter(is_own).count() != 1 {
         fail!("`caps` was to list the endpoint that {NAME} serves:\n{held}");
     }
