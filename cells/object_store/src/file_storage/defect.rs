@@ -9,6 +9,12 @@ pub(crate) enum Defect {
     FlushSkipped,
     /// A root is published before the run that it speaks of.
     RootBeforeData,
+    /// A root is published without a flush between its run and itself.
+    RootBesideData,
+    /// A batch of an earlier life of its segment is believed.
+    EpochUnchecked,
+    /// A checkpoint's root is published without a flush between its tree and itself.
+    IndexUnflushed,
     /// A batch is believed without looking at its body.
     BodyUnchecked,
     /// A segment is used again while the older root still names it.

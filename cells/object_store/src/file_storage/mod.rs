@@ -6,21 +6,30 @@
 //! keeps opening short, `volume` owns the device and publishes roots; the rest are the structures on it.
 
 mod batch;
+mod block_cache;
 mod checkpoint;
 mod checksum;
 mod commit;
 mod defect;
+mod entry;
 mod format;
+mod frame;
 mod geometry;
 mod identity_block;
 mod index;
 mod open;
+mod pack_body;
 mod recovery;
 mod report;
 mod root;
 mod table;
 mod transaction_body;
+mod tree;
+mod tree_block;
+mod tree_writer;
 mod volume;
+mod walk;
+mod window;
 
 #[cfg(test)]
 pub(crate) use defect::Defect;
@@ -30,8 +39,9 @@ pub use report::{FormatError, FormatOptions, LastBatch, OpenError, OpenReport, R
 
 use alloc::vec::Vec;
 
-use commit::Pending;
-use index::{Index, Revision};
+use commit::Group;
+use entry::{Entry, Key};
+use index::{Index, Miss, View};
 use recovery::{Recovered, Tail};
 use volume::Volume;
 
@@ -68,12 +78,21 @@ pub struct FileStorage<D, C> {
     mode: Mode,
     index: Index,
     tail: Tail,
+    /// The last transaction that is committed, and so seen.
     last: Tid,
+    /// History begins here.
+    horizon: Tid,
+    objects: u64,
+    transactions: u64,
     next_oid: u64,
     /// Durably reserved: numbers below this may be issued.
     oid_reserved: u64,
+    /// Bytes of the log behind the last checkpoint.
     since_checkpoint: u64,
-    pending: Option<Pending>,
+    group: Option<Group>,
+    /// A vote is looking, to whom what was voted before counts as committed.
+    sees_voted: bool,
+    rebuilds: u32,
 }
 
 impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
@@ -115,6 +134,17 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         self.volume.device()
     }
 
+    /// How often a damaged index was made anew from the log since opening.
+    #[must_use]
+    pub fn index_rebuilds(&self) -> u32 {
+        self.rebuilds
+    }
+
+    /// Bounds the cache of the index: at most about this many blocks of 4 KiB, which take two to four times as much memory.
+    pub fn set_index_cache(&mut self, blocks: usize) {
+        self.index.set_cache(blocks);
+    }
+
     fn assemble(volume: Volume<D>, clock: C, mode: Mode, found: Recovered, next_oid: u64) -> Self {
         Self {
             volume,
@@ -123,20 +153,62 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             index: found.index,
             tail: found.tail,
             last: found.last,
+            horizon: found.horizon,
+            objects: found.objects,
+            transactions: found.transactions,
             next_oid,
             oid_reserved: found.oid_reserved,
             since_checkpoint: found.sectors * crate::device::SECTOR as u64,
-            pending: None,
+            group: None,
+            sees_voted: false,
+            rebuilds: 0,
         }
     }
 
-    fn read_record(&mut self, oid: Oid, revision: &Revision) -> Result<Record, StorageError> {
-        let bytes = self.volume.read_bytes(revision.address, revision.length)?;
-        let checksum = transaction_body::record_checksum(self.volume.seal, oid, revision.tid, &bytes);
-        if checksum != revision.checksum {
-            return Err(self.volume.rot(revision.address));
+    /// Asks the index; if that is damaged, it is made anew and asked again.
+    fn consult<T>(
+        &mut self,
+        ask: impl Fn(&mut Index, &mut Volume<D>, View) -> Result<T, Miss>,
+    ) -> Result<T, StorageError> {
+        let view = View { last: if self.sees_voted { Tid::MAX } else { self.last }, horizon: self.horizon };
+        match ask(&mut self.index, &mut self.volume, view) {
+            Err(Miss::Damaged) => self.rebuild()?,
+            Err(Miss::Storage(error)) => return Err(error),
+            Ok(answer) => return Ok(answer),
+        }
+        ask(&mut self.index, &mut self.volume, view).map_err(|miss| match miss {
+            Miss::Storage(error) => error,
+            Miss::Damaged => StorageError::Malformed,
+        })
+    }
+
+    fn read_record(&mut self, entry: &Entry) -> Result<Record, StorageError> {
+        let (key, place) = (entry.key, entry.place);
+        let bytes = self.volume.read_bytes(place.address, place.length)?;
+        if transaction_body::record_checksum(self.volume.seal, key.oid, key.tid, &bytes) != place.checksum {
+            return Err(self.volume.rot(place.address));
         }
         Record::decode(&bytes)
+    }
+
+    /// What the log says of a transaction; `None` if a pack left nothing of it.
+    fn describe(&mut self, entry: &Entry) -> Result<Option<TransactionInfo>, StorageError> {
+        let bytes = self.volume.read_bytes(entry.place.address, entry.place.length)?;
+        let info = transaction_body::describe(self.volume.seal, &bytes).filter(|info| info.tid == entry.key.tid);
+        let mut info = info.ok_or(self.volume.rot(entry.place.address))?;
+        if info.tid > self.horizon {
+            return Ok(Some(info));
+        }
+        let mut kept = Vec::new();
+        kept.try_reserve(info.changes.len())?;
+        for change in core::mem::take(&mut info.changes) {
+            let key = Key::new(change.oid, info.tid);
+            if self.consult(|index, volume, view| index.is_alive(volume, key, view.horizon))?.is_some() {
+                kept.push(change);
+            }
+        }
+        info.changes = kept;
+        Ok((!info.changes.is_empty()).then_some(info))
     }
 }
 
@@ -168,18 +240,21 @@ impl<D: BlockDevice> FileStorage<D, NoClock> {
 
 impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
     fn begin(&mut self, metadata: Metadata) -> Result<StorageTransaction, StorageError> {
-        match self.check_writable() {
-            Ok(()) | Err(StorageError::Busy) => StorageTransaction::new(metadata),
-            Err(error) => Err(error),
-        }
+        self.check_running()?;
+        StorageTransaction::new(metadata)
     }
 
     fn vote(&mut self, transaction: StorageTransaction) -> Result<Voted, StorageError> {
+        if self.group.is_some() {
+            return Err(StorageError::Busy);
+        }
         self.prepare(transaction)
     }
 
     fn finish(&mut self, voted: Voted) -> Result<Tid, StorageError> {
-        self.commit(&voted)
+        let tid = voted.tid();
+        self.commit(&[voted])?;
+        Ok(tid)
     }
 
     fn abort(&mut self, voted: Voted) -> Result<(), StorageError> {
@@ -187,32 +262,41 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
     }
 
     fn load_before(&mut self, oid: Oid, before: Tid) -> Result<Load, StorageError> {
-        Ok(match self.index.find(oid, before) {
-            Load::Data { record, tid, next } => Load::Data { record: self.read_record(oid, &record)?, tid, next },
+        Ok(match self.consult(|index, volume, view| index.find(volume, oid, before, view))? {
+            Load::Data { record, tid, next } => Load::Data { record: self.read_record(&record)?, tid, next },
             nothing => nothing.map(|_| Record::default()),
         })
     }
 
     fn revision_before(&mut self, oid: Oid, before: Tid) -> Result<Load<()>, StorageError> {
-        Ok(self.index.find(oid, before).map(|_| ()))
+        Ok(self.consult(|index, volume, view| index.find(volume, oid, before, view))?.map(|_| ()))
     }
 
     fn history(&mut self, oid: Oid, limit: usize) -> Result<Vec<RevisionInfo>, StorageError> {
-        self.index.history(oid, limit)
+        self.consult(|index, volume, view| index.history(volume, oid, limit, view))
     }
 
     fn transaction_before(&mut self, before: Tid) -> Result<Option<TransactionInfo>, StorageError> {
-        let Some(entry) = self.index.transaction_before(before) else {
-            return Ok(None);
-        };
-        let bytes = self.volume.read_bytes(entry.address, entry.length)?;
-        let info = transaction_body::describe(self.volume.seal, &bytes).filter(|info| info.tid == entry.tid);
-        info.map(Some).ok_or(self.volume.rot(entry.address))
+        let mut before = before;
+        loop {
+            let found = self.consult(|index, volume, view| index.transaction_before(volume, before, view))?;
+            let Some(entry) = found else {
+                return Ok(None);
+            };
+            if let Some(info) = self.describe(&entry)? {
+                return Ok(Some(info));
+            }
+            before = entry.key.tid;
+        }
     }
 
     fn new_oid(&mut self) -> Result<Oid, StorageError> {
         if self.next_oid >= self.oid_reserved {
-            self.check_writable()?;
+            self.check_running()?;
+            if self.group.as_ref().is_some_and(Group::opens_run) {
+                // The root that publishes the run is the next one.
+                return Err(StorageError::Busy);
+            }
             let mut root = self.current_root()?;
             root.oid_reserved = root.oid_reserved.checked_add(OID_RESERVE).ok_or(StorageError::Exhausted)?;
             let reserved = root.oid_reserved;
@@ -225,7 +309,7 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
     }
 
     fn next_object(&mut self, after: Option<Oid>) -> Option<Oid> {
-        self.index.next_object(after)
+        self.consult(|index, volume, view| index.next_object(volume, after, view)).unwrap_or(None)
     }
 
     fn last_transaction(&self) -> Tid {

@@ -2,7 +2,7 @@
 
 use super::format::{Head, inspect};
 use super::identity_block::{Identity, Phase};
-use super::recovery::{Recovered, recover};
+use super::recovery::{From, Recovered, recover};
 use super::report::{OpenError, OpenReport, Refused};
 use super::root::{Root, Slot};
 use super::volume::Volume;
@@ -27,7 +27,7 @@ pub(crate) fn open<D: BlockDevice, C: Clock>(
     let slot_lost = other.is_none();
     let previous = other.map_or_else(|| root.table.clone(), |other| other.table);
     let mut volume = Volume::new(device, root, previous);
-    let mut recovered = match recover(&mut volume, slot_lost) {
+    let mut recovered = match recover(&mut volume, From::Checkpoint, slot_lost) {
         Ok(recovered) => recovered,
         Err(error) => {
             return Err(Refused { device: volume.into_device(), error });
@@ -79,11 +79,15 @@ fn choose([first, second]: [Slot; 2], sectors: u64) -> Result<(Root, Option<Root
 fn settle<D: BlockDevice>(volume: &mut Volume<D>, found: &mut Recovered, report: &OpenReport) -> Result<(), OpenError> {
     volume.flush()?;
     let mut root = volume.next_root()?;
-    if let Some(run) = &found.adopted {
-        root.table.occupy(run);
+    if let Some(adopted) = &found.adopted {
+        if let Some((before, end)) = &adopted.before {
+            root.table.close(before, *end);
+        }
+        root.table.occupy(&adopted.run);
     }
     root.flushed = found.tail.sequence;
     root.last_tid = found.last;
+    root.horizon = found.horizon;
     root.oid_reserved = found.oid_reserved.checked_add(OID_RESERVE).ok_or(OpenError::BadRoot)?;
     found.oid_reserved = root.oid_reserved;
     let publication = root.prepare()?;
@@ -105,12 +109,11 @@ fn report<D: BlockDevice>(
     OpenReport {
         epoch: volume.root().epoch,
         last: found.last,
-        transactions: found.index.transactions().len() as u64,
-        objects: found.index.object_count(),
+        transactions: found.transactions,
+        objects: found.objects,
         scanned_batches: found.batches,
         scanned_sectors: found.sectors,
         last_batch: found.last_batch,
-        index_rebuilt: found.index_rebuilt,
         root_slot_lost,
         rolled_forward: found.adopted.is_some(),
         identity_lost,

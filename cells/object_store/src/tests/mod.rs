@@ -7,6 +7,7 @@ mod devices;
 mod equivalence;
 mod faults;
 mod hostile;
+mod index_costs;
 mod power_loss;
 mod rot;
 mod support;

@@ -270,6 +270,9 @@ fn check(image: MemoryDevice, promise: &Promise) -> Result<MemoryDevice, String>
             return wrong("the past differs");
         }
     }
+    if storage.index_rebuilds() > 0 {
+        return wrong("the index is damaged");
+    }
     if Some(storage.new_oid().unwrap()) <= promise.issued {
         return wrong("an object number repeats");
     }
@@ -389,7 +392,6 @@ fn lose_each_root(shape: Shape, seed: u64) -> Tally {
             rotten.bytes_mut()[slot * SECTOR + 40] ^= 1;
             let outcome = match FileStorage::open_read_only(rotten.clone()) {
                 Ok((_, report)) if !report.root_slot_lost => Err("the loss is not told".into()),
-                Ok((_, report)) if report.index_rebuilt => Err("the checkpoint was lost with the root".into()),
                 _ => check(rotten, &promise).and_then(|device| match FileStorage::open_read_only(device) {
                     Ok((_, report)) if !report.root_slot_lost => Ok(()),
                     _ => Err("not repaired".into()),
