@@ -145,7 +145,8 @@
 //! ## Body of a moved batch: what a pack kept
 //!
 //! As that of a commit batch, with the numbers and metadata that the transactions had, and those of their changes that still
-//! count. Where a revision stands several times in the log, the copy in the last batch counts.
+//! count. Where a revision stands several times in the log, the copy in the last batch counts. Without metadata and changes
+//! (*m* and *c* are 0), it says that nothing is left of the transaction.
 //!
 //! ## Body of a pack batch
 //!
@@ -207,8 +208,8 @@ pub use clock::{Clock, next_tid};
 pub use device::{BlockDevice, DeviceError, MemoryDevice, SECTOR};
 pub use error::{StopReason, StorageError};
 pub use file_storage::{
-    DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock, OpenError, OpenReport,
-    Refused,
+    Dangling, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock, OpenError,
+    OpenReport, PackPhase, PackProgress, PackReport, Refused,
 };
 pub use identity::{Epoch, Oid, SegmentId, Tid};
 pub use mapping_storage::MappingStorage;

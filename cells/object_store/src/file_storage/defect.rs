@@ -15,6 +15,10 @@ pub(crate) enum Defect {
     EpochUnchecked,
     /// A checkpoint's root is published without a flush between its tree and itself.
     IndexUnflushed,
+    /// A pack frees a run before the copies of what it kept are durable.
+    FreedBeforeCopy,
+    /// A pack frees runs that the next opening will scan.
+    PackWithoutCheckpoint,
     /// A batch is believed without looking at its body.
     BodyUnchecked,
     /// A segment is used again while the older root still names it.

@@ -90,11 +90,21 @@ pub(crate) struct Content {
 impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     /// Begins a batch for at least `length` bytes, header included.
     pub(crate) fn frame(&mut self, length: u64, reserve: Reserve) -> Result<Frame, StorageError> {
-        let sectors = sectors_for(length);
-        let (run, sector, opens_run) = match self.tail.run {
-            Some(run) if self.tail.sector + sectors <= self.volume.run_sectors(&run) => (run, self.tail.sector, false),
-            _ => (self.new_run(sectors, reserve)?, 1, true),
-        };
+        match self.tail.run {
+            Some(run) if self.tail.sector + sectors_for(length) <= self.volume.run_sectors(&run) => {
+                self.frame_at(run, self.tail.sector, false, length)
+            }
+            _ => self.frame_in_new_run(length, reserve),
+        }
+    }
+
+    /// Begins a batch as [`frame`](Self::frame) does, but always in a run of its own.
+    pub(crate) fn frame_in_new_run(&mut self, length: u64, reserve: Reserve) -> Result<Frame, StorageError> {
+        let run = self.new_run(sectors_for(length), reserve)?;
+        self.frame_at(run, 1, true, length)
+    }
+
+    fn frame_at(&self, run: Run, sector: u64, opens_run: bool, length: u64) -> Result<Frame, StorageError> {
         let place = self.volume.sector(&run, sector);
         let room = self.volume.run_sectors(&run) - sector;
         let mut bytes = Writer::default();

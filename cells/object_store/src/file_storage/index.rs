@@ -14,6 +14,7 @@ use super::block_cache::BlockCache;
 use super::entry::{Entry, Key, Place, TRANSACTIONS};
 use super::tree::Tree;
 use super::volume::Volume;
+use super::walk::Walk;
 use crate::device::BlockDevice;
 use crate::{Load, Oid, RevisionInfo, StorageError, Tid};
 
@@ -89,10 +90,6 @@ impl Index {
 
     pub(crate) fn trees(&self) -> &[Tree] {
         &self.trees
-    }
-
-    pub(crate) fn cache(&mut self) -> &mut BlockCache {
-        &mut self.cache
     }
 
     /// Goes on with other trees, which hold all that was in memory. What the cache has of old ones ages.
@@ -228,8 +225,31 @@ impl Index {
         Ok(best)
     }
 
+    /// Up to `limit` entries in the order of their keys, from the first that is not below `from`.
+    pub(crate) fn some_from<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        from: Key,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Miss> {
+        let recent = self.recent.range(from..).map(|(&key, &place)| Entry { key, place });
+        let mut walk = Walk::new(recent, &self.trees, from);
+        let mut entries = Vec::new();
+        while entries.len() < limit
+            && let Some(entry) = walk.next(volume, &mut self.cache)?
+        {
+            entries.try_reserve(1).map_err(StorageError::from)?;
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
     /// The entry with the smallest key that is not below `key`.
-    fn first_from<D: BlockDevice>(&mut self, volume: &mut Volume<D>, key: Key) -> Result<Option<Entry>, Miss> {
+    pub(crate) fn first_from<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        key: Key,
+    ) -> Result<Option<Entry>, Miss> {
         let recent = self.recent.range(key..).next();
         let mut best = recent.map(|(&key, &place)| Entry { key, place });
         for tree in &self.trees {

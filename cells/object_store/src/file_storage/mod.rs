@@ -18,6 +18,7 @@ mod geometry;
 mod identity_block;
 mod index;
 mod open;
+mod pack;
 mod pack_body;
 mod recovery;
 mod report;
@@ -35,6 +36,7 @@ mod window;
 pub(crate) use defect::Defect;
 pub use format::DeviceState;
 pub use identity_block::FORMAT_VERSION;
+pub use pack::{Dangling, PackPhase, PackProgress, PackReport};
 pub use report::{FormatError, FormatOptions, LastBatch, OpenError, OpenReport, Refused};
 
 use alloc::vec::Vec;
@@ -42,6 +44,7 @@ use alloc::vec::Vec;
 use commit::Group;
 use entry::{Entry, Key};
 use index::{Index, Miss, View};
+use pack::Pack;
 use recovery::{Recovered, Tail};
 use volume::Volume;
 
@@ -93,6 +96,7 @@ pub struct FileStorage<D, C> {
     /// A vote is looking, to whom what was voted before counts as committed.
     sees_voted: bool,
     rebuilds: u32,
+    pack: Option<Pack>,
 }
 
 impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
@@ -146,6 +150,9 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     }
 
     fn assemble(volume: Volume<D>, clock: C, mode: Mode, found: Recovered, next_oid: u64) -> Self {
+        let below = volume.root().clean_below;
+        let resumes = mode == Mode::Write && below > crate::Epoch::new(0);
+        let pack = resumes.then(|| Pack::resumed(found.horizon, below));
         Self {
             volume,
             clock,
@@ -162,6 +169,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             group: None,
             sees_voted: false,
             rebuilds: 0,
+            pack,
         }
     }
 

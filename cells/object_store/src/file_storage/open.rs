@@ -88,6 +88,7 @@ fn settle<D: BlockDevice>(volume: &mut Volume<D>, found: &mut Recovered, report:
     root.flushed = found.tail.sequence;
     root.last_tid = found.last;
     root.horizon = found.horizon;
+    root.clean_below = found.clean_below.unwrap_or(root.clean_below);
     root.oid_reserved = found.oid_reserved.checked_add(OID_RESERVE).ok_or(OpenError::BadRoot)?;
     found.oid_reserved = root.oid_reserved;
     let publication = root.prepare()?;

@@ -54,6 +54,8 @@ pub(crate) struct Recovered {
     pub(crate) oid_reserved: u64,
     pub(crate) last: Tid,
     pub(crate) horizon: Tid,
+    /// Runs of smaller generations are to be cleaned by the pack that moved the horizon, if the root does not know it.
+    pub(crate) clean_below: Option<Epoch>,
     pub(crate) objects: u64,
     pub(crate) transactions: u64,
     pub(crate) batches: u64,
@@ -115,6 +117,7 @@ struct Scan<'a, D> {
     /// The last transaction of the scan; numbers of commits grow.
     last: Tid,
     horizon: Tid,
+    clean_below: Option<Epoch>,
     /// The counts, as of the root's checkpoint: batches before it are in them.
     counted: u64,
     objects: u64,
@@ -136,6 +139,7 @@ impl<'a, D: BlockDevice> Scan<'a, D> {
             oid_reserved: root.oid_reserved,
             last: Tid::ZERO,
             horizon: root.horizon,
+            clean_below: None,
             counted: root.scan.sequence,
             objects: root.objects,
             transactions: root.transactions,
@@ -180,8 +184,11 @@ impl<'a, D: BlockDevice> Scan<'a, D> {
         let counts = self.tail.sequence >= self.counted;
         let mut last = self.last;
         if header.kind == BatchKind::Pack {
-            let pack = pack_body::decode(body).filter(|pack| pack.horizon >= self.horizon).ok_or(rot)?;
-            self.horizon = pack.horizon;
+            let pack = pack_body::decode(body).ok_or(rot)?;
+            if pack.horizon > self.horizon {
+                self.horizon = pack.horizon;
+                self.clean_below = Some(run.generation);
+            }
             self.objects = self.objects.saturating_sub(if counts { pack.collected.len() as u64 } else { 0 });
             self.entries.try_reserve(pack.collected.len()).map_err(StorageError::from)?;
             self.entries.extend(pack.entries());
@@ -321,6 +328,7 @@ impl<'a, D: BlockDevice> Scan<'a, D> {
             oid_reserved: self.oid_reserved,
             last: self.root_last,
             horizon: self.horizon,
+            clean_below: self.clean_below,
             objects: self.objects,
             transactions: self.transactions,
             batches: self.batches,

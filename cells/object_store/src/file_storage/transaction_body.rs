@@ -93,7 +93,8 @@ pub(crate) fn encode(
     metadata.encode(&mut metadata_bytes)?;
     let head = encode_head(seal, tid, &metadata_bytes, &listed)?;
     output.get_mut(start..start + sizes.head).ok_or(StorageError::Malformed)?.copy_from_slice(&head);
-    locate_listed(tid, origin + start as u64, head.len(), listed.into_iter())
+    let place = Place { address: origin + start as u64, length: head.len() as u32, checksum: 0 };
+    locate_listed(tid, place, listed.into_iter())
 }
 
 /// Appends to `output`, whose first byte stands at `origin`, what is left of a transaction: these changes, whose records
@@ -118,7 +119,13 @@ pub(crate) fn encode_rest<'a>(
         output.extend_from_slice(record_of(change).ok_or(StorageError::Malformed)?);
         moved.push(Listed { place, ..*change });
     }
-    locate_listed(head.tid, origin + start as u64, bytes.len(), moved.into_iter())
+    head.locate_listed(origin + start as u64, bytes.len(), moved.into_iter())
+}
+
+/// Bytes that [`encode_rest`] will append.
+pub(crate) fn rest_length(head: &Head<'_>, kept: &[Listed]) -> u64 {
+    let records: u64 = kept.iter().map(|change| u64::from(change.place.length)).sum();
+    (FIXED + head.metadata.len() + ENTRY * kept.len()) as u64 + records
 }
 
 fn encode_head(seal: Seal, tid: Tid, metadata: &[u8], changes: &[Listed]) -> Result<Vec<u8>, StorageError> {
@@ -141,13 +148,11 @@ fn encode_head(seal: Seal, tid: Tid, metadata: &[u8], changes: &[Listed]) -> Res
 
 fn locate_listed(
     tid: Tid,
-    address: u64,
-    head: usize,
+    place: Place,
     changes: impl ExactSizeIterator<Item = Listed>,
 ) -> Result<Located, StorageError> {
     let mut entries = Vec::new();
     entries.try_reserve_exact(changes.len() + 1)?;
-    let place = Place { address, length: head as u32, checksum: 0 };
     entries.push(Entry { key: Key::transaction(tid), place });
     let mut created = 0;
     for change in changes {
@@ -195,6 +200,16 @@ impl<'a> Head<'a> {
         (seal.over(&[fixed, metadata, directory]) == checksum).then_some(Self { tid, metadata, directory, length })
     }
 
+    /// What says that nothing is left of the transaction: no transaction has empty metadata.
+    pub(crate) fn tombstone(self) -> Self {
+        Self { metadata: &[], directory: &[], length: FIXED, ..self }
+    }
+
+    /// Whether it says that nothing is left of the transaction.
+    pub(crate) fn is_tombstone(&self) -> bool {
+        self.metadata.is_empty()
+    }
+
     /// How many changes there are.
     pub(crate) fn changes(&self) -> usize {
         self.directory.len() / ENTRY
@@ -221,6 +236,16 @@ impl<'a> Head<'a> {
 
     /// The entries of the transaction, which stands at `address`.
     pub(crate) fn locate(&self, address: u64) -> Result<Located, StorageError> {
-        locate_listed(self.tid, address, self.length, self.listed(address))
+        self.locate_listed(address, self.length, self.listed(address))
+    }
+
+    fn locate_listed(
+        &self,
+        address: u64,
+        length: usize,
+        changes: impl ExactSizeIterator<Item = Listed>,
+    ) -> Result<Located, StorageError> {
+        let place = Place { address, length: length as u32, checksum: 0 };
+        locate_listed(self.tid, if self.is_tombstone() { Place::GONE } else { place }, changes)
     }
 }

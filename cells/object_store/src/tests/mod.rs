@@ -8,6 +8,7 @@ mod equivalence;
 mod faults;
 mod hostile;
 mod index_costs;
+mod pack;
 mod power_loss;
 mod rot;
 mod support;

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::{
-    BlockDevice, Clock, FileStorage, FormatOptions, Load, MemoryDevice, Metadata, Oid, Record, Storage, StorageError,
-    Tid,
+    BlockDevice, Clock, FileStorage, FormatOptions, Load, MemoryDevice, Metadata, Oid, PackPhase, PackReport, Record,
+    Storage, StorageError, Tid,
 };
 
 /// The key of every test's state file.
@@ -61,6 +61,20 @@ pub(crate) fn formatted(segments: usize, segment_sectors: u32) -> MemoryDevice {
 /// Opens a device that must open, with a clock at zero.
 pub(crate) fn open<D: BlockDevice>(device: D) -> FileStorage<D, TestClock> {
     FileStorage::open(device, TestClock::default()).map_err(|refused| refused.error).unwrap().0
+}
+
+/// Packs to the end.
+pub(crate) fn pack<D: BlockDevice, C: Clock>(
+    storage: &mut FileStorage<D, C>,
+    horizon: Tid,
+) -> Result<PackReport, StorageError> {
+    storage.pack_begin(horizon, &[])?;
+    loop {
+        let progress = storage.pack_step()?;
+        if progress.phase == PackPhase::Done {
+            return Ok(progress.report);
+        }
+    }
 }
 
 /// Commits changes, each with the revision that it is based on.
