@@ -186,11 +186,13 @@
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "crash_test"))]
 extern crate std;
 
 mod clock;
 mod codec;
+#[cfg(any(test, feature = "crash_test"))]
+pub mod crash_test;
 mod device;
 mod error;
 mod file_storage;

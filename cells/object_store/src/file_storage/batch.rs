@@ -127,7 +127,7 @@ impl BatchHeader {
             oid_reserved: reader.u64()?,
         };
         let sane = header.sequence < COUNT_LIMIT && u64::from(length) <= BATCH_LIMIT && length as usize >= HEADER;
-        let life = header.generation == run.generation || Defect::EpochUnchecked.is_planted();
+        let life = header.generation == run.generation || Defect::StaleBatchBelieved.is_planted();
         (known && sane && life && header.sector == sector).then_some(header)
     }
 

@@ -109,6 +109,24 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         open::open(device, clock, Mode::Write)
     }
 
+    /// Votes as [`Storage::vote`] does, but also while other transactions are voted, which [`finish_all`](Self::finish_all)
+    /// then commits with one write and one flush. Of two that conflict the second is refused, as if the first were committed.
+    ///
+    /// # Errors
+    /// Those of [`Storage::vote`]. [`StorageError::Busy`]: the batch is full; finish what is voted first.
+    pub fn vote_more(&mut self, transaction: StorageTransaction) -> Result<Voted, StorageError> {
+        self.prepare(transaction)
+    }
+
+    /// Commits all transactions that are voted: on return they are durable and visible. They are there all or none.
+    ///
+    /// # Errors
+    /// [`StorageError::Stopped`]: the outcome is unknown until the storage is opened again. [`StorageError::Busy`]: others are
+    /// voted too, and nothing was done. [`StorageError::ForeignTransaction`].
+    pub fn finish_all(&mut self, voted: Vec<Voted>) -> Result<(), StorageError> {
+        self.commit(&voted)
+    }
+
     /// Gives the device back. Nothing is written: every commit is durable already.
     pub fn into_device(self) -> D {
         self.volume.into_device()

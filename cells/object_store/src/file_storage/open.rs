@@ -1,5 +1,6 @@
 //! Opening a state file, for writing or for reading only.
 
+use super::defect::Defect;
 use super::format::{Head, inspect};
 use super::identity_block::{Identity, Phase};
 use super::recovery::{From, Recovered, recover};
@@ -37,7 +38,8 @@ pub(crate) fn open<D: BlockDevice, C: Clock>(
         // The lost root may have reserved more object numbers, in the step that every reservation has.
         recovered.oid_reserved = recovered.oid_reserved.saturating_add(OID_RESERVE);
     }
-    let next_oid = recovered.oid_reserved;
+    let unheeded = if Defect::OidsReused.is_planted() { OID_RESERVE } else { 0 };
+    let next_oid = recovered.oid_reserved.saturating_sub(unheeded).max(1);
     let report = report(&volume, &recovered, slot_lost, !head.identity_intact);
     if mode == Mode::Write
         && let Err(error) = settle(&mut volume, &mut recovered, &report)
@@ -61,7 +63,9 @@ fn choose([first, second]: [Slot; 2], sectors: u64) -> Result<(Root, Option<Root
         if let Slot::Valid(root) = slot { Some(root) } else { None }
     };
     let (root, other) = match (valid(first), valid(second)) {
-        (Some(first), Some(second)) if first.epoch > second.epoch => (first, Some(second)),
+        (Some(first), Some(second)) if (first.epoch > second.epoch) != Defect::RootEpochIgnored.is_planted() => {
+            (first, Some(second))
+        }
         (Some(first), Some(second)) => (second, Some(first)),
         (Some(only), None) | (None, Some(only)) => (only, None),
         (None, None) => return Err(OpenError::State(DeviceState::NoRoot)),

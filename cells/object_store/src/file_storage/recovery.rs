@@ -11,6 +11,7 @@
 use alloc::vec::Vec;
 
 use super::batch::{BatchHeader, BatchKind, HEADER};
+use super::defect::Defect;
 use super::entry::Entry;
 use super::index::Index;
 use super::pack_body;
@@ -138,7 +139,7 @@ impl<'a, D: BlockDevice> Scan<'a, D> {
             flushed: root.flushed,
             oid_reserved: root.oid_reserved,
             last: Tid::ZERO,
-            horizon: root.horizon,
+            horizon: if Defect::HorizonForgotten.is_planted() { Tid::ZERO } else { root.horizon },
             clean_below: None,
             counted: root.scan.sequence,
             objects: root.objects,
@@ -185,16 +186,19 @@ impl<'a, D: BlockDevice> Scan<'a, D> {
         let mut last = self.last;
         if header.kind == BatchKind::Pack {
             let pack = pack_body::decode(body).ok_or(rot)?;
-            if pack.horizon > self.horizon {
+            if pack.horizon > self.horizon && !Defect::HorizonForgotten.is_planted() {
                 self.horizon = pack.horizon;
                 self.clean_below = Some(run.generation);
             }
             self.objects = self.objects.saturating_sub(if counts { pack.collected.len() as u64 } else { 0 });
             self.entries.try_reserve(pack.collected.len()).map_err(StorageError::from)?;
-            self.entries.extend(pack.entries());
+            if !Defect::CollectedReturns.is_planted() {
+                self.entries.extend(pack.entries());
+            }
         } else {
             let mut rest = body;
-            for _ in 0..header.transactions {
+            let cut = Defect::GroupCutShort.is_planted() && header.kind == BatchKind::Commit;
+            for _ in 0..if cut { 1 } else { header.transactions } {
                 let head = Head::decode(self.volume.seal, rest).ok_or(rot)?;
                 let position = (body.len() - rest.len()) as u64;
                 let total = usize::try_from(head.total()).map_err(|_| rot)?;
@@ -207,6 +211,9 @@ impl<'a, D: BlockDevice> Scan<'a, D> {
                     last = head.tid;
                     self.objects += if counts { located.created } else { 0 };
                     self.transactions += u64::from(counts);
+                }
+                if Defect::CopiesIgnored.is_planted() && header.kind == BatchKind::Moved {
+                    continue;
                 }
                 self.entries.try_reserve(located.entries.len()).map_err(StorageError::from)?;
                 self.entries.extend(located.entries);
@@ -326,7 +333,7 @@ impl<'a, D: BlockDevice> Scan<'a, D> {
             index,
             tail: self.tail,
             oid_reserved: self.oid_reserved,
-            last: self.root_last,
+            last: if Defect::TidsReused.is_planted() { self.last } else { self.root_last },
             horizon: self.horizon,
             clean_below: self.clean_below,
             objects: self.objects,

@@ -6,6 +6,7 @@ mod device_states;
 mod devices;
 mod equivalence;
 mod faults;
+mod groups;
 mod hostile;
 mod index_costs;
 mod pack;

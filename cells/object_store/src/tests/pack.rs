@@ -309,7 +309,7 @@ enum Step {
     Put { object: u8, size: u16, refers: Vec<u8> },
     Create { size: u16 },
     Pack { back: u8 },
-    PackStep,
+    GoOn,
     Checkpoint,
     Reopen { index: bool },
 }
@@ -320,7 +320,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(object, size, refers)| Step::Put { object, size, refers }),
         4 => (0..600u16).prop_map(|size| Step::Create { size }),
         1 => (0..10u8).prop_map(|back| Step::Pack { back }),
-        5 => Just(Step::PackStep),
+        5 => Just(Step::GoOn),
         1 => Just(Step::Checkpoint),
         1 => any::<bool>().prop_map(|index| Step::Reopen { index }),
     ]
@@ -393,7 +393,7 @@ proptest! {
                     let horizon = model.tids[model.tids.len().saturating_sub(1 + usize::from(back))];
                     let _ = storage.pack_begin(horizon, &[]);
                 }
-                Step::PackStep => {
+                Step::GoOn => {
                     storage.pack_step().unwrap();
                 }
                 Step::Checkpoint => storage.checkpoint().unwrap(),

@@ -1,9 +1,8 @@
 //! What the tests share: small records, a clock that is told the time, seeded random numbers, ready storages.
 
 use alloc::vec::Vec;
-use std::cell::Cell;
-use std::rc::Rc;
 
+pub(crate) use crate::crash_test::{Random, TestClock};
 use crate::{
     BlockDevice, Clock, FileStorage, FormatOptions, Load, MemoryDevice, Metadata, Oid, PackPhase, PackReport, Record,
     Storage, StorageError, Tid,
@@ -11,34 +10,6 @@ use crate::{
 
 /// The key of every test's state file.
 pub(crate) const KEY: [u8; 16] = *b"a key for tests.";
-
-/// A clock that stands where it was put.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TestClock(pub(crate) Rc<Cell<u64>>);
-
-impl Clock for TestClock {
-    fn now(&mut self) -> u64 {
-        self.0.get()
-    }
-}
-
-/// SplitMix64.
-#[derive(Clone, Debug)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 /// A record with a payload and references.
 pub(crate) fn record(payload: &[u8], references: &[Oid]) -> Record {

@@ -8,6 +8,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::super::FileStorage;
+use super::super::defect::Defect;
 use super::super::entry::{Entry, Key};
 use super::super::index::View;
 use super::super::transaction_body::{Head, record_checksum};
@@ -148,7 +149,8 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     fn mark_later(&mut self, mark: &mut Mark, horizon: Tid) -> Result<(), StorageError> {
         let from = Key::transaction(mark.seen.after());
         let found = self.consult(|index, volume, _| index.first_from(volume, from))?;
-        let Some(transaction) = found.filter(|found| found.key.oid == from.oid && found.key.tid <= self.last) else {
+        let later = |found: &Entry| found.key.oid == from.oid && found.key.tid <= self.last;
+        let Some(transaction) = found.filter(later).filter(|_| !Defect::LaterUnmarked.is_planted()) else {
             mark.seen = self.last;
             return Ok(());
         };

@@ -121,6 +121,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
                 // What was committed since is followed to its end, and decided on in the same step.
                 while !self.mark_step(mark, pack.horizon)? {}
                 sweep.collected.retain(|&oid| !mark.is_marked(oid));
+                sweep.collected.dedup();
                 pack.report.dangling = core::mem::take(&mut mark.dangling);
                 pack.report.dangling_total = mark.dangling_total;
                 if sweep.collected.is_empty() && sweep.dead == 0 {
