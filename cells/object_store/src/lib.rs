@@ -210,8 +210,8 @@ pub use clock::{Clock, next_tid};
 pub use device::{BlockDevice, DeviceError, MemoryDevice, SECTOR};
 pub use error::{StopReason, StorageError};
 pub use file_storage::{
-    Dangling, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock, OpenError,
-    OpenReport, PackPhase, PackProgress, PackReport, Refused,
+    Damage, Dangling, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock,
+    OpenError, OpenReport, PackPhase, PackProgress, PackReport, Refused, Verified,
 };
 pub use identity::{Epoch, Oid, SegmentId, Tid};
 pub use mapping_storage::MappingStorage;

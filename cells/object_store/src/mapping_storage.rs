@@ -123,9 +123,9 @@ impl<C: Clock> Storage for MappingStorage<C> {
         Ok(oid)
     }
 
-    fn next_object(&mut self, after: Option<Oid>) -> Option<Oid> {
-        let least = after.map_or(Some(0), |oid| oid.number().checked_add(1))?;
-        self.objects.range(Oid::new(least)..).next().map(|(&oid, _)| oid)
+    fn next_object(&mut self, after: Option<Oid>) -> Result<Option<Oid>, StorageError> {
+        let least = after.map_or(Some(0), |oid| oid.number().checked_add(1));
+        Ok(least.and_then(|least| self.objects.range(Oid::new(least)..).next().map(|(&oid, _)| oid)))
     }
 
     fn last_transaction(&self) -> Tid {

@@ -169,8 +169,12 @@ pub trait Storage {
     /// [`StorageError::Exhausted`]; as for [`begin`](Self::begin), for a reservation may have to be made durable.
     fn new_oid(&mut self) -> Result<Oid, StorageError>;
 
-    /// The smallest object number that is greater than `after` and was ever stored; `None` starts at the beginning.
-    fn next_object(&mut self, after: Option<Oid>) -> Option<Oid>;
+    /// The smallest object number that is greater than `after` and was ever stored; `None` starts at the beginning. Objects
+    /// that a pack collected are left out.
+    ///
+    /// # Errors
+    /// As [`load_before`](Self::load_before).
+    fn next_object(&mut self, after: Option<Oid>) -> Result<Option<Oid>, StorageError>;
 
     /// The last committed transaction, or [`Tid::ZERO`].
     fn last_transaction(&self) -> Tid;

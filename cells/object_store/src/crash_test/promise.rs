@@ -123,7 +123,7 @@ impl Promise {
             }
         }
         let mut at = None;
-        while let Some(oid) = storage.next_object(at) {
+        while let Some(oid) = storage.next_object(at).map_err(failed)? {
             if !self.revisions.contains_key(&oid) {
                 return Err(alloc::format!("{oid:?} never was"));
             }

@@ -206,7 +206,7 @@ impl Work {
 fn objects<S: Storage>(storage: &mut S) -> Result<Vec<Oid>, StorageError> {
     let mut objects = Vec::new();
     let mut at = None;
-    while let Some(oid) = storage.next_object(at) {
+    while let Some(oid) = storage.next_object(at)? {
         if matches!(storage.revision_before(oid, Tid::MAX)?, Load::Data { .. }) {
             objects.push(oid);
         }

@@ -28,6 +28,7 @@ mod transaction_body;
 mod tree;
 mod tree_block;
 mod tree_writer;
+mod verify;
 mod volume;
 mod walk;
 mod window;
@@ -38,6 +39,7 @@ pub use format::DeviceState;
 pub use identity_block::FORMAT_VERSION;
 pub use pack::{Dangling, PackPhase, PackProgress, PackReport};
 pub use report::{FormatError, FormatOptions, LastBatch, OpenError, OpenReport, Refused};
+pub use verify::{Damage, Verified};
 
 use alloc::vec::Vec;
 
@@ -165,6 +167,16 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     /// Bounds the cache of the index: at most about this many blocks of 4 KiB, which take two to four times as much memory.
     pub fn set_index_cache(&mut self, blocks: usize) {
         self.index.set_cache(blocks);
+    }
+
+    /// The sectors of each run of the log behind its last batch.
+    #[cfg(test)]
+    pub(crate) fn rests_of_runs_for_tests(&self) -> Vec<core::ops::Range<u64>> {
+        let rest = |run: &table::Run| {
+            let end = run.end.map_or(self.tail.sector, u64::from);
+            self.volume.sector(run, end)..self.volume.sector(run, self.volume.run_sectors(run))
+        };
+        self.volume.root().table.runs(table::RunKind::Log).iter().map(rest).collect()
     }
 
     fn assemble(volume: Volume<D>, clock: C, mode: Mode, found: Recovered, next_oid: u64) -> Self {
@@ -334,8 +346,8 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
         Ok(oid)
     }
 
-    fn next_object(&mut self, after: Option<Oid>) -> Option<Oid> {
-        self.consult(|index, volume, view| index.next_object(volume, after, view)).unwrap_or(None)
+    fn next_object(&mut self, after: Option<Oid>) -> Result<Option<Oid>, StorageError> {
+        self.consult(|index, volume, view| index.next_object(volume, after, view))
     }
 
     fn last_transaction(&self) -> Tid {

@@ -55,7 +55,6 @@ impl<D: BlockDevice> Volume<D> {
         self.device
     }
 
-    #[cfg(test)]
     pub(crate) fn device(&mut self) -> &mut D {
         &mut self.device
     }

@@ -19,15 +19,27 @@ pub(crate) enum Fault {
 pub(crate) struct FailingDevice {
     pub(crate) inner: MemoryDevice,
     pub(crate) fault: Rc<RefCell<Option<Fault>>>,
+    /// Fails once, after so many more transfers of that kind.
+    pub(crate) countdown: Rc<RefCell<Option<(Fault, u64)>>>,
     pub(crate) writes: Rc<RefCell<u64>>,
 }
 
 impl FailingDevice {
     pub(crate) fn new(inner: MemoryDevice) -> Self {
-        Self { inner, fault: Rc::default(), writes: Rc::default() }
+        Self { inner, fault: Rc::default(), countdown: Rc::default(), writes: Rc::default() }
     }
 
     fn pass(&self, kind: Fault) -> Result<(), DeviceError> {
+        let mut countdown = self.countdown.borrow_mut();
+        if let Some((fault, left)) = countdown.as_mut()
+            && *fault == kind
+        {
+            if *left == 0 {
+                *countdown = None;
+                return Err(DeviceError::Failed);
+            }
+            *left -= 1;
+        }
         if *self.fault.borrow() == Some(kind) { Err(DeviceError::Failed) } else { Ok(()) }
     }
 }

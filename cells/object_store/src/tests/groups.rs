@@ -45,7 +45,7 @@ fn nothing_is_seen_before_all_are_committed() {
     let numbers: Vec<Tid> = voted.iter().map(Voted::tid).collect();
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]) && numbers[0] > last);
     assert!(!oids.iter().any(|&oid| exists(&mut storage, oid)));
-    assert_eq!((storage.last_transaction(), storage.next_object(Some(Oid::ROOT))), (last, None));
+    assert_eq!((storage.last_transaction(), storage.next_object(Some(Oid::ROOT))), (last, Ok(None)));
     assert_eq!(storage.history(oids[0], 9), Ok(vec![]));
     assert_eq!(tids(&mut storage).unwrap(), [last]);
     storage.finish_all(voted).unwrap();

@@ -105,8 +105,8 @@ fn what_nothing_refers_to_is_collected() {
     assert_eq!(pack(&mut storage, last).unwrap().collected, 2);
     assert!(exists(&mut storage, kept) && !exists(&mut storage, one) && !exists(&mut storage, other));
     let mut storage = same_after_reopening(storage);
-    assert_eq!(storage.next_object(Some(Oid::ROOT)), Some(kept));
-    assert_eq!(storage.next_object(Some(kept)), None);
+    assert_eq!(storage.next_object(Some(Oid::ROOT)), Ok(Some(kept)));
+    assert_eq!(storage.next_object(Some(kept)), Ok(None));
 }
 
 #[test]

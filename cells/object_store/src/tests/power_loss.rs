@@ -15,7 +15,7 @@ pub(super) use crate::crash_test::tids;
 pub(super) fn state_before<S: Storage>(storage: &mut S, before: Tid) -> Result<BTreeMap<Oid, Record>, StorageError> {
     let mut objects = BTreeMap::new();
     let mut at = None;
-    while let Some(oid) = storage.next_object(at) {
+    while let Some(oid) = storage.next_object(at)? {
         if let Load::Data { record, .. } = storage.load_before(oid, before)? {
             objects.insert(oid, record);
         }
