@@ -48,6 +48,7 @@ use entry::{Entry, Key};
 use index::{Index, Miss, View};
 use pack::Pack;
 use recovery::{Recovered, Tail};
+use table::RunKind;
 use volume::Volume;
 
 use crate::device::BlockDevice;
@@ -146,6 +147,14 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         self.volume.free_bytes()
     }
 
+    /// Bytes of the log's batches, without what is free or holds the index.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
+        let runs = self.volume.root().table.runs(RunKind::Log);
+        let sectors = runs.iter().map(|run| run.end.map_or(self.tail.sector, u64::from)).sum::<u64>();
+        sectors * crate::device::SECTOR as u64
+    }
+
     /// Why the storage stopped, if it did.
     #[must_use]
     pub fn stopped(&self) -> Option<crate::StopReason> {
@@ -176,7 +185,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             let end = run.end.map_or(self.tail.sector, u64::from);
             self.volume.sector(run, end)..self.volume.sector(run, self.volume.run_sectors(run))
         };
-        self.volume.root().table.runs(table::RunKind::Log).iter().map(rest).collect()
+        self.volume.root().table.runs(RunKind::Log).iter().map(rest).collect()
     }
 
     fn assemble(volume: Volume<D>, clock: C, mode: Mode, found: Recovered, next_oid: u64) -> Self {

@@ -1,0 +1,138 @@
+//! What concerns the whole store: opening, scanning, packing, its size.
+
+use std::path::Path;
+use std::time::Instant;
+
+use object_store::{FileStorage, Metadata, Oid, PackPhase, Storage, Tid};
+
+use crate::device::FileDevice;
+use crate::rival::{Rival, Telos, record};
+use crate::scattered;
+use crate::table::median;
+
+/// References of an object of the tree below which everything stands.
+const FANOUT: u64 = 100;
+
+/// Measures and prints.
+pub fn measure(directory: &Path, objects: u64) {
+    let mut store = Telos::create(&directory.join("whole"), objects * 2);
+    grow(&mut store, objects);
+    let device = store.into_device();
+    let (device, scan) = opening(device);
+    println!("\n{objects} objects");
+    println!("{:58} {:8.1} ms   at most 300", "full scan of the log", scan * 1e3);
+    let mut store = Telos::open(device);
+    store.storage().checkpoint().expect("there is room");
+    let (device, open) = opening(store.into_device());
+    println!("{:58} {:8.2} ms   at most 5", "opening from a checkpoint", open * 1e3);
+    let mut store = Telos::open(device);
+    shrink(&mut store, objects);
+    pack(&mut store);
+}
+
+/// A tree of objects below the root: object *n* refers to objects *n* x 100 + 1 and on.
+fn grow(store: &mut Telos, objects: u64) {
+    let mut next = 0;
+    let storage = store.storage();
+    let mut written = 0;
+    while next < objects {
+        let mut transaction = storage.begin(Metadata::default()).expect("it runs");
+        let end = (next + 1_000).min(objects);
+        // Children first, so that no reference dangles.
+        for oid in next..end {
+            if oid > 0 {
+                storage.new_oid().expect("there are numbers");
+            }
+            storage.store(&mut transaction, Oid::new(oid), Tid::ZERO, record(oid, Vec::new()));
+        }
+        let voted = storage.vote(transaction).expect("nothing conflicts");
+        storage.finish(voted).expect("it commits");
+        written += end - next;
+        next = end;
+    }
+    assert_eq!(written, objects);
+    for parents in (0..objects.div_ceil(FANOUT)).collect::<Vec<_>>().chunks(500) {
+        let mut transaction = storage.begin(Metadata::default()).expect("it runs");
+        for &parent in parents {
+            let children = (parent * FANOUT + 1..=(parent + 1) * FANOUT).filter(|&child| child < objects);
+            let revision = storage.revision_before(Oid::new(parent), Tid::MAX).expect("it is read").revision();
+            storage.store(
+                &mut transaction,
+                Oid::new(parent),
+                revision,
+                record(parent, children.map(Oid::new).collect()),
+            );
+        }
+        let voted = storage.vote(transaction).expect("nothing conflicts");
+        storage.finish(voted).expect("it commits");
+    }
+}
+
+/// Rewrites a fifth of the objects and cuts off a tenth.
+fn shrink(store: &mut Telos, objects: u64) {
+    let parents = objects.div_ceil(FANOUT);
+    let mut changed: Vec<u64> = (0..objects / 5).map(|n| parents + scattered(n, objects - parents)).collect();
+    changed.sort_unstable();
+    changed.dedup();
+    for some in changed.chunks(100) {
+        store.update(some);
+    }
+    // The last tenth of those that have children loses them.
+    for parent in (parents - parents / 10..parents).collect::<Vec<_>>().chunks(100) {
+        store.update(parent);
+    }
+}
+
+fn opening(device: FileDevice) -> (FileDevice, f64) {
+    let mut device = Some(device);
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let start = Instant::now();
+        let opened = FileStorage::open_read_only(device.take().expect("it is given back"));
+        times.push(start.elapsed().as_secs_f64());
+        let (storage, _) = opened.map_err(|refused| refused.error).expect("it opens");
+        device = Some(storage.into_device());
+    }
+    (device.expect("it is given back"), median(times))
+}
+
+fn pack(store: &mut Telos) {
+    let storage = store.storage();
+    let free = storage.free_bytes();
+    let used = storage.log_bytes();
+    let mut phases = [(PackPhase::Mark, 0.0), (PackPhase::Sweep, 0.0), (PackPhase::Clean, 0.0)];
+    let start = Instant::now();
+    storage.pack_begin(Tid::MAX, &[]).expect("it runs");
+    let mut longest = 0.0f64;
+    let mut phase = PackPhase::Mark;
+    let report = loop {
+        let step = Instant::now();
+        let progress = storage.pack_step().expect("it goes on");
+        let took = step.elapsed().as_secs_f64();
+        longest = longest.max(took);
+        phases.iter_mut().filter(|(of, _)| *of == phase).for_each(|(_, sum)| *sum += took);
+        if progress.phase == PackPhase::Done {
+            break progress.report;
+        }
+        phase = progress.phase;
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "{:58} {:8.0} MB/s at least 200: {} MB in {seconds:.2} s, {} objects collected, {} MB moved, {} MB freed",
+        "pack",
+        used as f64 / seconds / 1e6,
+        used / 1_000_000,
+        report.collected,
+        report.moved_bytes / 1_000_000,
+        storage.free_bytes().saturating_sub(free) / 1_000_000,
+    );
+    let phases: Vec<String> = phases.iter().map(|(phase, sum)| format!("{phase:?} {sum:.2} s")).collect();
+    println!("{:58} {}, the longest step {:.1} ms", "", phases.join(", "), longest * 1e3);
+    let objects = storage.verify(|damage| panic!("{damage:?}")).expect("it is read").records;
+    let log = storage.log_bytes();
+    println!(
+        "{:58} {:8.1} B    at most 130",
+        "log for an object of 100 bytes, after that",
+        log as f64 / objects as f64
+    );
+}
