@@ -151,10 +151,15 @@ mod error;
 mod file_storage;
 mod identity;
 mod mapping_storage;
+mod pack;
 mod record;
+mod referrers;
+mod revision;
+mod rules;
 mod storage;
 mod storage_transaction;
 mod store;
+mod undo;
 
 #[cfg(test)]
 mod tests;
@@ -168,7 +173,11 @@ pub use file_storage::{
 };
 pub use identity::{Epoch, Oid, SegmentId, Tid};
 pub use mapping_storage::MappingStorage;
+pub use pack::{DANGLING_LISTED, DanglingReference, Garbage, PackError, PackProgress, PackReport, PackRequest};
 pub use record::{METADATA_LIMIT, Metadata, Record};
-pub use storage::{ChangeInfo, Load, RevisionInfo, RevisionKind, Storage, TransactionInfo};
+pub use revision::{ChangeInfo, Load, RevisionInfo, RevisionKind, TransactionInfo};
+pub use rules::{NoRules, Rules, ThreeStates, Unresolved, merged_section, revive};
+pub use storage::Storage;
 pub use storage_transaction::{Change, Staged, StorageTransaction, Voted};
 pub use store::{Store, StoreError, TransactionId};
+pub use undo::UndoError;

@@ -14,7 +14,6 @@ use super::root::{Publication, Root, ScanStart};
 use super::table::{Run, RunKind};
 use super::transaction_body::{self, Located, Sizes};
 use super::{FileStorage, Mode, OID_RESERVE};
-use crate::clock::next_tid;
 use crate::codec::Writer;
 use crate::device::{BlockDevice, SECTOR};
 use crate::{Clock, Oid, StorageError, StorageTransaction, Tid, Voted};
@@ -30,6 +29,7 @@ pub(crate) struct Pending {
     /// The root that adds the run, if it is a new one.
     publication: Option<Publication>,
     located: Located,
+    oid_limit: u64,
     oid_reserved: u64,
     tail: Tail,
 }
@@ -53,14 +53,14 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
 
     pub(crate) fn prepare(&mut self, transaction: StorageTransaction) -> Result<Voted, StorageError> {
         self.check_writable()?;
-        let next_oid = Oid::new(self.next_oid);
-        transaction.check(self, next_oid)?;
+        let oid_limit = transaction.oid_limit(Oid::new(self.next_oid))?;
+        transaction.check(self, oid_limit)?;
+        let tid = transaction.tid(&mut self.clock, self.last)?;
         let (metadata, changes) = transaction.into_parts();
         let sizes = Sizes::of(&metadata, &changes)?;
         let bytes = HEADER as u64 + sizes.total();
         let sectors = sectors_for(bytes);
         self.check_size(sectors)?;
-        let tid = next_tid(&mut self.clock, self.last)?;
         let target = self.place(sectors)?;
 
         let lead = if target.new { SECTOR } else { 0 };
@@ -76,7 +76,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         let seal = self.volume.seal;
         let located = transaction_body::encode(seal, tid, &metadata, &changes, &sizes, &mut buffer, address)?;
         buffer.resize(lead + sectors as usize * SECTOR, 0);
-        let oid_reserved = self.wanted_reservation();
+        let oid_reserved = self.wanted_reservation(oid_limit.number());
         let header = BatchHeader {
             kind: RunKind::Log,
             length: u32::try_from(bytes).map_err(|_| StorageError::OutOfMemory)?,
@@ -106,7 +106,10 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         };
         self.index.reserve(changes.keys().copied())?;
         let sector = place - (lead / SECTOR) as u64;
-        self.pending = Some(Pending { tid, bytes: buffer, sectors, sector, publication, located, oid_reserved, tail });
+        let oid_limit = oid_limit.number();
+        let bytes = buffer;
+        self.pending =
+            Some(Pending { tid, bytes, sectors, sector, publication, located, oid_limit, oid_reserved, tail });
         Ok(Voted::new(tid))
     }
 
@@ -125,6 +128,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         self.since_checkpoint += pending.sectors * SECTOR as u64;
         self.tail = pending.tail;
         self.last = pending.tid;
+        self.next_oid = self.next_oid.max(pending.oid_limit);
         self.oid_reserved = pending.oid_reserved;
         Ok(pending.tid)
     }
@@ -200,9 +204,13 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     }
 
     /// The reservation that the next batch carries: enough that `new_oid` seldom has to publish a root for one.
-    fn wanted_reservation(&self) -> u64 {
-        let left = self.oid_reserved.saturating_sub(self.next_oid);
-        if left < OID_RESERVE / 2 { self.oid_reserved.saturating_add(OID_RESERVE) } else { self.oid_reserved }
+    fn wanted_reservation(&self, next_oid: u64) -> u64 {
+        let left = self.oid_reserved.saturating_sub(next_oid);
+        if left < OID_RESERVE / 2 {
+            self.oid_reserved.max(next_oid).saturating_add(OID_RESERVE)
+        } else {
+            self.oid_reserved
+        }
     }
 
     /// Whether an index checkpoint would now save more scanning than it costs.

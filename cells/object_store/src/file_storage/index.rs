@@ -5,6 +5,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use crate::{Load, Oid, RevisionInfo, RevisionKind, StorageError, Tid};
 
@@ -73,6 +74,19 @@ impl Index {
     pub(crate) fn transaction_before(&self, before: Tid) -> Option<TransactionEntry> {
         let end = self.transactions.partition_point(|entry| entry.tid < before);
         self.transactions.get(end.checked_sub(1)?).copied()
+    }
+
+    /// The oldest transaction after `after`.
+    pub(crate) fn transaction_after(&self, after: Tid) -> Option<TransactionEntry> {
+        let start = self.transactions.partition_point(|entry| entry.tid <= after);
+        self.transactions.get(start).copied()
+    }
+
+    /// The last object before `before` that has a revision.
+    pub(crate) fn previous_object(&self, before: Option<Oid>) -> Option<Oid> {
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut below = self.objects.range((Bound::Unbounded, end)).rev();
+        below.find(|(_, revisions)| !revisions.is_empty()).map(|(&oid, _)| oid)
     }
 
     /// The first object after `after` that has a revision.

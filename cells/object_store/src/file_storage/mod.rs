@@ -31,14 +31,14 @@ pub use report::{FormatError, FormatOptions, LastBatch, OpenError, OpenReport, R
 use alloc::vec::Vec;
 
 use commit::Pending;
-use index::{Index, Revision};
+use index::{Index, Revision, TransactionEntry};
 use recovery::{Recovered, Tail};
 use volume::Volume;
 
 use crate::device::BlockDevice;
 use crate::{
-    Clock, DeviceError, Load, Metadata, Oid, Record, RevisionInfo, Storage, StorageError, StorageTransaction, Tid,
-    TransactionInfo, Voted,
+    Clock, DeviceError, Load, Metadata, Oid, PackError, PackProgress, PackRequest, Record, RevisionInfo, Storage,
+    StorageError, StorageTransaction, Tid, TransactionInfo, Voted,
 };
 
 /// Object numbers that are reserved at once. Those left over when the storage is closed or cut off are never issued.
@@ -130,6 +130,12 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         }
     }
 
+    fn describe(&mut self, entry: TransactionEntry) -> Result<TransactionInfo, StorageError> {
+        let bytes = self.volume.read_bytes(entry.address, entry.length)?;
+        let info = transaction_body::describe(self.volume.seal, &bytes).filter(|info| info.tid == entry.tid);
+        info.ok_or(self.volume.rot(entry.address))
+    }
+
     fn read_record(&mut self, oid: Oid, revision: &Revision) -> Result<Record, StorageError> {
         let bytes = self.volume.read_bytes(revision.address, revision.length)?;
         let checksum = transaction_body::record_checksum(self.volume.seal, oid, revision.tid, &bytes);
@@ -202,12 +208,15 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
     }
 
     fn transaction_before(&mut self, before: Tid) -> Result<Option<TransactionInfo>, StorageError> {
-        let Some(entry) = self.index.transaction_before(before) else {
-            return Ok(None);
-        };
-        let bytes = self.volume.read_bytes(entry.address, entry.length)?;
-        let info = transaction_body::describe(self.volume.seal, &bytes).filter(|info| info.tid == entry.tid);
-        info.map(Some).ok_or(self.volume.rot(entry.address))
+        self.index.transaction_before(before).map(|entry| self.describe(entry)).transpose()
+    }
+
+    fn transaction_after(&mut self, after: Tid) -> Result<Option<TransactionInfo>, StorageError> {
+        self.index.transaction_after(after).map(|entry| self.describe(entry)).transpose()
+    }
+
+    fn oid_limit(&self) -> Oid {
+        Oid::new(self.next_oid)
     }
 
     fn new_oid(&mut self) -> Result<Oid, StorageError> {
@@ -224,11 +233,28 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
         Ok(oid)
     }
 
-    fn next_object(&mut self, after: Option<Oid>) -> Option<Oid> {
-        self.index.next_object(after)
+    fn next_object(&mut self, after: Option<Oid>) -> Result<Option<Oid>, StorageError> {
+        Ok(self.index.next_object(after))
+    }
+
+    fn previous_object(&mut self, before: Option<Oid>) -> Result<Option<Oid>, StorageError> {
+        Ok(self.index.previous_object(before))
     }
 
     fn last_transaction(&self) -> Tid {
         self.last
+    }
+
+    fn horizon(&self) -> Tid {
+        Tid::ZERO
+    }
+
+    /// The log is never packed: always [`PackError::Unsupported`].
+    fn pack_start(&mut self, _request: PackRequest) -> Result<(), PackError> {
+        Err(PackError::Unsupported)
+    }
+
+    fn pack_step(&mut self, _budget: usize) -> Result<PackProgress, PackError> {
+        Err(PackError::NotRunning)
     }
 }

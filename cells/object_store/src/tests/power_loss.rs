@@ -223,7 +223,7 @@ impl Promise {
 pub(super) fn state_before<S: Storage>(storage: &mut S, before: Tid) -> Result<BTreeMap<Oid, Record>, StorageError> {
     let mut objects = BTreeMap::new();
     let mut at = None;
-    while let Some(oid) = storage.next_object(at) {
+    while let Some(oid) = storage.next_object(at).unwrap() {
         if let Load::Data { record, .. } = storage.load_before(oid, before)? {
             objects.insert(oid, record);
         }
