@@ -151,6 +151,7 @@ mod error;
 mod file_storage;
 mod identity;
 mod mapping_storage;
+mod oid_permutation;
 mod pack;
 mod record;
 mod referrers;
@@ -173,6 +174,7 @@ pub use file_storage::{
 };
 pub use identity::{Epoch, Oid, SegmentId, Tid};
 pub use mapping_storage::MappingStorage;
+pub use oid_permutation::{OidPermutation, PublicOid};
 pub use pack::{DANGLING_LISTED, DanglingReference, Garbage, PackError, PackProgress, PackReport, PackRequest};
 pub use record::{METADATA_LIMIT, Metadata, Record};
 pub use revision::{ChangeInfo, Load, RevisionInfo, RevisionKind, TransactionInfo};
