@@ -6,7 +6,9 @@
 //!
 //! - [`Store`] is the transaction manager: snapshots, own writes, conflicts, a cache of records.
 //! - [`Storage`] is what it stands on, in two phases: stage, vote, finish. [`MappingStorage`] is memory, [`FileStorage`] the
-//!   state file. One conformance suite holds for both.
+//!   state file, [`DemoStorage`] changes over any of them. One conformance suite holds for all.
+//! - [`Rules`] is what the store is told about payloads, which it cannot read: merging conflicts, voiding authority.
+//! - [`OidPermutation`] makes of an [`Oid`] what clients may see.
 //! - [`FileStorage::open_read_only`] is for tools: [`Storage::transaction_before`], [`Storage::history`],
 //!   [`Storage::next_object`] and [`Storage::load_before`] tell all there is, and nothing is written.
 //!
@@ -146,6 +148,8 @@ extern crate std;
 
 mod clock;
 mod codec;
+mod copy;
+mod demo_storage;
 mod device;
 mod error;
 mod file_storage;
@@ -153,6 +157,7 @@ mod identity;
 mod mapping_storage;
 mod oid_permutation;
 mod pack;
+mod ranges;
 mod record;
 mod referrers;
 mod revision;
@@ -166,6 +171,8 @@ mod undo;
 mod tests;
 
 pub use clock::{Clock, next_tid};
+pub use copy::CopyError;
+pub use demo_storage::DemoStorage;
 pub use device::{BlockDevice, DeviceError, MemoryDevice, SECTOR};
 pub use error::{StopReason, StorageError};
 pub use file_storage::{
@@ -176,6 +183,7 @@ pub use identity::{Epoch, Oid, SegmentId, Tid};
 pub use mapping_storage::MappingStorage;
 pub use oid_permutation::{OidPermutation, PublicOid};
 pub use pack::{DANGLING_LISTED, DanglingReference, Garbage, PackError, PackProgress, PackReport, PackRequest};
+pub use ranges::{CurrentRecord, RecordRange, TransactionRange};
 pub use record::{METADATA_LIMIT, Metadata, Record};
 pub use revision::{ChangeInfo, Load, RevisionInfo, RevisionKind, TransactionInfo};
 pub use rules::{NoRules, Rules, ThreeStates, Unresolved, merged_section, revive};

@@ -12,8 +12,8 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Load, Metadata, Oid, PackError, PackProgress, PackReport, PackRequest, Record, RevisionInfo, Rules, StorageError,
-    StorageTransaction, Tid, TransactionInfo, UndoError, Voted, undo,
+    CopyError, Load, Metadata, Oid, PackError, PackProgress, PackReport, PackRequest, Record, RevisionInfo, Rules,
+    StorageError, StorageTransaction, Tid, TransactionInfo, UndoError, Voted, copy, undo,
 };
 
 /// A place that keeps transactions.
@@ -25,15 +25,32 @@ pub trait Storage {
     fn begin(&mut self, metadata: Metadata) -> Result<StorageTransaction, StorageError>;
 
     /// Opens a storage transaction that copies one of another storage under its number. Its vote makes no check but that the
-    /// number is greater than [`last_transaction`](Self::last_transaction), and numbers of objects up to the greatest in it
-    /// count as issued.
+    /// number is greater than [`last_transaction`](Self::last_transaction). Numbers of objects below `oid_limit`, and those
+    /// in the transaction, count as issued from then on.
     ///
     /// # Errors
     /// As for [`begin`](Self::begin).
-    fn begin_restore(&mut self, tid: Tid, metadata: Metadata) -> Result<StorageTransaction, StorageError> {
+    fn begin_restore(
+        &mut self,
+        tid: Tid,
+        oid_limit: Oid,
+        metadata: Metadata,
+    ) -> Result<StorageTransaction, StorageError> {
         let mut transaction = self.begin(metadata)?;
-        transaction.restore_as(tid);
+        transaction.restore_as(tid, oid_limit);
         Ok(transaction)
+    }
+
+    /// Copies the transactions of another storage that are after the last one here, with their numbers, and answers how many.
+    /// What is here must have come from there.
+    ///
+    /// # Errors
+    /// [`CopyError`]; the transactions before it are copied, and the copy can be continued.
+    fn copy_transactions_from<O: Storage>(&mut self, other: &mut O) -> Result<u64, CopyError>
+    where
+        Self: Sized,
+    {
+        copy::copy_transactions(other, self)
     }
 
     /// Stages a new state of an object, based on revision `based_on` ([`Tid::ZERO`] for a new object). The last one wins.

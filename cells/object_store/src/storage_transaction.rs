@@ -9,6 +9,9 @@ use crate::clock::next_tid;
 use crate::referrers;
 use crate::{Clock, Load, Metadata, Oid, Record, Storage, StorageError, Tid};
 
+/// Copied transactions cannot have objects from this number on, so that they cannot use up the numbers.
+const OID_LIMIT: u64 = 1 << 62;
+
 /// What happens to one object.
 #[derive(Debug)]
 pub enum Change {
@@ -36,8 +39,14 @@ pub struct StorageTransaction {
     current: BTreeMap<Oid, Tid>,
     /// Objects that end and that nothing may refer to.
     uncreated: BTreeSet<Oid>,
-    /// The number that it has in the storage which it is copied from.
-    restored_as: Option<Tid>,
+    restored_as: Option<Restored>,
+}
+
+/// What a copy keeps of the storage which it is copied from.
+#[derive(Clone, Copy, Debug)]
+struct Restored {
+    tid: Tid,
+    oid_limit: Oid,
 }
 
 /// A transaction that passed the vote: finish it or abort it.
@@ -78,8 +87,8 @@ impl StorageTransaction {
     pub fn tid(&self, clock: &mut impl Clock, last: Tid) -> Result<Tid, StorageError> {
         match self.restored_as {
             None => next_tid(clock, last),
-            Some(tid) if tid > last && tid < Tid::MAX => Ok(tid),
-            Some(tid) => Err(StorageError::NotNewer { tid, last }),
+            Some(Restored { tid, .. }) if tid > last && tid < Tid::MAX => Ok(tid),
+            Some(Restored { tid, .. }) => Err(StorageError::NotNewer { tid, last }),
         }
     }
 
@@ -88,13 +97,13 @@ impl StorageTransaction {
     /// # Errors
     /// [`StorageError::Exhausted`].
     pub fn oid_limit(&self, limit: Oid) -> Result<Oid, StorageError> {
-        match (self.restored_as, self.changes.last_key_value()) {
-            (Some(_), Some((greatest, _))) => {
-                let above = greatest.number().checked_add(1).ok_or(StorageError::Exhausted)?;
-                Ok(limit.max(Oid::new(above)))
-            }
-            _ => Ok(limit),
-        }
+        let Some(restored) = self.restored_as else {
+            return Ok(limit);
+        };
+        let above = self.changes.last_key_value().map_or(Some(0), |(oid, _)| oid.number().checked_add(1));
+        let above = Oid::new(above.ok_or(StorageError::Exhausted)?);
+        let limit = limit.max(restored.oid_limit).max(above);
+        if limit.number() <= OID_LIMIT { Ok(limit) } else { Err(StorageError::Exhausted) }
     }
 
     /// What the transaction says of itself.
@@ -115,8 +124,8 @@ impl StorageTransaction {
         (self.metadata, self.changes)
     }
 
-    pub(crate) fn restore_as(&mut self, tid: Tid) {
-        self.restored_as = Some(tid);
+    pub(crate) fn restore_as(&mut self, tid: Tid, oid_limit: Oid) {
+        self.restored_as = Some(Restored { tid, oid_limit });
     }
 
     pub(crate) fn stage_record(&mut self, oid: Oid, based_on: Tid, record: Record) {

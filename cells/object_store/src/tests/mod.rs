@@ -7,7 +7,6 @@ mod devices;
 mod equivalence;
 mod faults;
 mod hostile;
-mod packing;
 mod power_loss;
 mod rot;
 mod support;

@@ -3,19 +3,16 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::support::{TestClock, commit, payload, put, record};
+use super::super::support::{commit, delete, payload, put, record, undo};
 use crate::{
-    DanglingReference, Garbage, Load, MappingStorage, Metadata, Oid, PackError, PackProgress, PackRequest, Storage,
-    StorageError, Tid, UndoError,
+    DanglingReference, Garbage, Load, Metadata, Oid, PackError, PackProgress, PackRequest, Storage, StorageError, Tid,
+    UndoError,
 };
-
-fn mapping() -> MappingStorage<TestClock> {
-    MappingStorage::new(TestClock::default())
-}
 
 macro_rules! cases {
     ($($name:ident)*) => {
-        mod on_mapping { $(#[test] fn $name() { super::$name(super::mapping()); })* }
+        mod on_mapping { $(#[test] fn $name() { super::$name(super::super::mapping().storage); })* }
+        mod on_demo { $(#[test] fn $name() { super::$name(super::super::demo().storage); })* }
     };
 }
 
@@ -40,21 +37,6 @@ cases! {
 
 fn until(tid: Tid) -> PackRequest {
     PackRequest::until(tid)
-}
-
-fn delete<S: Storage>(storage: &mut S, oid: Oid) -> Tid {
-    let based_on = storage.revision_before(oid, Tid::MAX).unwrap().revision();
-    let mut transaction = storage.begin(Metadata::default()).unwrap();
-    storage.delete(&mut transaction, oid, based_on);
-    let voted = storage.vote(transaction).unwrap();
-    storage.finish(voted).unwrap()
-}
-
-fn undo<S: Storage>(storage: &mut S, tid: Tid) -> Result<Tid, UndoError> {
-    let mut transaction = storage.begin(Metadata::default())?;
-    storage.undo(&mut transaction, tid, &mut crate::NoRules)?;
-    let voted = storage.vote(transaction)?;
-    Ok(storage.finish(voted)?)
 }
 
 /// The root and a child that it refers to.

@@ -1,44 +1,13 @@
-//! What every storage does alike. Each case runs on every storage.
+//! Committing, loading, refusing, telling.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::support::{TestClock, commit, formatted, open, payload, put, record};
-use crate::{ChangeInfo, Load, MappingStorage, MemoryDevice, Metadata, Oid, RevisionKind, Storage, StorageError, Tid};
+use super::super::support::{commit, formatted, open, payload, put, record};
+use super::{Subject, on_every_storage};
+use crate::{ChangeInfo, Load, Metadata, Oid, RevisionKind, Storage, StorageError, Tid};
 
-/// A storage under test and its clock.
-struct Subject<S> {
-    storage: S,
-    clock: TestClock,
-}
-
-fn mapping() -> Subject<MappingStorage<TestClock>> {
-    let clock = TestClock::default();
-    Subject { storage: MappingStorage::new(clock.clone()), clock }
-}
-
-fn file() -> Subject<crate::FileStorage<MemoryDevice, TestClock>> {
-    let clock = TestClock::default();
-    let (storage, _) = crate::FileStorage::open(formatted(16, 64), clock.clone()).unwrap();
-    Subject { storage, clock }
-}
-
-/// A log so narrow that nearly every commit begins a run.
-fn narrow_file() -> Subject<crate::FileStorage<MemoryDevice, TestClock>> {
-    let clock = TestClock::default();
-    let (storage, _) = crate::FileStorage::open(formatted(200, 4), clock.clone()).unwrap();
-    Subject { storage, clock }
-}
-
-macro_rules! cases {
-    ($($name:ident)*) => {
-        mod on_mapping { $(#[test] fn $name() { super::$name(super::mapping()); })* }
-        mod on_file { $(#[test] fn $name() { super::$name(super::file()); })* }
-        mod on_narrow_file { $(#[test] fn $name() { super::$name(super::narrow_file()); })* }
-    };
-}
-
-cases! {
+on_every_storage! {
     an_empty_storage_has_nothing
     stores_and_loads_revisions
     absence_has_three_forms
