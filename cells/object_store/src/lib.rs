@@ -6,7 +6,9 @@
 //!
 //! - [`Store`] is the transaction manager: snapshots, own writes, conflicts, a cache of records.
 //! - [`Storage`] is what it stands on, in two phases: stage, vote, finish. [`MappingStorage`] is memory, [`FileStorage`] the
-//!   state file. One conformance suite holds for both.
+//!   state file, [`DemoStorage`] changes over any of them. One conformance suite holds for all.
+//! - [`Rules`] is what the store is told about payloads, which it cannot read: merging conflicts, voiding authority.
+//! - [`OidPermutation`] makes of an [`Oid`] what clients may see.
 //! - [`FileStorage::open_read_only`] is for tools: [`Storage::transaction_before`], [`Storage::history`],
 //!   [`Storage::next_object`] and [`Storage::load_before`] tell all there is, and nothing is written.
 //!
@@ -191,31 +193,48 @@ extern crate std;
 
 mod clock;
 mod codec;
+mod copy;
 #[cfg(any(test, feature = "crash_test"))]
 pub mod crash_test;
+mod demo_storage;
 mod device;
 mod error;
 mod file_storage;
 mod identity;
 mod mapping_storage;
+mod oid_permutation;
+mod pack;
+mod ranges;
 mod record;
+mod referrers;
+mod revision;
+mod rules;
 mod storage;
 mod storage_transaction;
 mod store;
+mod undo;
 
 #[cfg(test)]
 mod tests;
 
 pub use clock::{Clock, next_tid};
+pub use copy::CopyError;
+pub use demo_storage::DemoStorage;
 pub use device::{BlockDevice, DeviceError, MemoryDevice, SECTOR};
 pub use error::{StopReason, StorageError};
 pub use file_storage::{
-    Damage, Dangling, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock,
-    OpenError, OpenReport, PackPhase, PackProgress, PackReport, Refused, Verified,
+    Damage, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock, OpenError,
+    OpenReport, Refused, Verified,
 };
 pub use identity::{Epoch, Oid, SegmentId, Tid};
 pub use mapping_storage::MappingStorage;
+pub use oid_permutation::{OidPermutation, PublicOid};
+pub use pack::{DANGLING_LISTED, DanglingReference, Garbage, PackError, PackProgress, PackReport, PackRequest};
+pub use ranges::{CurrentRecord, RecordRange, TransactionRange};
 pub use record::{METADATA_LIMIT, Metadata, Record};
-pub use storage::{ChangeInfo, Load, RevisionInfo, RevisionKind, Storage, TransactionInfo};
+pub use revision::{ChangeInfo, Load, RevisionInfo, RevisionKind, TransactionInfo};
+pub use rules::{NoRules, Rules, ThreeStates, Unresolved, merged_section, revive};
+pub use storage::Storage;
 pub use storage_transaction::{Change, Staged, StorageTransaction, Voted};
 pub use store::{Store, StoreError, TransactionId};
+pub use undo::UndoError;

@@ -104,6 +104,8 @@ impl From<StorageError> for Refusal {
                 Self::new(CONFLICT, oid.number())
             }
             StorageError::Dangling { to, .. } => Self::new(BAD_RECORD, to.number()),
+            StorageError::StillReferenced { oid, .. } => Self::new(CONFLICT, oid.number()),
+            StorageError::NotNewer { tid, .. } => Self::new(BAD_RECORD, tid.number()),
             StorageError::OidNotIssued(oid) => Self::new(NO_SUCH_OBJECT, oid.number()),
             StorageError::TransactionTooLarge { limit, .. } => Self::new(TOO_LARGE, limit),
             StorageError::MetadataTooLarge { limit } => Self::new(TOO_LARGE, limit as u64),

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use super::random::Random;
 use super::workload::TestClock;
-use crate::{FileStorage, LastBatch, Load, MemoryDevice, Metadata, Oid, Record, SECTOR, Storage, StorageError, Tid};
+use crate::{
+    FileStorage, LastBatch, Load, MemoryDevice, Metadata, Oid, PackError, Record, SECTOR, Storage, StorageError, Tid,
+};
 
 /// A transaction: its number and what it writes.
 pub(crate) type Written = (Tid, Vec<(Oid, Record)>);
@@ -96,7 +98,7 @@ impl Promise {
 
     /// Compares what is in a storage.
     fn compare(&self, storage: &mut FileStorage<MemoryDevice, TestClock>, before: Tid) -> Result<(), String> {
-        let horizon = storage.horizon();
+        let horizon = storage.packed_up_to();
         if !(self.horizon.0..=self.horizon.1).contains(&horizon.number()) {
             return Err(alloc::format!("the horizon is {horizon:?}, not within {:?}", self.horizon));
         }
@@ -167,7 +169,7 @@ pub(crate) fn check(image: MemoryDevice, promise: &Promise, choice: u64) -> Resu
         }
     }
     promise.compare(&mut storage, Tid::MAX)?;
-    let past = random.pick(&promise.tids).copied().filter(|&tid| tid > storage.horizon());
+    let past = random.pick(&promise.tids).copied().filter(|&tid| tid > storage.packed_up_to());
     if let Some(tid) = past {
         promise.compare(&mut storage, tid).map_err(|what| alloc::format!("in the past: {what}"))?;
     }
@@ -205,10 +207,10 @@ fn go_on(
     }
     let mut steps = random.below(4);
     while storage.packing() && steps > 0 {
-        match storage.pack_step() {
+        match storage.pack_step(usize::MAX) {
             Ok(_) => steps -= 1,
-            Err(StorageError::OutOfSpace { .. }) => break,
-            Err(error) => return Err(failed(error)),
+            Err(PackError::NotRunning | PackError::Storage(StorageError::OutOfSpace { .. })) => break,
+            Err(error) => return Err(alloc::format!("cannot be packed: {error:?}")),
         }
     }
     let device = storage.into_device();

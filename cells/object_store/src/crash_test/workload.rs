@@ -9,8 +9,8 @@ use super::promise::{Mark, Written};
 use super::random::Random;
 use super::recording::{Event, Log, RecordingDevice};
 use crate::{
-    Clock, FileStorage, FormatOptions, Load, MemoryDevice, Metadata, Oid, Record, Storage, StorageError,
-    StorageTransaction, Tid,
+    Clock, FileStorage, FormatOptions, Garbage, Load, MemoryDevice, Metadata, Oid, PackRequest, Record, Storage,
+    StorageError, StorageTransaction, Tid, Voted,
 };
 
 /// Sectors before the first segment.
@@ -125,19 +125,24 @@ impl Work {
             && let Some(&horizon) = self.random.pick(&self.tids)
         {
             self.mark(Mark::PackAttempt(horizon));
-            let _ = storage.pack_begin(horizon, &[]);
+            let garbage = if self.random.below(5) == 0 { Garbage::Keep } else { Garbage::Collect };
+            let _ = storage.pack_start(PackRequest { garbage, ..PackRequest::until(horizon) });
         }
         if storage.packing() && self.random.below(2) == 0 {
-            let before = (storage.horizon(), objects(&mut storage).unwrap_or_default());
-            let stepped = storage.pack_step();
-            if stepped.is_ok() && storage.horizon() > before.0 {
-                let left = objects(&mut storage).unwrap_or_default();
-                let gone = before.1.into_iter().filter(|oid| !left.contains(oid)).collect();
-                self.mark(Mark::Packed(storage.horizon(), gone));
-            }
+            self.pack_step(&mut storage);
         }
         self.commit(&mut storage);
         self.storage = Some(storage);
+    }
+
+    fn pack_step(&mut self, storage: &mut FileStorage<RecordingDevice<Mark>, TestClock>) {
+        let before = (storage.packed_up_to(), objects(storage).unwrap_or_default());
+        let budget = [1, 10, usize::MAX].get(self.random.below(3) as usize).copied().unwrap_or(1);
+        if storage.pack_step(budget).is_ok() && storage.packed_up_to() > before.0 {
+            let left = objects(storage).unwrap_or_default();
+            let gone = before.1.into_iter().filter(|oid| !left.contains(oid)).collect();
+            self.mark(Mark::Packed(storage.packed_up_to(), gone));
+        }
     }
 
     /// Votes for one to three transactions, aborts some, commits the others.
@@ -150,7 +155,7 @@ impl Work {
             let Ok(transaction) = self.transaction(storage, &mut changes) else {
                 return;
             };
-            let Ok(vote) = storage.vote_more(transaction) else {
+            let Ok(vote) = storage.vote(transaction) else {
                 continue;
             };
             if self.random.below(6) == 0 {
@@ -163,9 +168,28 @@ impl Work {
         if voted.is_empty() {
             return;
         }
+        if self.random.below(4) == 0 && storage.packing() {
+            // A pack goes on while they are voted.
+            self.pack_step(storage);
+        }
+        // Either all at once, or the first by itself.
+        let rest = if self.random.below(3) == 0 { voted.split_off(1) } else { Vec::new() };
+        let written_later = written.split_off(voted.len());
+        self.finish(storage, voted, written);
+        if !rest.is_empty() {
+            self.finish(storage, rest, written_later);
+        }
+    }
+
+    fn finish(
+        &mut self,
+        storage: &mut FileStorage<RecordingDevice<Mark>, TestClock>,
+        voted: Vec<Voted>,
+        written: Vec<Written>,
+    ) {
         let tids: Vec<Tid> = written.iter().map(|(tid, _)| *tid).collect();
         self.mark(Mark::Attempt(written));
-        if storage.finish_all(voted).is_ok() {
+        if storage.finish_many(voted).is_ok() {
             self.tids.extend(tids);
             self.mark(Mark::Acknowledged);
         }

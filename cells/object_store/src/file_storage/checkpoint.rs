@@ -17,7 +17,7 @@ use super::tree::{TREES_LIMIT, Tree};
 use super::tree_writer::TreeWriter;
 use super::walk::{Alive, FIRST, Walk};
 use crate::device::{BlockDevice, SECTOR};
-use crate::{Clock, StorageError};
+use crate::{Clock, StorageError, Tid};
 
 /// A tree is merged if it has at most this many times the entries of everything newer.
 const FACTOR: u64 = 3;
@@ -42,7 +42,11 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     /// [`StorageError::OutOfSpace`] and [`StorageError::OutOfMemory`]: nothing has changed, and the older checkpoint still
     /// serves. [`StorageError::Stopped`], [`StorageError::ReadOnly`], [`StorageError::Busy`].
     pub fn checkpoint(&mut self) -> Result<(), StorageError> {
-        self.check_writable()?;
+        self.check_running()?;
+        self.with_group_aside(Self::checkpoint_alone)
+    }
+
+    fn checkpoint_alone(&mut self) -> Result<(), StorageError> {
         let merged = self.trees_to_merge();
         match self.checkpoint_merging(merged) {
             Err(StorageError::OutOfSpace { .. }) if self.volume.holds_back() => {
@@ -104,7 +108,9 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         root.transactions = self.transactions;
         let (old, kept) = self.index.trees().split_at_checked(merged).unwrap_or((self.index.trees(), &[]));
         let mut alive = Alive::new(self.horizon, kept.is_empty());
-        let mut walk = Walk::new(self.index.recent_entries(), old, FIRST);
+        // What is voted and not committed stays in memory.
+        let recent = self.index.recent_entries().filter(|entry| entry.key.tid <= self.last);
+        let mut walk = Walk::new(recent, old, FIRST);
         let mut cache = BlockCache::new(MERGE_BLOCKS);
         let mut writer = TreeWriter::new(&mut self.volume, &mut root);
         while let Some(entry) = walk.next(writer.volume(), &mut cache)? {
@@ -132,7 +138,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             self.volume.flush()?;
         }
         self.volume.publish(publication)?;
-        self.index.replace_trees(trees);
+        self.index.replace_trees(trees, self.last);
         self.since_checkpoint = 0;
         Ok(())
     }
@@ -147,7 +153,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             _ => StorageError::Malformed,
         })?;
         let entries: Vec<_> = found.index.recent_entries().collect();
-        self.index.replace_trees(Vec::new());
+        self.index.replace_trees(Vec::new(), Tid::MAX);
         self.index.insert(entries);
         self.index.insert(self.group.iter().flat_map(|group| group.entries()));
         self.rebuilds += 1;

@@ -53,9 +53,28 @@ impl Frame {
         &mut self.bytes
     }
 
-    /// Whether a batch of this length fits the run.
-    pub(crate) fn fits(&self, length: u64) -> bool {
-        length <= BATCH_LIMIT && sectors_for(length) <= self.room
+    /// Whether a batch of this length fits the run, or as many sectors.
+    pub(crate) fn fits(&self, length: u64, sectors: u64) -> bool {
+        length <= BATCH_LIMIT && sectors_for(length).max(sectors) <= self.room
+    }
+
+    /// The byte address of an offset in the batch.
+    pub(crate) fn origin_of(&self, offset: u64) -> u64 {
+        self.place * SECTOR as u64 + offset
+    }
+
+    /// The bytes from an offset in the batch on.
+    pub(crate) fn tail(&self, offset: u64) -> &[u8] {
+        self.bytes.get(self.lead() + offset as usize..).unwrap_or_default()
+    }
+
+    /// The batch behind this one, if this one ends at a length.
+    pub(crate) fn behind(&self, length: u64) -> Result<Self, StorageError> {
+        let sectors = sectors_for(length);
+        let mut bytes = Writer::default();
+        bytes.pad_to(HEADER)?;
+        let (sector, place, room) = (self.sector + sectors, self.place + sectors, self.room - sectors);
+        Ok(Self { run: self.run, sector, opens_run: false, place, room, bytes: bytes.into_bytes() })
     }
 
     /// Takes the memory that padding a batch of this length will need.

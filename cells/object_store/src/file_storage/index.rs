@@ -92,10 +92,10 @@ impl Index {
         &self.trees
     }
 
-    /// Goes on with other trees, which hold all that was in memory. What the cache has of old ones ages.
-    pub(crate) fn replace_trees(&mut self, trees: Vec<Tree>) {
+    /// Goes on with other trees, which hold all that was in memory up to a transaction. What the cache has of old ones ages.
+    pub(crate) fn replace_trees(&mut self, trees: Vec<Tree>, last: Tid) {
         self.trees = trees;
-        self.recent.clear();
+        self.recent.retain(|key, _| key.tid > last);
     }
 
     /// The state of an object just before `before`.
@@ -174,6 +174,40 @@ impl Index {
         Ok(None)
     }
 
+    /// The last object before `before` that has a revision.
+    pub(crate) fn previous_object<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        before: Option<Oid>,
+        view: View,
+    ) -> Result<Option<Oid>, Miss> {
+        let mut bound = before.unwrap_or(TRANSACTIONS);
+        while let Some(found) = self.any_before(volume, Key::new(bound, Tid::ZERO))? {
+            bound = found.key.oid;
+            if !matches!(self.find(volume, bound, Tid::MAX, view)?, Load::NeverExisted) {
+                return Ok(Some(bound));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The oldest transaction after `after` of which something may be left.
+    pub(crate) fn transaction_after<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        after: Tid,
+        view: View,
+    ) -> Result<Option<Entry>, Miss> {
+        let mut after = after;
+        while let Some(from) = Key::transaction(after).after().filter(|from| from.oid == TRANSACTIONS) {
+            match self.first_from(volume, from)?.filter(|found| found.key.tid <= view.last) {
+                Some(gone) if gone.place.is_gone() => after = gone.key.tid,
+                found => return Ok(found),
+            }
+        }
+        Ok(None)
+    }
+
     /// The newest transaction before `before` of which something may be left.
     pub(crate) fn transaction_before<D: BlockDevice>(
         &mut self,
@@ -216,6 +250,21 @@ impl Index {
                 continue;
             }
             let found = tree.before(volume, &mut self.cache, key)?.filter(|found| found.key.oid == key.oid);
+            if let Some(found) = found
+                && best.is_none_or(|best| best.key < found.key)
+            {
+                best = Some(found);
+            }
+        }
+        Ok(best)
+    }
+
+    /// The entry with the greatest key below `key`, of whatever object.
+    fn any_before<D: BlockDevice>(&mut self, volume: &mut Volume<D>, key: Key) -> Result<Option<Entry>, Miss> {
+        let recent = self.recent.range(..key).next_back();
+        let mut best = recent.map(|(&key, &place)| Entry { key, place });
+        for tree in &self.trees {
+            let found = tree.before(volume, &mut self.cache, key)?;
             if let Some(found) = found
                 && best.is_none_or(|best| best.key < found.key)
             {

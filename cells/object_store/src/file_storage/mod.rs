@@ -37,7 +37,6 @@ mod window;
 pub(crate) use defect::Defect;
 pub use format::DeviceState;
 pub use identity_block::FORMAT_VERSION;
-pub use pack::{Dangling, PackPhase, PackProgress, PackReport};
 pub use report::{FormatError, FormatOptions, LastBatch, OpenError, OpenReport, Refused};
 pub use verify::{Damage, Verified};
 
@@ -53,8 +52,8 @@ use volume::Volume;
 
 use crate::device::BlockDevice;
 use crate::{
-    Clock, DeviceError, Load, Metadata, Oid, Record, RevisionInfo, Storage, StorageError, StorageTransaction, Tid,
-    TransactionInfo, Voted,
+    Clock, DeviceError, Load, Metadata, Oid, PackError, PackProgress, PackRequest, Record, RevisionInfo, Storage,
+    StorageError, StorageTransaction, Tid, TransactionInfo, Voted,
 };
 
 /// Object numbers that are reserved at once. Those left over when the storage is closed or cut off are never issued.
@@ -88,6 +87,8 @@ pub struct FileStorage<D, C> {
     last: Tid,
     /// History begins here.
     horizon: Tid,
+    /// It will begin here, once the pack that was started last drops what is before.
+    pack_horizon: Tid,
     objects: u64,
     transactions: u64,
     next_oid: u64,
@@ -96,8 +97,6 @@ pub struct FileStorage<D, C> {
     /// Bytes of the log behind the last checkpoint.
     since_checkpoint: u64,
     group: Option<Group>,
-    /// A vote is looking, to whom what was voted before counts as committed.
-    sees_voted: bool,
     rebuilds: u32,
     pack: Option<Pack>,
 }
@@ -110,24 +109,6 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     /// The device is given back with the reason, untouched unless a transfer failed.
     pub fn open(device: D, clock: C) -> Result<(Self, OpenReport), Refused<D>> {
         open::open(device, clock, Mode::Write)
-    }
-
-    /// Votes as [`Storage::vote`] does, but also while other transactions are voted, which [`finish_all`](Self::finish_all)
-    /// then commits with one write and one flush. Of two that conflict the second is refused, as if the first were committed.
-    ///
-    /// # Errors
-    /// Those of [`Storage::vote`]. [`StorageError::Busy`]: the batch is full; finish what is voted first.
-    pub fn vote_more(&mut self, transaction: StorageTransaction) -> Result<Voted, StorageError> {
-        self.prepare(transaction)
-    }
-
-    /// Commits all transactions that are voted: on return they are durable and visible. They are there all or none.
-    ///
-    /// # Errors
-    /// [`StorageError::Stopped`]: the outcome is unknown until the storage is opened again. [`StorageError::Busy`]: others are
-    /// voted too, and nothing was done. [`StorageError::ForeignTransaction`].
-    pub fn finish_all(&mut self, voted: Vec<Voted>) -> Result<(), StorageError> {
-        self.commit(&voted)
     }
 
     /// Gives the device back. Nothing is written: every commit is durable already.
@@ -191,7 +172,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     fn assemble(volume: Volume<D>, clock: C, mode: Mode, found: Recovered, next_oid: u64) -> Self {
         let below = volume.root().clean_below;
         let resumes = mode == Mode::Write && below > crate::Epoch::new(0);
-        let pack = resumes.then(|| Pack::resumed(found.horizon, below));
+        let pack = resumes.then(|| Pack::resumed(found.horizon, below, None));
         Self {
             volume,
             clock,
@@ -200,13 +181,13 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             tail: found.tail,
             last: found.last,
             horizon: found.horizon,
+            pack_horizon: found.horizon,
             objects: found.objects,
             transactions: found.transactions,
             next_oid,
             oid_reserved: found.oid_reserved,
             since_checkpoint: found.sectors * crate::device::SECTOR as u64,
             group: None,
-            sees_voted: false,
             rebuilds: 0,
             pack,
         }
@@ -217,7 +198,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         &mut self,
         ask: impl Fn(&mut Index, &mut Volume<D>, View) -> Result<T, Miss>,
     ) -> Result<T, StorageError> {
-        let view = View { last: if self.sees_voted { Tid::MAX } else { self.last }, horizon: self.horizon };
+        let view = View { last: self.last, horizon: self.horizon };
         match ask(&mut self.index, &mut self.volume, view) {
             Err(Miss::Damaged) => self.rebuild()?,
             Err(Miss::Storage(error)) => return Err(error),
@@ -227,6 +208,19 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             Miss::Storage(error) => error,
             Miss::Damaged => StorageError::Malformed,
         })
+    }
+
+    fn find(&mut self, oid: Oid, before: Tid) -> Result<Load<Entry>, StorageError> {
+        self.consult(|index, volume, view| index.find(volume, oid, before, view))
+    }
+
+    fn reserve_oids(&mut self) -> Result<(), StorageError> {
+        let mut root = self.current_root()?;
+        root.oid_reserved = root.oid_reserved.checked_add(OID_RESERVE).ok_or(StorageError::Exhausted)?;
+        let reserved = root.oid_reserved;
+        self.volume.publish(root.prepare()?)?;
+        self.oid_reserved = reserved;
+        Ok(())
     }
 
     fn read_record(&mut self, entry: &Entry) -> Result<Record, StorageError> {
@@ -292,9 +286,6 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
     }
 
     fn vote(&mut self, transaction: StorageTransaction) -> Result<Voted, StorageError> {
-        if self.group.is_some() {
-            return Err(StorageError::Busy);
-        }
         self.prepare(transaction)
     }
 
@@ -304,19 +295,32 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
         Ok(tid)
     }
 
+    fn vote_limit(&self) -> usize {
+        commit::GROUP_LIMIT
+    }
+
+    /// One write and one flush for all.
+    fn finish_many(&mut self, voted: Vec<Voted>) -> Result<Vec<Tid>, StorageError> {
+        let mut tids = Vec::new();
+        tids.try_reserve_exact(voted.len())?;
+        tids.extend(voted.iter().map(Voted::tid));
+        self.commit(&voted)?;
+        Ok(tids)
+    }
+
     fn abort(&mut self, voted: Voted) -> Result<(), StorageError> {
         self.discard(&voted)
     }
 
     fn load_before(&mut self, oid: Oid, before: Tid) -> Result<Load, StorageError> {
-        Ok(match self.consult(|index, volume, view| index.find(volume, oid, before, view))? {
+        Ok(match self.find(oid, before)? {
             Load::Data { record, tid, next } => Load::Data { record: self.read_record(&record)?, tid, next },
             nothing => nothing.map(|_| Record::default()),
         })
     }
 
     fn revision_before(&mut self, oid: Oid, before: Tid) -> Result<Load<()>, StorageError> {
-        Ok(self.consult(|index, volume, view| index.find(volume, oid, before, view))?.map(|_| ()))
+        Ok(self.find(oid, before)?.map(|_| ()))
     }
 
     fn history(&mut self, oid: Oid, limit: usize) -> Result<Vec<RevisionInfo>, StorageError> {
@@ -337,29 +341,55 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
         }
     }
 
+    fn transaction_after(&mut self, after: Tid) -> Result<Option<TransactionInfo>, StorageError> {
+        let mut after = after;
+        loop {
+            let found = self.consult(|index, volume, view| index.transaction_after(volume, after, view))?;
+            let Some(entry) = found else {
+                return Ok(None);
+            };
+            if let Some(info) = self.describe(&entry)? {
+                return Ok(Some(info));
+            }
+            after = entry.key.tid;
+        }
+    }
+
     fn new_oid(&mut self) -> Result<Oid, StorageError> {
         if self.next_oid >= self.oid_reserved {
             self.check_running()?;
-            if self.group.as_ref().is_some_and(Group::opens_run) {
-                // The root that publishes the run is the next one.
-                return Err(StorageError::Busy);
-            }
-            let mut root = self.current_root()?;
-            root.oid_reserved = root.oid_reserved.checked_add(OID_RESERVE).ok_or(StorageError::Exhausted)?;
-            let reserved = root.oid_reserved;
-            self.volume.publish(root.prepare()?)?;
-            self.oid_reserved = reserved;
+            self.with_group_aside(Self::reserve_oids)?;
         }
         let oid = Oid::new(self.next_oid);
         self.next_oid += 1;
         Ok(oid)
     }
 
+    fn oid_limit(&self) -> Oid {
+        Oid::new(self.next_oid)
+    }
+
     fn next_object(&mut self, after: Option<Oid>) -> Result<Option<Oid>, StorageError> {
         self.consult(|index, volume, view| index.next_object(volume, after, view))
     }
 
+    fn previous_object(&mut self, before: Option<Oid>) -> Result<Option<Oid>, StorageError> {
+        self.consult(|index, volume, view| index.previous_object(volume, before, view))
+    }
+
     fn last_transaction(&self) -> Tid {
         self.last
+    }
+
+    fn horizon(&self) -> Tid {
+        self.pack_horizon.max(self.horizon)
+    }
+
+    fn pack_start(&mut self, request: PackRequest) -> Result<(), PackError> {
+        self.begin_pack(request)
+    }
+
+    fn pack_step(&mut self, budget: usize) -> Result<PackProgress, PackError> {
+        self.go_on_packing(budget)
     }
 }

@@ -62,12 +62,15 @@ pub(crate) struct Listed {
     pub(crate) place: Place,
 }
 
-/// Appends a transaction to `output`, whose first byte stands at `origin`.
+/// Appends a transaction to `output`; `created` says of each change whether the object is new. `output`'s first byte stands at
+/// `origin`.
+#[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
 pub(crate) fn encode(
     seal: Seal,
     tid: Tid,
     metadata: &Metadata,
     changes: &BTreeMap<Oid, Staged>,
+    created: impl Iterator<Item = bool>,
     sizes: &Sizes,
     output: &mut Vec<u8>,
     origin: u64,
@@ -77,7 +80,7 @@ pub(crate) fn encode(
     output.resize(start + sizes.head, 0);
     let mut listed = Vec::new();
     listed.try_reserve_exact(changes.len())?;
-    for (&oid, staged) in changes {
+    for ((&oid, staged), created) in changes.iter().zip(created) {
         let position = output.len();
         if let Change::Record(record) = &staged.change {
             record.encode(output)?;
@@ -87,7 +90,7 @@ pub(crate) fn encode(
             u32::try_from(bytes.len()).ok().filter(|&length| length < CREATED).ok_or(StorageError::OutOfMemory)?;
         let checksum = record_checksum(seal, oid, tid, bytes);
         let place = Place { address: origin + position as u64, length, checksum };
-        listed.push(Listed { oid, created: staged.based_on == Tid::ZERO, place });
+        listed.push(Listed { oid, created, place });
     }
     let mut metadata_bytes = Vec::new();
     metadata.encode(&mut metadata_bytes)?;

@@ -190,6 +190,12 @@ impl<D: BlockDevice> Volume<D> {
         (sectors + 1).div_ceil(u64::from(self.root.geometry.segment_sectors))
     }
 
+    /// Segments that are free now, in the view of both roots.
+    pub(crate) fn segments_left(&self) -> u64 {
+        let free = |&index: &u32| self.root.table.is_free(index) && self.previous.is_free(index);
+        (0..self.root.geometry.segments).filter(free).count() as u64
+    }
+
     /// Segments that ordinary commits leave free, so that a pack and an index checkpoint of a full disk have some.
     pub(crate) fn reserve(&self) -> u32 {
         (self.root.geometry.segments / 16).min(4)

@@ -120,7 +120,7 @@ fn a_group_of_commits_is_one_write_and_one_flush() {
     let oids: Vec<Oid> = (0..8).map(|_| storage.new_oid().unwrap()).collect();
     let voted = oids.iter().map(|&oid| vote(&mut storage, oid, Tid::ZERO).unwrap()).collect();
     assert_eq!(events(&mut storage), "");
-    storage.finish_all(voted).unwrap();
+    storage.finish_many(voted).unwrap();
     assert_eq!(events(&mut storage), "WF");
     let mut storage = open(storage.into_device());
     for &oid in &oids {

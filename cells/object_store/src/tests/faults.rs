@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use super::devices::{FailingDevice, Fault};
 use super::support::{TestClock, formatted, open, payload, put, record};
 use crate::{
-    DeviceError, FileStorage, Load, MemoryDevice, Metadata, Oid, OpenError, StopReason, Storage, StorageError, Store,
-    StoreError, Tid,
+    DeviceError, FileStorage, Load, MemoryDevice, Metadata, Oid, OpenError, PackError, PackRequest, StopReason,
+    Storage, StorageError, Store, StoreError, Tid,
 };
 
 #[test]
@@ -121,7 +121,7 @@ fn until_it_fails(fault: Fault, countdown: u64) -> (Option<StorageError>, Memory
     let mut storage = open(inner);
     *armed.borrow_mut() = Some((fault, countdown));
     let mut acknowledged = Vec::new();
-    let mut work = || -> Result<(), StorageError> {
+    let mut work = || -> Result<(), PackError> {
         let mut oids = alloc::vec![Oid::ROOT];
         for turn in 0..40u64 {
             if turn % 3 == 1 {
@@ -134,13 +134,18 @@ fn until_it_fails(fault: Fault, countdown: u64) -> (Option<StorageError>, Memory
                 storage.checkpoint()?;
             }
             if turn % 13 == 9 {
-                storage.pack_begin(Tid::MAX, &oids)?;
+                storage.pack_start(PackRequest { in_flight: oids.clone(), ..PackRequest::until(Tid::MAX) })?;
             }
-            storage.pack_step()?;
+            if storage.packing() {
+                storage.pack_step(usize::MAX)?;
+            }
         }
         Ok(())
     };
-    let error = work().err();
+    let error = work().err().map(|error| match error {
+        PackError::Storage(error) => error,
+        other => panic!("{other:?}"),
+    });
     *armed.borrow_mut() = None;
     if matches!(error, Some(StorageError::Stopped(_))) {
         // It serves what it has and takes nothing any more.
@@ -149,15 +154,14 @@ fn until_it_fails(fault: Fault, countdown: u64) -> (Option<StorageError>, Memory
         }
         assert_eq!(storage.begin(Metadata::default()).map(|_| ()), Err(error.unwrap()));
         assert_eq!(storage.checkpoint(), Err(error.unwrap()));
-        assert_eq!(storage.pack_step().map(|_| ()), Err(error.unwrap()));
+        assert_eq!(storage.pack_step(1), Err(PackError::Storage(error.unwrap())));
     } else if let Some(error) = error {
         // A failed read is the answer to one question only: everything goes on.
         assert_eq!(error, StorageError::Device(DeviceError::Failed));
         put(&mut storage, Oid::ROOT, record(b"on", &[])).unwrap();
         storage.checkpoint().unwrap();
-        while storage.packing() {
-            storage.pack_step().unwrap();
-        }
+        let in_flight = acknowledged.iter().map(|&(oid, _)| oid).collect();
+        storage.pack(PackRequest { in_flight, ..PackRequest::until(Tid::MAX) }).unwrap();
     }
     (error, storage.into_device().inner, acknowledged)
 }

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::power_loss::tids;
-use super::support::{TestClock, formatted, open, payload, put, record};
+use super::support::{TestClock, formatted, open, pack, payload, put, record};
 use crate::{
     BlockDevice, FileStorage, Load, MemoryDevice, Metadata, Oid, Storage, StorageError, StorageTransaction, Tid, Voted,
 };
@@ -24,7 +24,7 @@ pub(super) fn vote<D: BlockDevice>(
     based_on: Tid,
 ) -> Result<Voted, StorageError> {
     let transaction = staged(storage, oid, based_on);
-    storage.vote_more(transaction)
+    storage.vote(transaction)
 }
 
 fn ready(objects: u64) -> (File, Vec<Oid>, Tid) {
@@ -48,7 +48,7 @@ fn nothing_is_seen_before_all_are_committed() {
     assert_eq!((storage.last_transaction(), storage.next_object(Some(Oid::ROOT))), (last, Ok(None)));
     assert_eq!(storage.history(oids[0], 9), Ok(vec![]));
     assert_eq!(tids(&mut storage).unwrap(), [last]);
-    storage.finish_all(voted).unwrap();
+    storage.finish_many(voted).unwrap();
     assert!(oids.iter().all(|&oid| exists(&mut storage, oid)));
     assert_eq!(tids(&mut storage).unwrap()[1..], numbers);
     assert_eq!(tids(&mut open(storage.into_device())).unwrap()[1..], numbers);
@@ -73,7 +73,7 @@ fn one_may_be_given_up_and_the_others_commit() {
         let (mut storage, oids, _) = ready(4);
         let mut voted: Vec<Voted> = oids.iter().map(|&oid| vote(&mut storage, oid, Tid::ZERO).unwrap()).collect();
         storage.abort(voted.remove(given_up)).unwrap();
-        storage.finish_all(voted).unwrap();
+        storage.finish_many(voted).unwrap();
         for mut storage in [open(storage.into_device())] {
             for (number, &oid) in oids.iter().enumerate() {
                 let expected = (number != given_up).then(|| oid.number().to_le_bytes().to_vec());
@@ -85,16 +85,47 @@ fn one_may_be_given_up_and_the_others_commit() {
 }
 
 #[test]
-fn a_part_is_not_committed_alone() {
-    let (mut storage, oids, _) = ready(2);
-    let first = vote(&mut storage, oids[0], Tid::ZERO).unwrap();
-    let second = vote(&mut storage, oids[1], Tid::ZERO).unwrap();
-    assert_eq!(storage.finish_all(vec![Voted::new(first.tid())]), Err(StorageError::Busy));
-    assert_eq!(storage.checkpoint(), Err(StorageError::Busy));
-    assert_eq!(storage.pack_step().map(|_| ()), Err(StorageError::Busy));
-    assert_eq!(storage.finish_all(vec![Voted::new(Tid::MAX)]), Err(StorageError::ForeignTransaction));
-    storage.finish_all(vec![second, first]).unwrap();
-    assert!(oids.iter().all(|&oid| exists(&mut storage, oid)));
+fn the_first_may_be_committed_and_the_others_later() {
+    for first in 1..4 {
+        let (mut storage, oids, _) = ready(4);
+        let mut voted: Vec<Voted> = oids.iter().map(|&oid| vote(&mut storage, oid, Tid::ZERO).unwrap()).collect();
+        let rest = voted.split_off(first);
+        storage.finish_many(voted).unwrap();
+        for (number, &oid) in oids.iter().enumerate() {
+            assert_eq!(exists(&mut storage, oid), number < first);
+        }
+        let mut cut = open(storage.device_for_tests().clone());
+        assert_eq!(tids(&mut cut).unwrap().len(), 1 + first);
+        for one in rest {
+            storage.finish(one).unwrap();
+        }
+        let mut storage = open(storage.into_device());
+        for &oid in &oids {
+            assert_eq!(payload(&mut storage, oid, Tid::MAX).unwrap(), oid.number().to_le_bytes());
+        }
+    }
+}
+
+#[test]
+fn votes_wait_while_the_log_goes_on() {
+    let mut storage = open(formatted(40, 8));
+    put(&mut storage, Oid::ROOT, record(b"", &[])).unwrap();
+    let root = put(&mut storage, Oid::ROOT, record(b"", &[])).unwrap();
+    let oids: Vec<Oid> = (0..4).map(|_| storage.new_oid().unwrap()).collect();
+    let mut voted =
+        vec![vote(&mut storage, oids[0], Tid::ZERO).unwrap(), vote(&mut storage, oids[1], Tid::ZERO).unwrap()];
+    storage.checkpoint().unwrap();
+    voted.push(vote(&mut storage, oids[2], Tid::ZERO).unwrap());
+    assert_eq!(pack(&mut storage, Tid::MAX).unwrap().revisions, 1);
+    voted.push(vote(&mut storage, oids[3], Tid::ZERO).unwrap());
+    while storage.new_oid().unwrap().number() % 2_000 != 0 {}
+    assert_eq!(storage.last_transaction(), root);
+    storage.finish_many(voted).unwrap();
+    let mut storage = open(storage.into_device());
+    for &oid in &oids {
+        assert_eq!(payload(&mut storage, oid, Tid::MAX).unwrap(), oid.number().to_le_bytes());
+    }
+    assert_eq!(storage.index_rebuilds(), 0);
 }
 
 #[test]
@@ -111,6 +142,6 @@ fn a_group_is_as_large_as_its_run() {
     assert_eq!(full, StorageError::Busy);
     assert!(voted.len() > 40, "{}", voted.len());
     let count = voted.len();
-    storage.finish_all(voted).unwrap();
+    storage.finish_many(voted).unwrap();
     assert_eq!(tids(&mut open(storage.into_device())).unwrap().len(), count);
 }

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::power_loss::{state_before, tids};
 use super::support::{TestClock, commit, formatted, open, pack, payload, put, record};
 use crate::{
-    BlockDevice, Dangling, FileStorage, Load, MemoryDevice, Metadata, Oid, PackPhase, Record, SECTOR, Storage,
-    StorageError, Tid,
+    BlockDevice, DanglingReference, FileStorage, Load, MemoryDevice, Metadata, Oid, PackError, PackProgress,
+    PackRequest, Record, SECTOR, Storage, StorageError, Tid,
 };
 
 type File = FileStorage<MemoryDevice, TestClock>;
@@ -28,6 +28,11 @@ fn root(storage: &mut File, references: &[Oid]) -> Tid {
 
 fn exists(storage: &mut File, oid: Oid) -> bool {
     matches!(storage.load_before(oid, Tid::MAX), Ok(Load::Data { .. }))
+}
+
+/// Ends the pack that is going on.
+fn finish(storage: &mut File) {
+    while storage.packing() && matches!(storage.pack_step(usize::MAX).unwrap(), PackProgress::Working { .. }) {}
 }
 
 /// The same state file, whose index has to be made from the log alone.
@@ -49,7 +54,7 @@ fn same_after_reopening(mut storage: File) -> File {
         let histories: Vec<_> = objects.keys().map(|&oid| storage.history(oid, 100).unwrap()).collect();
         let infos: Vec<_> =
             tids(storage).unwrap().iter().map(|tid| storage.transaction_before(tid.after()).unwrap()).collect();
-        (objects, histories, infos, storage.last_transaction(), storage.horizon())
+        (objects, histories, infos, storage.last_transaction(), storage.packed_up_to())
     };
     let before = seen(&mut storage);
     let mut storage = open(storage.into_device());
@@ -66,8 +71,8 @@ fn history_goes_up_to_the_horizon_and_the_rest_stays() {
         (0..20u8).map(|turn| put(&mut storage, Oid::ROOT, record(&[turn; 900], &[])).unwrap()).collect();
     let free = storage.free_bytes();
     let report = pack(&mut storage, numbers[14]).unwrap();
-    assert_eq!((report.collected, report.dangling_total), (0, 0));
-    assert!(report.freed_segments >= 5 && storage.free_bytes() > free, "{report:?}");
+    assert_eq!((report.objects, report.revisions, report.transactions, report.dangling_count), (0, 14, 14, 0));
+    assert!(storage.free_bytes() >= free + 3 * 4096, "{} {free}", storage.free_bytes());
     let kept: Vec<Tid> = storage.history(Oid::ROOT, 100).unwrap().iter().rev().map(|info| info.tid).collect();
     assert_eq!(kept, numbers[14..]);
     for (turn, tid) in numbers.iter().enumerate().skip(14) {
@@ -92,7 +97,7 @@ fn what_nothing_refers_to_is_collected() {
     let circle = vec![(one, Tid::ZERO, record(b"", &[other, kept])), (other, Tid::ZERO, record(b"", &[one]))];
     let last = commit(&mut storage, circle).unwrap();
     let report = pack(&mut storage, unlinked).unwrap();
-    assert_eq!(report.collected, 2);
+    assert_eq!(report.objects, 2);
     for oid in [leaf, middle] {
         assert_eq!(storage.load_before(oid, Tid::MAX), Ok(Load::NeverExisted));
         assert_eq!(storage.history(oid, 9), Ok(vec![]));
@@ -102,7 +107,7 @@ fn what_nothing_refers_to_is_collected() {
         );
     }
     assert!(exists(&mut storage, kept) && exists(&mut storage, one) && exists(&mut storage, other));
-    assert_eq!(pack(&mut storage, last).unwrap().collected, 2);
+    assert_eq!(pack(&mut storage, last).unwrap().objects, 2);
     assert!(exists(&mut storage, kept) && !exists(&mut storage, one) && !exists(&mut storage, other));
     let mut storage = same_after_reopening(storage);
     assert_eq!(storage.next_object(Some(Oid::ROOT)), Ok(Some(kept)));
@@ -117,7 +122,7 @@ fn an_object_that_was_linked_again_after_the_horizon_survives_with_what_hangs_on
     root(&mut storage, &[middle]);
     let horizon = root(&mut storage, &[]);
     root(&mut storage, &[middle]);
-    assert_eq!(pack(&mut storage, horizon).unwrap().collected, 0);
+    assert_eq!(pack(&mut storage, horizon).unwrap().objects, 0);
     assert!(exists(&mut storage, leaf) && exists(&mut storage, middle));
     same_after_reopening(storage);
 }
@@ -131,16 +136,12 @@ fn a_link_made_while_the_pack_goes_on_is_in_time() {
         let (middle, _) = create(&mut storage, b"middle", &[leaf]);
         root(&mut storage, &[middle]);
         let horizon = root(&mut storage, &[]);
-        storage.pack_begin(horizon, &[]).unwrap();
-        let mut phase = PackPhase::Mark;
+        storage.pack_start(PackRequest::until(horizon)).unwrap();
         for _ in 0..steps {
-            phase = storage.pack_step().unwrap().phase;
+            storage.pack_step(1).unwrap();
         }
         let outcome = put(&mut storage, Oid::ROOT, record(b"", &[middle]));
-        while storage.packing() {
-            phase = storage.pack_step().unwrap().phase;
-        }
-        assert_eq!(phase, PackPhase::Done);
+        finish(&mut storage);
         match outcome {
             Ok(_) => {
                 linked += 1;
@@ -164,10 +165,8 @@ fn named_roots_and_what_hangs_on_them_stay() {
     let (leaf, _) = create(&mut storage, b"leaf", &[]);
     let (held, _) = create(&mut storage, b"held", &[leaf]);
     let (lost, _) = create(&mut storage, b"lost", &[leaf]);
-    storage.pack_begin(Tid::MAX, &[held]).unwrap();
-    while storage.packing() {
-        storage.pack_step().unwrap();
-    }
+    storage.pack_start(PackRequest { in_flight: vec![held], ..PackRequest::until(Tid::MAX) }).unwrap();
+    finish(&mut storage);
     assert!(exists(&mut storage, leaf) && exists(&mut storage, held) && !exists(&mut storage, lost));
 }
 
@@ -185,10 +184,9 @@ fn dangling_references_are_told_with_their_referrers_and_are_not_in_the_way() {
     for _ in 0..2 {
         put(&mut storage, first, record(b"again", &[gone])).unwrap_err();
         root(&mut storage, &[second]);
-        let mut report = pack(&mut storage, Tid::MAX).unwrap();
-        report.dangling.sort_by_key(|one| one.from);
-        assert_eq!(report.dangling, [Dangling { from: first, to: gone }, Dangling { from: second, to: gone }]);
-        assert_eq!(report.dangling_total, 2);
+        let report = pack(&mut storage, Tid::MAX).unwrap();
+        assert_eq!(report.dangling, [first, second].map(|from| DanglingReference { from, to: gone }));
+        assert_eq!(report.dangling_count, 2);
     }
     assert_eq!(storage.load_before(gone, Tid::MAX), Ok(Load::NeverExisted));
     same_after_reopening(storage);
@@ -197,20 +195,18 @@ fn dangling_references_are_told_with_their_referrers_and_are_not_in_the_way() {
 #[test]
 fn packing_again_earlier_or_an_empty_store_does_nothing() {
     let mut storage = open(formatted(40, 8));
-    assert_eq!(pack(&mut storage, Tid::MAX).unwrap().collected, 0);
+    assert_eq!(pack(&mut storage, Tid::MAX).unwrap().objects, 0);
     let first = root(&mut storage, &[]);
     let second = root(&mut storage, &[]);
     pack(&mut storage, second).unwrap();
     let before = storage.device_for_tests().clone();
     for horizon in [first, second, Tid::ZERO, Tid::MAX] {
-        assert_eq!(pack(&mut storage, horizon).unwrap().freed_segments, 0);
+        assert_eq!(pack(&mut storage, horizon).unwrap().revisions, 0);
         assert_eq!(*storage.device_for_tests(), before);
     }
     root(&mut storage, &[]);
-    storage.pack_begin(Tid::MAX, &[]).unwrap();
-    assert_eq!(storage.pack_begin(Tid::MAX, &[]), Err(StorageError::Busy));
-    storage.pack_cancel();
-    assert_eq!(storage.pack_step().unwrap().phase, PackPhase::Done);
+    storage.pack_start(PackRequest::until(Tid::MAX)).unwrap();
+    assert_eq!(storage.pack_start(PackRequest::until(Tid::MAX)), Err(PackError::Running));
 }
 
 #[test]
@@ -242,8 +238,9 @@ fn a_full_disk_is_packed_in_place_and_goes_on() {
         };
         assert!(matches!(error, StorageError::OutOfSpace { .. }), "{error:?}");
         assert!(turn > 20, "{turn}");
-        let report = pack(&mut storage, Tid::MAX).unwrap();
-        assert!(report.freed_segments > 15, "{report:?}");
+        let free = storage.free_bytes();
+        pack(&mut storage, Tid::MAX).unwrap();
+        assert!(storage.free_bytes() > free + 15 * 4096, "{} {free}", storage.free_bytes());
         assert_eq!(storage.history(Oid::ROOT, 10).unwrap().len(), 1);
     }
     same_after_reopening(storage);
@@ -260,14 +257,12 @@ fn a_pack_that_was_cut_off_while_it_cleaned_goes_on() {
         }
         root(&mut storage, &objects);
     }
-    storage.pack_begin(Tid::MAX, &[]).unwrap();
-    while storage.pack_step().unwrap().phase != PackPhase::Clean {}
+    storage.pack_start(PackRequest::until(Tid::MAX)).unwrap();
+    while storage.packed_up_to() == Tid::ZERO {
+        storage.pack_step(usize::MAX).unwrap();
+    }
     let mut lives = 0;
-    loop {
-        let progress = storage.pack_step().unwrap();
-        if progress.phase == PackPhase::Done {
-            break;
-        }
+    while let PackProgress::Working { .. } = storage.pack_step(1).unwrap() {
         lives += 1;
         storage = if lives % 2 == 0 { without_index(storage) } else { open(storage.into_device()) };
         assert!(storage.packing());
@@ -391,17 +386,18 @@ proptest! {
                 }
                 Step::Pack { back } => {
                     let horizon = model.tids[model.tids.len().saturating_sub(1 + usize::from(back))];
-                    let _ = storage.pack_begin(horizon, &[]);
+                    let _ = storage.pack_start(PackRequest::until(horizon));
                 }
-                Step::GoOn => {
-                    storage.pack_step().unwrap();
+                Step::GoOn if storage.packing() => {
+                    storage.pack_step(7).unwrap();
                 }
+                Step::GoOn => {}
                 Step::Checkpoint => storage.checkpoint().unwrap(),
                 Step::Reopen { index } => {
                     storage = if index { open(storage.into_device()) } else { without_index(storage) };
                 }
             }
-            let horizon = storage.horizon();
+            let horizon = storage.packed_up_to();
             let reachable = model.reachable(horizon);
             for (&oid, revisions) in &model.revisions {
                 let kept = storage.history(oid, 1_000).unwrap();
@@ -418,11 +414,9 @@ proptest! {
                 }
             }
         }
-        while storage.packing() {
-            storage.pack_step().unwrap();
-        }
-        let reachable = model.reachable(storage.horizon());
-        if storage.horizon() > Tid::ZERO {
+        finish(&mut storage);
+        let reachable = model.reachable(storage.packed_up_to());
+        if storage.packed_up_to() > Tid::ZERO {
             let after: BTreeSet<Oid> = model.revisions.keys().copied().filter(|&oid| exists(&mut storage, oid)).collect();
             prop_assert!(reachable.is_subset(&after));
         }
@@ -449,7 +443,7 @@ fn a_record_that_cannot_be_followed_stops_the_pack_and_nothing_else() {
     device.bytes_mut()[place] ^= 1;
     let mut storage = open(device);
     assert_eq!(storage.device_for_tests().sectors(), sectors);
-    assert!(matches!(pack(&mut storage, Tid::MAX), Err(StorageError::Rot { .. })));
+    assert!(matches!(pack(&mut storage, Tid::MAX), Err(PackError::Storage(StorageError::Rot { .. }))));
     root(&mut storage, &[child]);
-    storage.pack_cancel();
+    assert_eq!(storage.packed_up_to(), Tid::ZERO);
 }

@@ -25,7 +25,7 @@ fn sample() -> MemoryDevice {
         if turn == 25 {
             let all: Vec<Oid> = oids.iter().copied().filter(|&oid| exists(&mut storage, oid)).collect();
             put(&mut storage, Oid::ROOT, record(b"all", &all[..all.len() / 2])).unwrap();
-            assert!(pack(&mut storage, Tid::MAX).unwrap().collected > 2);
+            assert!(pack(&mut storage, Tid::MAX).unwrap().objects > 2);
             oids.truncate(all.len() / 2);
         }
         if turn == 42 {

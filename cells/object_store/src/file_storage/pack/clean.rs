@@ -16,10 +16,9 @@ use super::super::table::{Run, RunKind};
 use super::super::transaction_body::{self, Head, Listed};
 use super::super::volume::{Found, Reserve};
 use super::super::window::Window;
-use super::progress::PackReport;
 use super::sweep::Sweep;
 use crate::device::{BlockDevice, SECTOR};
-use crate::{Clock, Epoch, StorageError};
+use crate::{Clock, Epoch, PackReport, StorageError};
 
 /// A run of which at least this share in percent still counts is left as it is.
 const WORTH_KEEPING: u64 = 90;
@@ -41,6 +40,8 @@ pub(super) struct Clean {
 /// What was taken, and is not put down yet.
 struct Taken {
     moved: Option<Moved>,
+    /// Transactions of which nothing is left.
+    ended: u64,
     /// Runs, from the end of the queue, of which all is taken.
     emptied: usize,
     /// Where the next run goes on: a sector.
@@ -62,6 +63,10 @@ impl Clean {
 
     pub(super) fn resumed(below: Epoch) -> Self {
         Self { below, known: None, queue: None, done: 0, sector: 1 }
+    }
+
+    pub(super) fn is_resumed(&self) -> bool {
+        self.known.is_none()
     }
 
     pub(super) fn done(&self) -> u64 {
@@ -104,16 +109,13 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         let taken = self.take_one_batch(clean.sector, &queue);
         let queue = clean.queue.insert(queue);
         let taken = taken?;
-        let bytes = taken.moved.as_ref().map_or(0, |moved| moved.frame.length() - HEADER as u64);
         let left = queue.len() - taken.emptied;
         let emptied = queue.get(left..).unwrap_or_default();
-        let freed: u32 = emptied.iter().map(|run| run.span).sum();
         self.put_down(taken.moved, emptied)?;
         clean.done += emptied.len() as u64;
         clean.sector = taken.sector;
         queue.truncate(left);
-        report.moved_bytes += bytes;
-        report.freed_segments += u64::from(freed);
+        report.transactions += taken.ended;
         if left > 0 {
             return Ok(false);
         }
@@ -136,7 +138,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
 
     /// Takes what is kept of the runs at the end of the queue, as much as one batch holds, beginning at a sector of the last.
     fn take_one_batch(&mut self, sector: u64, queue: &[Run]) -> Result<Taken, StorageError> {
-        let mut taken = Taken { moved: None, emptied: 0, sector };
+        let mut taken = Taken { moved: None, ended: 0, emptied: 0, sector };
         let mut window = Window::default();
         let mut read = 0;
         for run in queue.iter().rev() {
@@ -189,6 +191,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             if (!kept.is_empty() || names(indexed, place)) && !self.take(taken, &rest, &kept, batch, address)? {
                 return Ok(false);
             }
+            taken.ended += u64::from(rest.is_tombstone() && names(indexed, place));
             position += usize::try_from(head.total()).map_err(|_| rot)?;
         }
         Ok(true)
@@ -219,7 +222,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     ) -> Result<bool, StorageError> {
         let needed = transaction_body::rest_length(head, kept);
         let moved = match &mut taken.moved {
-            Some(moved) if moved.count == u16::MAX || !moved.frame.fits(moved.frame.length() + needed) => {
+            Some(moved) if moved.count == u16::MAX || !moved.frame.fits(moved.frame.length() + needed, 0) => {
                 return Ok(false);
             }
             Some(moved) => moved,

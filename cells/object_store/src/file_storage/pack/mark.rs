@@ -13,17 +13,14 @@ use super::super::entry::{Entry, Key};
 use super::super::index::View;
 use super::super::transaction_body::{Head, record_checksum};
 use super::super::window::Window;
-use super::progress::Dangling;
 use crate::codec::Reader;
 use crate::device::{BlockDevice, SECTOR};
-use crate::{Clock, Load, Oid, StorageError, Tid};
+use crate::{Clock, DANGLING_LISTED, DanglingReference, Load, Oid, StorageError, Tid};
 
 /// Records that are followed in a step.
 const STEP: usize = 4_096;
 /// Later transactions that are looked at in a step.
 const TRANSACTIONS_STEP: usize = 256;
-/// Dangling references that are told one by one.
-const TOLD: usize = 1_000;
 /// Bytes from one record to the next, on average, up to which it is better to read what is between them.
 const DENSE: u64 = 4_096;
 
@@ -40,26 +37,22 @@ pub(super) struct Mark {
     started: bool,
     /// Objects that are referred to and do not exist.
     missing: BTreeSet<Oid>,
-    pub(super) dangling: Vec<Dangling>,
+    pub(super) dangling: Vec<DanglingReference>,
     pub(super) dangling_total: u64,
-    roots: Vec<Oid>,
 }
 
 impl Mark {
-    pub(super) fn new(objects: u64, roots: &[Oid]) -> Result<Self, StorageError> {
+    /// Nothing is marked of so many object numbers.
+    pub(super) fn new(objects: u64) -> Result<Self, StorageError> {
         let words = usize::try_from(objects.div_ceil(64)).map_err(|_| StorageError::OutOfMemory)?;
         let mut bits = Vec::new();
         bits.try_reserve_exact(words)?;
         bits.resize(words, 0);
-        let mut all = Vec::new();
-        all.try_reserve_exact(roots.len() + 1)?;
-        all.push(Oid::ROOT);
-        all.extend_from_slice(roots);
-        Ok(Self { bits, objects, roots: all, ..Self::empty() })
+        Ok(Self { bits, objects, ..Self::all() })
     }
 
-    /// No marks.
-    pub(super) fn empty() -> Self {
+    /// Everything is marked.
+    pub(super) fn all() -> Self {
         Self {
             bits: Vec::new(),
             objects: 0,
@@ -70,8 +63,11 @@ impl Mark {
             missing: BTreeSet::new(),
             dangling: Vec::new(),
             dangling_total: 0,
-            roots: Vec::new(),
         }
+    }
+
+    pub(super) fn is_started(&self) -> bool {
+        self.started
     }
 
     /// Whether an object is reachable, as far as is known; those that are younger than the pack always are.
@@ -103,24 +99,33 @@ impl Mark {
     }
 
     fn tell(&mut self, from: Oid, to: Oid) {
-        let told = Dangling { from, to };
+        let told = DanglingReference { from, to };
         self.dangling_total += 1;
-        if self.dangling.len() < TOLD && self.dangling.try_reserve(1).is_ok() {
+        if self.dangling.len() < DANGLING_LISTED && self.dangling.try_reserve(1).is_ok() {
             self.dangling.push(told);
         }
     }
 }
 
 impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
-    /// Follows some references; answers whether everything that is committed by now has been followed.
-    pub(super) fn mark_step(&mut self, mark: &mut Mark, horizon: Tid) -> Result<bool, StorageError> {
-        if !mark.started {
-            mark.seen = horizon;
-            for oid in core::mem::take(&mut mark.roots) {
-                self.reach(mark, horizon, oid, None)?;
-            }
-            mark.started = true;
+    /// Marks where everything hangs.
+    pub(super) fn mark_roots(&mut self, mark: &mut Mark, horizon: Tid, in_flight: &[Oid]) -> Result<(), StorageError> {
+        mark.seen = horizon;
+        for &oid in core::iter::once(&Oid::ROOT).chain(in_flight) {
+            self.reach(mark, horizon, oid, None)?;
         }
+        mark.started = true;
+        self.mark_voted(mark, horizon)
+    }
+
+    /// Marks what transactions between vote and finish change or refer to.
+    pub(super) fn mark_voted(&mut self, mark: &mut Mark, horizon: Tid) -> Result<(), StorageError> {
+        let objects: Vec<Oid> = self.group.iter().flat_map(|group| group.objects()).collect();
+        objects.into_iter().try_for_each(|oid| self.reach(mark, horizon, oid, None))
+    }
+
+    /// Follows some references; answers whether everything that is committed by now has been followed.
+    pub(super) fn mark_step(&mut self, mark: &mut Mark, horizon: Tid, budget: usize) -> Result<bool, StorageError> {
         if mark.pending.is_empty() {
             for _ in 0..TRANSACTIONS_STEP {
                 if mark.seen < self.last && mark.pending.len() < STEP {
@@ -128,7 +133,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
                 }
             }
         }
-        let from = mark.pending.len().saturating_sub(STEP);
+        let from = mark.pending.len().saturating_sub(budget.clamp(1, STEP));
         let mut some = mark.pending.split_off(from);
         some.sort_by_key(|entry| entry.place.address);
         let span = match (some.first(), some.last()) {
@@ -139,7 +144,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         let mut window = if dense { Window::default() } else { Window::without_ahead() };
         for entry in some {
             let references = self.references(&mut window, &entry)?;
-            self.follow(mark, horizon, &entry, &references)?;
+            self.follow(mark, horizon, &entry, references)?;
             mark.done += 1;
         }
         Ok(mark.pending.is_empty() && mark.seen >= self.last)
@@ -163,18 +168,23 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             if change.place.length > 0 {
                 let entry = Entry { key: Key::new(change.oid, head.tid), place: change.place };
                 let references = self.references(&mut window, &entry)?;
-                self.follow(mark, horizon, &entry, &references)?;
+                self.follow(mark, horizon, &entry, references)?;
             }
         }
         mark.seen = head.tid;
         Ok(())
     }
 
-    fn follow(&mut self, mark: &mut Mark, horizon: Tid, from: &Entry, references: &[Oid]) -> Result<(), StorageError> {
-        for &to in references {
-            self.reach(mark, horizon, to, Some(from))?;
-        }
-        Ok(())
+    fn follow(
+        &mut self,
+        mark: &mut Mark,
+        horizon: Tid,
+        from: &Entry,
+        mut references: Vec<Oid>,
+    ) -> Result<(), StorageError> {
+        references.sort_unstable();
+        references.dedup();
+        references.into_iter().try_for_each(|to| self.reach(mark, horizon, to, Some(from)))
     }
 
     /// Marks an object that is referred to, and remembers its record at the horizon to be followed.

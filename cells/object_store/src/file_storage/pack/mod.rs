@@ -11,10 +11,7 @@
 
 mod clean;
 mod mark;
-mod progress;
 mod sweep;
-
-pub use progress::{Dangling, PackPhase, PackProgress, PackReport};
 
 use alloc::vec::Vec;
 
@@ -29,13 +26,17 @@ use super::geometry::BATCH_LIMIT;
 use super::pack_body::{self, PackBody};
 use super::volume::Reserve;
 use crate::device::BlockDevice;
-use crate::{Clock, Epoch, Oid, StorageError, Tid};
+use crate::{Clock, Epoch, Garbage, Oid, PackError, PackProgress, PackReport, PackRequest, StorageError, Tid};
 
 /// A pack in progress.
 pub(crate) struct Pack {
-    horizon: Tid,
     stage: Stage,
     report: PackReport,
+    /// Objects that the caller holds.
+    in_flight: Vec<Oid>,
+    garbage: Garbage,
+    /// What is to be done afterwards, where an older pack has to be ended first.
+    then: Option<PackRequest>,
 }
 
 enum Stage {
@@ -44,95 +45,127 @@ enum Stage {
     Clean(Clean),
 }
 
+/// What became of a step.
+enum Advance {
+    Working,
+    Finished,
+}
+
 impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
-    /// Begins a pack: history up to `horizon`, or up to the last transaction if that is earlier, will be forgotten. The caller
-    /// must not give a horizon later than what a snapshot that is still open may read. Besides what is reachable from the
-    /// root and from later records, `roots` and what is reachable from them are kept.
-    ///
-    /// A pack that a power cut interrupted while it freed segments goes on by itself with [`pack_step`](Self::pack_step).
-    ///
-    /// # Errors
-    /// [`StorageError::Busy`]: a pack is in progress already. [`StorageError::ReadOnly`], [`StorageError::Stopped`],
-    /// [`StorageError::OutOfMemory`].
-    pub fn pack_begin(&mut self, horizon: Tid, roots: &[Oid]) -> Result<(), StorageError> {
+    pub(crate) fn begin_pack(&mut self, request: PackRequest) -> Result<(), PackError> {
         self.check_running()?;
-        if self.pack.is_some() {
-            return Err(StorageError::Busy);
+        // One that a power cut left has ended for everyone but the segments: it is taken to its end first.
+        if self.pack.as_ref().is_some_and(|pack| !pack.is_left_over()) {
+            return Err(PackError::Running);
         }
-        let horizon = horizon.min(self.last);
-        if horizon <= self.horizon {
-            return Ok(());
-        }
-        let mark = Mark::new(self.next_oid, roots)?;
-        self.pack = Some(Pack { horizon, stage: Stage::Mark(mark), report: PackReport::default() });
+        let horizon = request.horizon(self.last);
+        self.pack_horizon = self.pack_horizon.max(horizon);
+        let below = self.volume.root().clean_below;
+        self.pack = Some(if below > Epoch::new(0) {
+            Pack::resumed(self.horizon, below, Some(request))
+        } else {
+            self.new_pack(request)?
+        });
         Ok(())
     }
 
-    /// Does a bounded piece of the pack in progress. Commits may go on between the steps.
-    ///
-    /// # Errors
-    /// [`StorageError::Busy`]: a transaction is voted; finish or abort it first. [`StorageError::OutOfSpace`]: the pack waits;
-    /// nothing is lost. [`StorageError::Rot`]: a record that must be followed or kept is damaged; the pack waits.
-    /// [`StorageError::OutOfMemory`], [`StorageError::Device`], [`StorageError::Stopped`], [`StorageError::ReadOnly`].
-    pub fn pack_step(&mut self) -> Result<PackProgress, StorageError> {
-        self.check_writable()?;
-        let Some(mut pack) = self.pack.take() else {
-            return Ok(PackProgress::nothing());
+    fn new_pack(&self, request: PackRequest) -> Result<Pack, StorageError> {
+        let horizon = request.horizon(self.last);
+        let mark = match request.garbage {
+            Garbage::Collect => Mark::new(self.next_oid)?,
+            Garbage::Keep => Mark::all(),
         };
-        let finished = self.advance(&mut pack);
-        let progress = pack.progress(matches!(finished, Ok(true)));
-        if !matches!(finished, Ok(true)) {
-            self.pack = Some(pack);
+        let report = PackReport::new(horizon);
+        Ok(Pack {
+            stage: Stage::Mark(mark),
+            report,
+            in_flight: request.in_flight,
+            garbage: request.garbage,
+            then: None,
+        })
+    }
+
+    pub(crate) fn go_on_packing(&mut self, budget: usize) -> Result<PackProgress, PackError> {
+        self.check_running()?;
+        let mut pack = self.pack.take().ok_or(PackError::NotRunning)?;
+        if pack.report.horizon <= self.horizon && !matches!(pack.stage, Stage::Clean(_)) {
+            // Packed as far already.
+            pack.report.horizon = self.horizon;
+            return Ok(PackProgress::Done(pack.report));
         }
-        finished.map(|_| progress)
+        match self.advance(&mut pack, budget)? {
+            Advance::Working => {
+                let (done, total) = pack.counts();
+                self.pack = Some(pack);
+                Ok(PackProgress::Working { done, total })
+            }
+            Advance::Finished => match pack.then.take() {
+                None => Ok(PackProgress::Done(pack.report)),
+                Some(request) => {
+                    self.pack = Some(self.new_pack(request)?);
+                    Ok(PackProgress::Working { done: 0, total: 0 })
+                }
+            },
+        }
     }
 
-    /// Gives up a pack that has not collected anything yet; one that has goes on.
-    pub fn pack_cancel(&mut self) {
-        self.pack.take_if(|pack| !matches!(pack.stage, Stage::Clean(_)));
-    }
-
-    /// Where history begins: of the revisions up to this transaction, only the last of each object counts.
+    /// Whether segments are still to be freed after a pack, of this life or an earlier one: [`Storage::pack_step`] does it,
+    /// and [`Storage::pack_start`] has it done first.
+    ///
+    /// [`Storage::pack_step`]: crate::Storage::pack_step
+    /// [`Storage::pack_start`]: crate::Storage::pack_start
     #[must_use]
-    pub fn horizon(&self) -> Tid {
+    pub fn packing(&self) -> bool {
+        self.pack.is_some() || self.volume.root().clean_below > Epoch::new(0)
+    }
+
+    /// The horizon up to which history is gone, durably. A pack that has not dropped anything yet has moved
+    /// [`Storage::horizon`](crate::Storage::horizon) only.
+    #[must_use]
+    pub fn packed_up_to(&self) -> Tid {
         self.horizon
     }
 
-    /// Whether a pack is in progress.
-    #[must_use]
-    pub fn packing(&self) -> bool {
-        self.pack.is_some()
-    }
-
-    fn advance(&mut self, pack: &mut Pack) -> Result<bool, StorageError> {
+    fn advance(&mut self, pack: &mut Pack, budget: usize) -> Result<Advance, StorageError> {
+        let horizon = pack.report.horizon;
         match &mut pack.stage {
             Stage::Mark(mark) => {
-                if self.mark_step(mark, pack.horizon)? {
-                    let sweep = Sweep::new(self.volume.root().geometry.segments)?;
-                    let mark = core::mem::replace(mark, Mark::empty());
+                if !mark.is_started() {
+                    self.mark_roots(mark, horizon, &pack.in_flight)?;
+                }
+                if self.mark_step(mark, horizon, budget)? {
+                    let sweep = Sweep::new(self.volume.root().geometry.segments, Oid::new(self.next_oid))?;
+                    let mark = core::mem::replace(mark, Mark::all());
                     pack.stage = Stage::Sweep(mark, sweep);
                 }
-                Ok(false)
+                Ok(Advance::Working)
             }
             Stage::Sweep(mark, sweep) => {
-                if !self.sweep_step(sweep, mark, pack.horizon)? {
-                    return Ok(false);
+                if !self.sweep_step(sweep, mark, horizon, budget)? {
+                    return Ok(Advance::Working);
                 }
-                // What was committed since is followed to its end, and decided on in the same step.
-                while !self.mark_step(mark, pack.horizon)? {}
-                sweep.collected.retain(|&oid| !mark.is_marked(oid));
-                sweep.collected.dedup();
+                // What was committed or voted since is followed to its end, and decided on in the same step.
+                if pack.garbage == Garbage::Collect {
+                    self.mark_voted(mark, horizon)?;
+                    while !self.mark_step(mark, horizon, usize::MAX)? {}
+                    sweep.spare(mark);
+                }
+                mark.dangling.sort_unstable();
                 pack.report.dangling = core::mem::take(&mut mark.dangling);
-                pack.report.dangling_total = mark.dangling_total;
-                if sweep.collected.is_empty() && sweep.dead == 0 {
-                    return Ok(true);
-                }
-                let below = self.collect(pack.horizon, &sweep.collected)?;
-                pack.report.collected = sweep.collected.len() as u64;
+                pack.report.dangling_count = mark.dangling_total;
+                let collected = core::mem::take(&mut sweep.collected);
+                let below = self.with_group_aside(|storage| storage.collect(horizon, &collected))?;
+                pack.report.objects = collected.len() as u64;
+                pack.report.revisions = sweep.dead + sweep.unreachable;
+                pack.report.bytes = sweep.dead_bytes;
                 pack.stage = Stage::Clean(Clean::after(below, sweep));
-                Ok(false)
+                Ok(Advance::Working)
             }
-            Stage::Clean(clean) => self.clean_step(clean, &mut pack.report),
+            Stage::Clean(clean) => {
+                let report = &mut pack.report;
+                let finished = self.with_group_aside(|storage| storage.clean_step(clean, report))?;
+                Ok(if finished { Advance::Finished } else { Advance::Working })
+            }
         }
     }
 
@@ -179,17 +212,21 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
 
 impl Pack {
     /// The pack that an earlier life left: runs below this generation are to be cleaned.
-    pub(crate) fn resumed(horizon: Tid, below: Epoch) -> Self {
-        Self { horizon, stage: Stage::Clean(Clean::resumed(below)), report: PackReport::default() }
+    pub(crate) fn resumed(horizon: Tid, below: Epoch, then: Option<PackRequest>) -> Self {
+        let stage = Stage::Clean(Clean::resumed(below));
+        Self { stage, report: PackReport::new(horizon), in_flight: Vec::new(), garbage: Garbage::Collect, then }
     }
 
-    fn progress(&self, finished: bool) -> PackProgress {
-        let (phase, done, total) = match &self.stage {
-            _ if finished => (PackPhase::Done, 1, 1),
-            Stage::Mark(mark) => (PackPhase::Mark, mark.done(), mark.known()),
-            Stage::Sweep(mark, sweep) => (PackPhase::Sweep, sweep.done(), mark.objects()),
-            Stage::Clean(clean) => (PackPhase::Clean, clean.done(), clean.total()),
-        };
-        PackProgress { phase, done, total, report: self.report.clone() }
+    /// Whether nobody of this life has started it.
+    fn is_left_over(&self) -> bool {
+        self.then.is_none() && matches!(&self.stage, Stage::Clean(clean) if clean.is_resumed())
+    }
+
+    fn counts(&self) -> (u64, u64) {
+        match &self.stage {
+            Stage::Mark(mark) => (mark.done(), mark.known()),
+            Stage::Sweep(mark, sweep) => (sweep.done(), mark.objects().max(sweep.done())),
+            Stage::Clean(clean) => (clean.done(), clean.total()),
+        }
     }
 }
