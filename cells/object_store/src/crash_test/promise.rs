@@ -10,8 +10,8 @@ use crate::{
     FileStorage, LastBatch, Load, MemoryDevice, Metadata, Oid, PackError, Record, SECTOR, Storage, StorageError, Tid,
 };
 
-/// A transaction: its number and what it writes.
-pub(crate) type Written = (Tid, Vec<(Oid, Record)>);
+/// A transaction: its number and what it writes; `None` is the end of an object.
+pub(crate) type Written = (Tid, Vec<(Oid, Option<Record>)>);
 
 /// What a workload says between the events of its device.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub(crate) enum Mark {
 /// What was promised so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Promise {
-    revisions: BTreeMap<Oid, Vec<(Tid, Record)>>,
+    revisions: BTreeMap<Oid, Vec<(Tid, Option<Record>)>>,
     pub(crate) tids: Vec<Tid>,
     pub(crate) attempt: Vec<Written>,
     issued: Option<Oid>,
@@ -75,7 +75,7 @@ impl Promise {
 
     fn at(&self, oid: Oid, before: Tid) -> Option<&Record> {
         let revisions = self.revisions.get(&oid)?;
-        revisions.iter().rev().find(|(tid, _)| *tid < before).map(|(_, record)| record)
+        revisions.iter().rev().find(|(tid, _)| *tid < before).and_then(|(_, record)| record.as_ref())
     }
 
     /// The objects that must stay when history up to a horizon is forgotten.
@@ -85,7 +85,7 @@ impl Promise {
         for (&oid, revisions) in &self.revisions {
             for (_, record) in revisions.iter().filter(|(tid, _)| *tid > horizon) {
                 pending.push(oid);
-                pending.extend(&record.references);
+                pending.extend(record.iter().flat_map(|record| &record.references));
             }
         }
         while let Some(oid) = pending.pop() {
@@ -119,7 +119,7 @@ impl Promise {
                     return Err(alloc::format!("{oid:?} was collected and is {:?}", found.map(|_| ())));
                 }
                 Load::Data { record, .. } if Some(&record) == expected => {}
-                Load::NotYet(_) if expected.is_none() => {}
+                Load::NotYet(_) | Load::DeletedAt(_) if expected.is_none() => {}
                 Load::NeverExisted if reachable.as_ref().is_some_and(|reachable| !reachable.contains(&oid)) => {}
                 found => return Err(alloc::format!("{oid:?} is {:?}", found.map(|_| ()))),
             }
@@ -202,7 +202,7 @@ fn go_on(
         if tid <= promise.last() {
             return Err("a transaction number repeats".into());
         }
-        promise.attempt = alloc::vec![(tid, alloc::vec![(Oid::ROOT, record)])];
+        promise.attempt = alloc::vec![(tid, alloc::vec![(Oid::ROOT, Some(record))])];
         promise.accept();
     }
     let mut steps = random.below(4);

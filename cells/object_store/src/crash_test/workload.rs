@@ -1,6 +1,5 @@
 //! A random workload, and what it promises.
 
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -9,8 +8,8 @@ use super::promise::{Mark, Written};
 use super::random::Random;
 use super::recording::{Event, Log, RecordingDevice};
 use crate::{
-    Clock, FileStorage, FormatOptions, Garbage, Load, MemoryDevice, Metadata, Oid, PackRequest, Record, Storage,
-    StorageError, StorageTransaction, Tid, Voted,
+    Change, Clock, FileStorage, FormatOptions, Garbage, Load, MemoryDevice, Metadata, NoRules, Oid, PackRequest,
+    Record, Staged, Storage, StorageError, StorageTransaction, Tid, Voted,
 };
 
 /// Sectors before the first segment.
@@ -151,10 +150,18 @@ impl Work {
         let mut voted = Vec::new();
         let many = self.random.below(6).saturating_sub(2).max(1);
         for _ in 0..many {
-            let mut changes = BTreeMap::new();
-            let Ok(transaction) = self.transaction(storage, &mut changes) else {
-                return;
+            let transaction = match self.random.below(8) {
+                0 => self.undoing(storage),
+                _ => self.transaction(storage),
             };
+            let Ok(transaction) = transaction else {
+                continue;
+            };
+            let state = |staged: &Staged| match &staged.change {
+                Change::Record(record) => Some(record.clone()),
+                Change::Deletion => None,
+            };
+            let changes = transaction.changes().iter().map(|(&oid, staged)| (oid, state(staged))).collect();
             let Ok(vote) = storage.vote(transaction) else {
                 continue;
             };
@@ -162,7 +169,7 @@ impl Work {
                 let _ = storage.abort(vote);
                 continue;
             }
-            written.push((vote.tid(), changes.into_iter().collect()));
+            written.push((vote.tid(), changes));
             voted.push(vote);
         }
         if voted.is_empty() {
@@ -195,11 +202,21 @@ impl Work {
         }
     }
 
+    /// Stages the undoing of a transaction, which may be refused.
+    fn undoing(
+        &mut self,
+        storage: &mut FileStorage<RecordingDevice<Mark>, TestClock>,
+    ) -> Result<StorageTransaction, StorageError> {
+        let mut transaction = storage.begin(Metadata::new("w", "undo"))?;
+        let tid = self.random.pick(&self.tids).copied().unwrap_or(Tid::ZERO);
+        let undone = storage.undo(&mut transaction, tid, &mut NoRules);
+        undone.map(|_| transaction).map_err(|_| StorageError::Malformed)
+    }
+
     /// Stages one to three changes.
     fn transaction(
         &mut self,
         storage: &mut FileStorage<RecordingDevice<Mark>, TestClock>,
-        changes: &mut BTreeMap<Oid, Record>,
     ) -> Result<StorageTransaction, StorageError> {
         let known = objects(storage)?;
         let mut transaction = storage.begin(Metadata::new("w", "step"))?;
@@ -217,9 +234,8 @@ impl Work {
             let payload = (0..self.random.below(self.shape.largest)).map(|_| self.random.next() as u8).collect();
             let mut references: Vec<Oid> =
                 (0..self.random.below(4)).filter_map(|_| self.random.pick(&known).copied()).collect();
-            references.extend(changes.keys().copied().filter(|_| oid == Oid::ROOT));
+            references.extend(transaction.changes().keys().copied().filter(|_| oid == Oid::ROOT));
             let record = Record { schema: 1, version: 1, references, capabilities: Vec::new(), payload };
-            changes.insert(oid, record.clone());
             storage.store(&mut transaction, oid, based_on, record);
         }
         Ok(transaction)
