@@ -34,7 +34,7 @@
 //! | 8 to 15 | root slot 0: roots of even epoch |
 //! | 16 to 23 | root slot 1: roots of odd epoch |
 //! | 24 to 31 | zero |
-//! | 32 + *n* × *size* | segment *n*, of *size* sectors, *n* below 445 |
+//! | 32 + *n* × *size* | segment *n*, of *size* sectors, *n* below 429 |
 //!
 //! ## Identity, one sector
 //!
@@ -60,7 +60,7 @@
 //! | 12 | 4 | incompatible features |
 //! | 16 | 8 | epoch, below 2^38 |
 //! | 24 | 4 | sectors of a segment, 4 to 2^23 |
-//! | 28 | 4 | number of segments, 1 to 445 |
+//! | 28 | 4 | number of segments, 1 to 429 |
 //! | 32 | 16 | key, random |
 //! | 48 | 8 | object numbers below this may have been issued |
 //! | 56 | 8 | last transaction |
@@ -73,8 +73,8 @@
 //! | 104 | 8 | objects, deleted ones included, where the scan begins |
 //! | 112 | 8 | transactions ever committed, where the scan begins |
 //! | 120 | 8 | a pack has still to clean the runs of the log with smaller generations; 0: none |
-//! | 144 | 48 each | index trees, newest first |
-//! | 528 | 8 each | segment table, an entry a segment |
+//! | 144 | 64 each | index trees, newest first |
+//! | 656 | 8 each | segment table, an entry a segment |
 //! | 4092 | 4 | plain checksum of the 4092 bytes before |
 //!
 //! An index tree:
@@ -88,6 +88,8 @@
 //! | 32 | 4 | blocks |
 //! | 36 | 4 | checksum of the top block |
 //! | 40 | 8 | levels above the leaves, below 20 |
+//! | 48 | 8 | the first object with entries |
+//! | 56 | 8 | the last object with entries |
 //!
 //! A table entry has a kind in its top two bits: 0 free, 1 head of a run of the log, 2 segment of an index tree, 3
 //! continuation of the run before. The lower 38 bits are the generation: the epoch that published the run, or the tree's; no

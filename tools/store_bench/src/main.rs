@@ -13,11 +13,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use device::FileDevice;
-use rival::{Rival as _, all};
+use rival::all;
 use table::Table;
 
 /// Rounds of each measurement.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 /// Bytes of a payload.
 pub const PAYLOAD: usize = 100;
 /// Objects in the stores that commits are measured on.
@@ -74,8 +74,8 @@ fn commits(directory: &std::path::Path, table: &mut Table) {
     let mut seed = 0;
     for round in 0..ROUNDS {
         // A commit of one object takes one sector and clears the next.
-        table.add("commits of 1 object", "raw disk", rate(400, || raw.overwrite(400, 1_024)));
-        table.add("commits of 100 objects", "raw disk", rate(200, || raw.overwrite(200, 13_312)));
+        table.add("commits of 1 object", "raw disk", rate(200, || raw.overwrite(200, 1_024)));
+        table.add("commits of 100 objects", "raw disk", rate(100, || raw.overwrite(100, 13_312)));
         for turn in 0..rivals.len() {
             let rival = &mut rivals[(turn + round) % 3];
             let mut change = |count: u64, size: usize| {
@@ -87,8 +87,8 @@ fn commits(directory: &std::path::Path, table: &mut Table) {
                     rival.update(&oids);
                 }
             };
-            let one = rate(400, || change(400, 1));
-            let hundred = rate(200, || change(200, 100));
+            let one = rate(200, || change(200, 1));
+            let hundred = rate(100, || change(100, 100));
             table.add("commits of 1 object", rival.name(), one);
             table.add("commits of 100 objects", rival.name(), hundred);
             let clients: Vec<Vec<u64>> =

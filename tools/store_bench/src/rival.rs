@@ -120,17 +120,9 @@ impl Rival for Telos {
         let mut voted = Vec::new();
         for &oid in oids {
             let transaction = self.staged(&[oid]);
-            match self.storage.vote_more(transaction) {
-                Ok(one) => voted.push(one),
-                Err(_) => {
-                    self.storage.finish_all(std::mem::take(&mut voted)).expect("they commit");
-                    self.update(&[oid]);
-                }
-            }
+            voted.push(self.storage.vote(transaction).expect("nothing conflicts"));
         }
-        if !voted.is_empty() {
-            self.storage.finish_all(voted).expect("they commit");
-        }
+        self.storage.finish_many(voted).expect("they commit");
     }
 
     fn load(&mut self, oid: u64) -> usize {

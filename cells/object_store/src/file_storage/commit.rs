@@ -115,11 +115,14 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             }
         };
         let apart = group.sectors_apart(sizes.total());
-        if !group.members.is_empty() && !group.frame.fits(group.frame.length() + sizes.total(), apart) {
-            if let Err(error) = self.place_again(&mut group, sizes.total()) {
-                self.group = Some(group);
-                return Err(error);
-            }
+        if !group.members.is_empty()
+            && !group.frame.fits(group.frame.length() + sizes.total(), apart)
+            && let Err(error) = self.place_again(&mut group, sizes.total())
+        {
+            self.group = Some(group);
+            // There may be room for it alone, once those before it are committed.
+            let full = matches!(error, StorageError::OutOfSpace { .. });
+            return Err(if full { StorageError::Busy } else { error });
         }
         let start = group.frame.length();
         let (length, oid_limit) = (sizes.total(), oid_limit.number());

@@ -13,7 +13,7 @@ pub(crate) const BLOCK: usize = BLOCK_SECTORS as usize * SECTOR;
 /// Sectors before segment 0: identity, root slot 0, root slot 1, one spare block.
 pub(crate) const HEAD_SECTORS: u64 = 4 * BLOCK_SECTORS;
 /// The most segments that the table in a root block holds.
-pub(crate) const SEGMENTS_LIMIT: u32 = 445;
+pub(crate) const SEGMENTS_LIMIT: u32 = 429;
 /// The fewest sectors that a segment can have: its header and a small batch.
 pub(crate) const SEGMENT_SECTORS_LEAST: u32 = 4;
 /// The most sectors that a segment can have: the end of a run in the table has 24 bits.

@@ -246,7 +246,7 @@ impl Index {
         let recent = self.recent.range(Key::new(key.oid, Tid::ZERO)..key).next_back();
         let mut best = recent.map(|(&key, &place)| Entry { key, place });
         for tree in &self.trees {
-            if best.is_some_and(|best| best.key.tid >= tree.newest) {
+            if best.is_some_and(|best| best.key.tid >= tree.newest) || !tree.may_have(key.oid) {
                 continue;
             }
             let found = tree.before(volume, &mut self.cache, key)?.filter(|found| found.key.oid == key.oid);
@@ -301,7 +301,7 @@ impl Index {
     ) -> Result<Option<Entry>, Miss> {
         let recent = self.recent.range(key..).next();
         let mut best = recent.map(|(&key, &place)| Entry { key, place });
-        for tree in &self.trees {
+        for tree in self.trees.iter().filter(|tree| tree.may_have_from(key.oid)) {
             let found = tree.from(volume, &mut self.cache, key)?;
             if let Some(found) = found
                 && best.is_none_or(|best| found.key < best.key)

@@ -57,7 +57,7 @@ use crate::{
 };
 
 /// Object numbers that are reserved at once. Those left over when the storage is closed or cut off are never issued.
-const OID_RESERVE: u64 = 1024;
+const OID_RESERVE: u64 = 1 << 13;
 
 /// What an open storage may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use crate::{DeviceError, DeviceState, Epoch, SegmentId, StopReason, StorageError
 /// How formatting divides a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FormatOptions {
-    /// Sectors of a segment, at least four; by default a mebibyte, or more on a device of over 495 mebibytes.
+    /// Sectors of a segment, at least four; by default a mebibyte, or more on a device of over 429 mebibytes.
     pub segment_sectors: Option<u32>,
 }
 

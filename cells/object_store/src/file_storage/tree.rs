@@ -5,14 +5,14 @@
 use alloc::vec::{self, Vec};
 
 use super::block_cache::{self, BlockCache};
-use super::entry::{Entry, Key};
+use super::entry::{Entry, Key, TRANSACTIONS};
 use super::geometry::{Geometry, HEAD_SECTORS};
 use super::index::Miss;
 use super::tree_block::BlockName;
 use super::volume::Volume;
 use crate::codec::{Reader, Writer};
 use crate::device::{BlockDevice, SECTOR};
-use crate::{Epoch, StorageError, Tid};
+use crate::{Epoch, Oid, StorageError, Tid};
 
 /// The most trees that a root lists.
 pub(crate) const TREES_LIMIT: usize = 8;
@@ -28,6 +28,8 @@ pub(crate) struct Tree {
     pub(crate) top: u64,
     /// Its entries.
     pub(crate) entries: u64,
+    /// The first and the last object that it has entries of; it has no object where the last is smaller.
+    pub(crate) objects: (Oid, Oid),
     /// No entry is of a later transaction.
     pub(crate) newest: Tid,
     /// Its blocks.
@@ -40,7 +42,7 @@ pub(crate) struct Tree {
 
 impl Tree {
     /// Bytes in a root.
-    pub(crate) const BYTES: usize = 48;
+    pub(crate) const BYTES: usize = 64;
 
     pub(crate) fn encode(&self, writer: &mut Writer) -> Result<(), StorageError> {
         writer.u64(self.generation.number())?;
@@ -50,6 +52,8 @@ impl Tree {
         writer.u32(self.blocks)?;
         writer.u32(self.checksum)?;
         writer.u64(u64::from(self.level))?;
+        writer.u64(self.objects.0.number())?;
+        writer.u64(self.objects.1.number())?;
         Ok(())
     }
 
@@ -62,9 +66,20 @@ impl Tree {
             blocks: reader.u32()?,
             checksum: reader.u32()?,
             level: u8::try_from(reader.u64()?).ok()?,
+            objects: (Oid::new(reader.u64()?), Oid::new(reader.u64()?)),
         };
         let places = HEAD_SECTORS..geometry.device_sectors();
         (places.contains(&tree.top) && tree.level < LEVELS_LIMIT).then_some(tree)
+    }
+
+    /// Whether it may have entries of an object.
+    pub(crate) fn may_have(&self, oid: Oid) -> bool {
+        oid == TRANSACTIONS || (self.objects.0 <= oid && oid <= self.objects.1)
+    }
+
+    /// Whether it may have entries of an object or, but for transactions, of one behind it.
+    pub(crate) fn may_have_from(&self, oid: Oid) -> bool {
+        oid == TRANSACTIONS || oid <= self.objects.1
     }
 
     fn top_block(&self) -> BlockName {

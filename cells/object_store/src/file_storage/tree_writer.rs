@@ -2,14 +2,14 @@
 
 use alloc::vec::Vec;
 
-use super::entry::{Entry, Place};
+use super::entry::{Entry, Place, TRANSACTIONS};
 use super::root::Root;
 use super::table::{Run, RunKind};
 use super::tree::Tree;
 use super::tree_block::{BlockBuilder, block_bytes};
 use super::volume::{Reserve, Volume};
 use crate::device::{BlockDevice, SECTOR};
-use crate::{SegmentId, StorageError, Tid};
+use crate::{Oid, SegmentId, StorageError, Tid};
 
 /// Blocks are collected up to about this many bytes and written at once.
 const WRITE_BYTES: usize = 256 << 10;
@@ -26,6 +26,7 @@ pub(crate) struct TreeWriter<'a, D> {
     buffer: Vec<u8>,
     buffer_sector: u64,
     entries: u64,
+    objects: Option<(Oid, Oid)>,
     newest: Tid,
     blocks: u32,
 }
@@ -43,6 +44,7 @@ impl<'a, D: BlockDevice> TreeWriter<'a, D> {
             buffer,
             buffer_sector: 0,
             entries: 0,
+            objects: None,
             newest: Tid::ZERO,
             blocks: 0,
         }
@@ -57,6 +59,9 @@ impl<'a, D: BlockDevice> TreeWriter<'a, D> {
     pub(crate) fn push(&mut self, entry: &Entry) -> Result<(), StorageError> {
         self.entries += 1;
         self.newest = self.newest.max(entry.key.tid);
+        if entry.key.oid != TRANSACTIONS {
+            self.objects.get_or_insert((entry.key.oid, entry.key.oid)).1 = entry.key.oid;
+        }
         self.push_at(0, entry)
     }
 
@@ -75,6 +80,7 @@ impl<'a, D: BlockDevice> TreeWriter<'a, D> {
                     generation: self.root.epoch,
                     top: place.address / SECTOR as u64,
                     entries: self.entries,
+                    objects: self.objects.unwrap_or((TRANSACTIONS, Oid::new(0))),
                     newest: self.newest,
                     blocks: self.blocks,
                     checksum: place.checksum,

@@ -118,7 +118,7 @@ fn votes_wait_while_the_log_goes_on() {
     voted.push(vote(&mut storage, oids[2], Tid::ZERO).unwrap());
     assert_eq!(pack(&mut storage, Tid::MAX).unwrap().revisions, 1);
     voted.push(vote(&mut storage, oids[3], Tid::ZERO).unwrap());
-    while storage.new_oid().unwrap().number() % 2_000 != 0 {}
+    while !storage.new_oid().unwrap().number().is_multiple_of(10_000) {}
     assert_eq!(storage.last_transaction(), root);
     storage.finish_many(voted).unwrap();
     let mut storage = open(storage.into_device());
