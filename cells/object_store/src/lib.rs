@@ -189,5 +189,8 @@ pub use revision::{ChangeInfo, Load, RevisionInfo, RevisionKind, TransactionInfo
 pub use rules::{NoRules, Rules, ThreeStates, Unresolved, merged_section, revive};
 pub use storage::Storage;
 pub use storage_transaction::{Change, Staged, StorageTransaction, Voted};
-pub use store::{Store, StoreError, TransactionId};
+pub use store::{
+    Begun, CommitFailure, Committed, Conflict, INVALIDATION_LIMIT, Invalidated, SavepointId, SessionId, Store,
+    StoreError, TransactionId,
+};
 pub use undo::UndoError;

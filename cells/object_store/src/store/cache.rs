@@ -77,6 +77,11 @@ impl RecordCache {
         }
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        *self = Self { uses: self.uses, ..Self::new(self.budget) };
+    }
+
     fn remove(&mut self, key: (Oid, Tid)) {
         if let Some(entry) = self.entries.remove(&key) {
             self.by_use.remove(&entry.used);

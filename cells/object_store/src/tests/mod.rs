@@ -9,5 +9,6 @@ mod faults;
 mod hostile;
 mod power_loss;
 mod rot;
+mod store;
 mod support;
 mod transactions;
