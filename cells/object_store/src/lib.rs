@@ -146,6 +146,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod client_cache;
 mod clock;
 mod codec;
 mod copy;
@@ -154,6 +155,7 @@ mod device;
 mod error;
 mod file_storage;
 mod identity;
+mod least_used;
 mod mapping_storage;
 mod oid_permutation;
 mod pack;
@@ -170,6 +172,7 @@ mod undo;
 #[cfg(test)]
 mod tests;
 
+pub use client_cache::ClientCache;
 pub use clock::{Clock, next_tid};
 pub use copy::CopyError;
 pub use demo_storage::DemoStorage;
