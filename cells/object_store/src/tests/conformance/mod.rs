@@ -25,6 +25,7 @@ mod groups;
 mod iteration;
 mod layers;
 mod packing;
+mod properties;
 mod undoing;
 
 use super::support::{TestClock, formatted};
