@@ -127,7 +127,8 @@ pub trait Storage {
     /// [`StorageError::ForeignTransaction`].
     fn abort(&mut self, voted: Voted) -> Result<(), StorageError>;
 
-    /// The state of an object just before `before`: its last revision with a smaller number.
+    /// The state of an object just before `before`: its last revision with a smaller number. Of states before the
+    /// [`horizon`](Self::horizon), only what a pack left is found.
     ///
     /// # Errors
     /// [`StorageError::Device`], [`StorageError::Rot`], [`StorageError::OutOfMemory`].

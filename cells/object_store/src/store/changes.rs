@@ -134,3 +134,77 @@ impl Changes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Action {
+        Write(u64, u16),
+        Create(u64),
+        Demand(u64, u64),
+        Undo(u64),
+        Savepoint,
+        RollBack(prop::sample::Index),
+    }
+
+    fn action() -> impl Strategy<Value = Action> {
+        prop_oneof![
+            4 => (0..5u64, any::<u16>()).prop_map(|(oid, value)| Action::Write(oid, value)),
+            1 => (5..9u64).prop_map(Action::Create),
+            2 => (0..5u64, 1..9u64).prop_map(|(oid, tid)| Action::Demand(oid, tid)),
+            1 => (1..9u64).prop_map(Action::Undo),
+            3 => Just(Action::Savepoint),
+            2 => any::<prop::sample::Index>().prop_map(Action::RollBack),
+        ]
+    }
+
+    /// Everything of it that a commit would see.
+    type Seen = (Vec<(Oid, u16)>, Vec<Oid>, Vec<(Oid, Tid)>, Vec<Tid>);
+
+    fn seen(changes: &Changes) -> Seen {
+        let writes = changes.writes().iter().map(|(&oid, write)| (oid, write.record.schema)).collect();
+        let created = changes.created.iter().copied().collect();
+        (writes, created, changes.demands().collect(), changes.undone().to_vec())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// A rollback gives what was seen at the savepoint, again and again; later savepoints end.
+        #[test]
+        fn rollbacks_give_back_what_was(actions in prop::collection::vec(action(), 0..60)) {
+            let mut changes = Changes::default();
+            let mut known: Vec<(SavepointId, Seen)> = Vec::new();
+            let mut ended = Vec::new();
+            for action in actions {
+                match action {
+                    Action::Write(oid, schema) => {
+                        let record = Arc::new(Record { schema, ..Record::default() });
+                        changes.write(Oid::new(oid), Write { based_on: Tid::ZERO, record });
+                    }
+                    // The storage gives every number once.
+                    Action::Create(oid) if !changes.has_created(Oid::new(oid)) => changes.create(Oid::new(oid)),
+                    Action::Create(_) => {}
+                    Action::Demand(oid, tid) => changes.demand(Oid::new(oid), Tid::new(tid)),
+                    Action::Undo(tid) => changes.undo(Tid::new(tid)),
+                    Action::Savepoint => known.push((changes.savepoint(), seen(&changes))),
+                    Action::RollBack(which) if !known.is_empty() => {
+                        let place = which.index(known.len());
+                        ended.extend(known.drain(place + 1..).map(|(savepoint, _)| savepoint));
+                        let (savepoint, expected) = &known[place];
+                        prop_assert_eq!(changes.roll_back(*savepoint), Some(()));
+                        prop_assert_eq!(&seen(&changes), expected);
+                    }
+                    Action::RollBack(_) => {}
+                }
+                for &savepoint in &ended {
+                    prop_assert_eq!(changes.roll_back(savepoint), None);
+                }
+            }
+        }
+    }
+}

@@ -31,8 +31,12 @@ impl<S: Storage> Store<S> {
     /// still has.
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
+    /// As for [`get`](Self::get); [`StoreError::PackedAway`].
     pub fn get_before(&mut self, oid: Oid, before: Tid) -> Result<Arc<Record>, StoreError> {
+        let horizon = self.storage.horizon();
+        if before <= horizon && horizon > Tid::ZERO {
+            return Err(StoreError::PackedAway { at: Tid::new(before.number().saturating_sub(1)), horizon });
+        }
         let record = self.load(oid, before)?;
         if record.capabilities.is_empty() || before > self.storage.last_transaction() {
             return Ok(record);

@@ -431,6 +431,8 @@ fn case_6_a_pack_leaves_open_snapshots_and_views_alone() {
     store.abort(view).unwrap();
     let horizon = pack(&mut store, Tid::MAX).horizon;
     assert_eq!(store.view_at(linked), Err(StoreError::PackedAway { at: linked, horizon }));
+    assert_eq!(store.get_before(oid, linked.after()), Err(StoreError::PackedAway { at: linked, horizon }));
+    store.view_at(horizon).unwrap();
     let late = begin(&mut store);
     assert_eq!(store.get(late, oid).unwrap_err(), StoreError::NeverExisted(oid), "the cache has forgotten it too");
 }
