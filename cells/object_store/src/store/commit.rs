@@ -26,8 +26,18 @@ struct Prepared {
     /// Where its outcome goes.
     place: usize,
     transaction: Transaction,
+    ballot: Ballot,
+}
+
+/// What came of a vote.
+struct Ballot {
     voted: Voted,
-    /// Each object that changes, with the state that the cache may keep.
+    effects: Effects,
+}
+
+/// What a commit changes for others.
+struct Effects {
+    /// Each object, with the state that the cache may keep.
     states: Vec<(Oid, Option<Arc<Record>>)>,
     foreign: Vec<Oid>,
 }
@@ -77,9 +87,7 @@ impl<S: Storage> Store<S> {
                 vote = self.vote(&transaction);
             }
             match vote {
-                Ok((vote, states, foreign)) => {
-                    voted.push(Prepared { id, place, transaction, voted: vote, states, foreign });
-                }
+                Ok(ballot) => voted.push(Prepared { id, place, transaction, ballot }),
                 Err(failure) => set(&mut outcomes, place, Err(self.fail(id, transaction, failure))),
             }
         }
@@ -102,11 +110,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// Stages a transaction and has it voted for.
-    #[expect(clippy::type_complexity, reason = "the parts of what its only caller puts together")]
-    fn vote(
-        &mut self,
-        transaction: &Transaction,
-    ) -> Result<(Voted, Vec<(Oid, Option<Arc<Record>>)>, Vec<Oid>), CommitFailure> {
+    fn vote(&mut self, transaction: &Transaction) -> Result<Ballot, CommitFailure> {
         let changes = &transaction.changes;
         let mut staged = self.storage.begin(transaction.metadata.clone())?;
         let mut foreign = self.stage_writes(&mut staged, transaction)?;
@@ -128,7 +132,7 @@ impl<S: Storage> Store<S> {
             let own = changes.writes().get(&oid).filter(|_| foreign.binary_search(&oid).is_err());
             states.push((oid, own.map(|write| write.record.clone())));
         }
-        Ok((self.storage.vote(staged)?, states, foreign))
+        Ok(Ballot { voted: self.storage.vote(staged)?, effects: Effects { states, foreign } })
     }
 
     /// Stages what a transaction put, merged where others were quicker. Answers what was merged.
@@ -181,22 +185,21 @@ impl<S: Storage> Store<S> {
     fn finish(&mut self, prepared: Vec<Prepared>, outcomes: &mut [Result<Committed, StoreError>]) {
         let mut voted = Vec::new();
         let mut waiting = Vec::new();
-        for Prepared { id, place, transaction, voted: vote, states, foreign } in prepared {
-            voted.push(vote);
-            waiting.push((id, place, transaction, states, foreign));
+        for Prepared { id, place, transaction, ballot } in prepared {
+            voted.push(ballot.voted);
+            waiting.push((id, place, transaction, ballot.effects));
         }
         if waiting.is_empty() {
             return;
         }
         match self.storage.finish_many(voted) {
             Ok(tids) => {
-                for (tid, (_, place, transaction, states, foreign)) in tids.into_iter().zip(waiting) {
-                    self.enter(tid, &transaction, states, &foreign);
-                    set(outcomes, place, Ok(Committed { tid, foreign }));
+                for (tid, (_, place, transaction, effects)) in tids.into_iter().zip(waiting) {
+                    set(outcomes, place, Ok(self.enter(tid, &transaction, effects)));
                 }
             }
             Err(error) => {
-                for (id, place, transaction, ..) in waiting {
+                for (id, place, transaction, _) in waiting {
                     set(outcomes, place, Err(self.fail(id, transaction, error.into())));
                 }
             }
@@ -204,7 +207,8 @@ impl<S: Storage> Store<S> {
     }
 
     /// Tells the cache and the sessions of a commit.
-    fn enter(&mut self, tid: Tid, by: &Transaction, states: Vec<(Oid, Option<Arc<Record>>)>, foreign: &[Oid]) {
+    fn enter(&mut self, tid: Tid, by: &Transaction, effects: Effects) -> Committed {
+        let Effects { states, foreign } = effects;
         let objects: Vec<Oid> = states.iter().map(|(oid, _)| *oid).collect();
         for (oid, state) in states {
             self.cache.end(oid, tid);
@@ -212,7 +216,8 @@ impl<S: Storage> Store<S> {
                 self.cache.insert(oid, tid, None, record);
             }
         }
-        self.sessions.invalidate(by.session, &objects, foreign);
+        self.sessions.invalidate(by.session, &objects, &foreign);
+        Committed { tid, foreign }
     }
 }
 
