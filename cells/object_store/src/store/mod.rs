@@ -25,6 +25,7 @@ pub use sessions::{INVALIDATION_LIMIT, Invalidated, SessionId};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use cache::RecordCache;
 use changes::Write;
@@ -238,6 +239,35 @@ impl<S: Storage> Store<S> {
         self.get(id, Oid::ROOT)
     }
 
+    /// The states of several objects, in the order of `oids`, each as [`get`](Self::get) answers it. What the cache does not
+    /// have is loaded from the storage at once.
+    ///
+    /// # Errors
+    /// [`StoreError::NoTransaction`], [`StoreError::Failed`]; those of [`Storage::load_many`].
+    pub fn get_many(
+        &mut self,
+        id: TransactionId,
+        oids: &[Oid],
+    ) -> Result<Vec<Result<Arc<Record>, StoreError>>, StoreError> {
+        let transaction = self.transaction(id)?;
+        let before = transaction.snapshot.after();
+        let others = oids.iter().copied().filter(|oid| !transaction.changes.writes().contains_key(oid));
+        let mut missing: Vec<Oid> = others.collect();
+        missing.retain(|&oid| self.cache.get(oid, before).is_none());
+        let mut loaded = BTreeMap::new();
+        for (&oid, load) in missing.iter().zip(self.storage.load_many(&missing, before)?) {
+            loaded.insert(oid, self.keep(oid, load));
+        }
+        let view = self.transaction(id)?.kind == Kind::View;
+        let mut answers = Vec::new();
+        for oid in oids {
+            // In a view, authority is looked at besides.
+            let answer = loaded.get(oid).filter(|_| !view);
+            answers.push(answer.map_or_else(|| self.get(id, *oid), Clone::clone));
+        }
+        Ok(answers)
+    }
+
     /// Says that a transaction will get these objects soon.
     ///
     /// # Errors
@@ -364,7 +394,13 @@ impl<S: Storage> Store<S> {
         if let Some((record, _)) = self.cache.get(oid, before) {
             return Ok(record);
         }
-        match self.storage.load_before(oid, before)? {
+        let load = self.storage.load_before(oid, before)?;
+        self.keep(oid, load)
+    }
+
+    /// What was loaded, which the cache keeps.
+    fn keep(&mut self, oid: Oid, load: Load) -> Result<Arc<Record>, StoreError> {
+        match load {
             Load::Data { record, tid, next } => {
                 let record = Arc::new(record);
                 self.cache.insert(oid, tid, next, record.clone());

@@ -184,3 +184,26 @@ fn each_life_of_a_server_numbers_its_transactions_anew() {
     let (first, second) = (begin(&mut store), begin(&mut store));
     assert_eq!((first.number(), second.number()), (500, 501));
 }
+
+#[test]
+fn many_are_got_as_each_would_be() {
+    for cache in [0, 1 << 16] {
+        let mut store = Store::new(store().into_storage(), cache);
+        let setup = begin(&mut store);
+        let oids: Vec<Oid> = (0..4).map(|_| store.new_oid(setup).unwrap()).collect();
+        for &oid in &oids[..3] {
+            store.put(setup, oid, record(&[oid.number() as u8], &[])).unwrap();
+        }
+        let early = begin(&mut store);
+        let at = store.commit(setup).unwrap();
+        let later = begin(&mut store);
+        store.put(later, oids[1], record(b"own", &[])).unwrap();
+        let view = store.view_at(at).unwrap();
+        let asked = [oids[2], oids[1], Oid::ROOT, oids[3], oids[2], Oid::new(999)];
+        for id in [early, later, view] {
+            let each: Vec<_> = asked.iter().map(|&oid| store.get(id, oid)).collect();
+            assert_eq!(store.get_many(id, &asked), Ok(each));
+        }
+        assert_eq!(store.get_many(setup, &asked), Err(StoreError::NoTransaction(setup)));
+    }
+}
