@@ -240,10 +240,10 @@ impl<S: Storage> Store<S> {
     }
 
     /// The states of several objects, in the order of `oids`, each as [`get`](Self::get) answers it. What the cache does not
-    /// have is loaded from the storage at once.
+    /// have is loaded from the storage at once; where that fails, one by one, so that each has its own answer.
     ///
     /// # Errors
-    /// [`StoreError::NoTransaction`], [`StoreError::Failed`]; those of [`Storage::load_many`].
+    /// [`StoreError::NoTransaction`], [`StoreError::Failed`].
     pub fn get_many(
         &mut self,
         id: TransactionId,
@@ -254,8 +254,9 @@ impl<S: Storage> Store<S> {
         let others = oids.iter().copied().filter(|oid| !transaction.changes.writes().contains_key(oid));
         let mut missing: Vec<Oid> = others.collect();
         missing.retain(|&oid| self.cache.get(oid, before).is_none());
+        let loads = self.storage.load_many(&missing, before).unwrap_or_default();
         let mut loaded = BTreeMap::new();
-        for (&oid, load) in missing.iter().zip(self.storage.load_many(&missing, before)?) {
+        for (&oid, load) in missing.iter().zip(loads) {
             loaded.insert(oid, self.keep(oid, load));
         }
         let view = self.transaction(id)?.kind == Kind::View;
