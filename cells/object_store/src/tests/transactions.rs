@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::support::{TestClock, record};
-use crate::{MappingStorage, Metadata, Oid, StorageError, Store, StoreError, Tid, TransactionId};
+use super::support::{TestClock, formatted, open, put, record};
+use crate::{MappingStorage, Metadata, Oid, Storage, StorageError, Store, StoreError, Tid, TransactionId};
 
 type Subject = Store<MappingStorage<TestClock>>;
 
@@ -206,4 +206,20 @@ fn many_are_got_as_each_would_be() {
         }
         assert_eq!(store.get_many(setup, &asked), Err(StoreError::NoTransaction(setup)));
     }
+}
+
+#[test]
+fn a_rotten_one_of_many_leaves_the_others() {
+    let mut storage = open(formatted(16, 64));
+    let oids = [storage.new_oid().unwrap(), storage.new_oid().unwrap()];
+    put(&mut storage, oids[0], record(b"the sound one", &[])).unwrap();
+    put(&mut storage, oids[1], record(b"the rotten one", &[])).unwrap();
+    let bytes = storage.device_for_tests().bytes_mut();
+    let place = bytes.windows(14).position(|window| window == b"the rotten one").unwrap();
+    bytes[place] ^= 1;
+    let mut store = Store::new(storage, 0);
+    let id = store.begin(Metadata::default()).unwrap();
+    let answers = store.get_many(id, &oids).unwrap();
+    assert_eq!(answers[0].as_ref().unwrap().payload, b"the sound one");
+    assert!(matches!(answers[1], Err(StoreError::Storage(StorageError::Rot { .. }))));
 }

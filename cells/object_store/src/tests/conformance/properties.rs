@@ -112,6 +112,34 @@ fn reachable<S: Storage>(storage: &mut S, at: Tid) -> BTreeMap<Oid, Record> {
     found
 }
 
+/// The objects that a pack keeps, by its definition: the root, what has changed since, what records since then refer to, and
+/// what those refer to as of the horizon.
+fn live<S: Storage>(
+    storage: &mut S,
+    oids: &[Oid],
+    at_horizon: &BTreeMap<Oid, Option<Record>>,
+    horizon: Tid,
+) -> BTreeSet<Oid> {
+    let mut waiting = vec![Oid::ROOT];
+    for &oid in oids {
+        for revision in storage.history(oid, usize::MAX).unwrap().iter().filter(|revision| revision.tid > horizon) {
+            waiting.push(oid);
+            if let Some(Load::Data { record, .. }) = storage.load_revision(oid, revision.tid).unwrap() {
+                waiting.extend(&record.references);
+            }
+        }
+    }
+    let mut live = BTreeSet::new();
+    while let Some(oid) = waiting.pop() {
+        if live.insert(oid)
+            && let Some(Some(record)) = at_horizon.get(&oid)
+        {
+            waiting.extend(&record.references);
+        }
+    }
+    live
+}
+
 /// A pack in the middle of a history, with a commit at each of its steps.
 fn a_pack_keeps_what_it_promises<S: Storage>(
     mut storage: S,
@@ -130,6 +158,13 @@ fn a_pack_keeps_what_it_promises<S: Storage>(
     let told: Vec<_> = whole.iter().map(|&tid| storage.transaction_after(tid).unwrap()).collect();
     let last = storage.last_transaction();
     let limit = storage.oid_limit();
+    let at_horizon: BTreeMap<Oid, Option<Record>> =
+        oids.iter().copied().zip(states(&mut storage, &oids, horizon)).collect();
+    let mut existed = oids.clone();
+    existed.retain(|&oid| {
+        let found = storage.revision_before(oid, horizon.after()).unwrap();
+        matches!(found, Load::Data { .. } | Load::DeletedAt(_))
+    });
 
     let mut during = during.iter();
     let report = loop {
@@ -150,22 +185,12 @@ fn a_pack_keeps_what_it_promises<S: Storage>(
             assert_eq!(storage.transaction_after(tid).unwrap(), told);
         }
     }
-    let live: BTreeSet<Oid> = reached.iter().flat_map(|states| states.keys().copied()).collect();
+    let live = live(&mut storage, &oids, &at_horizon, horizon);
     for &oid in &oids {
         let revisions = storage.history(oid, usize::MAX).unwrap();
         let old = revisions.iter().filter(|revision| revision.tid <= horizon).count();
-        assert!(old <= 1, "only the state as of the horizon is left");
-        let newer = revisions.iter().any(|revision| revision.tid > horizon);
-        // Live besides: what a record since the horizon refers to, however far.
-        let mut held = false;
-        for from in oids.iter().copied() {
-            for revision in storage.history(from, usize::MAX).unwrap() {
-                if let Some(Load::Data { record, .. }) = storage.load_revision(from, revision.tid).unwrap() {
-                    held |= record.references.contains(&oid) && from != oid;
-                }
-            }
-        }
-        assert!(old == 0 || newer || held || live.contains(&oid), "{oid:?} is garbage");
+        let expected = usize::from(live.contains(&oid) && existed.contains(&oid));
+        assert_eq!(old, expected, "{oid:?}: only the state as of the horizon is left, and only of a live object");
     }
     for dangling in &report.dangling {
         assert!(storage.history(dangling.from, 1).unwrap().len() == 1);
