@@ -4,6 +4,7 @@
 //! * [`Value`]: what stands in a slot;
 //! * [`Recipe`]: how a capability in a slot is made again. Live capabilities are never part of an object;
 //! * [`compose`]: traits, flattened into an object;
+//! * [`ObjectRules`]: what the store is told of objects, so that the past brings no authority back;
 //! * [`Object::to_record`], [`Object::from_record`]: the encoding, with bounds.
 //!
 //! Invariants: slot names of an object differ; a reference is an index into the record's own table, so that what an
@@ -20,6 +21,7 @@ mod object;
 mod recipe;
 mod record;
 mod render;
+mod rules;
 mod value;
 
 #[cfg(test)]
@@ -30,4 +32,5 @@ pub use object::Object;
 pub use object_store::{Oid, Record};
 pub use recipe::{CapabilityKind, Recipe};
 pub use record::{BadObject, CAPABILITY_LIMIT, DEPTH_LIMIT, SCHEMA, VALUE_LIMIT, VERSION};
+pub use rules::ObjectRules;
 pub use value::{Slot, SlotKind, Value};

@@ -193,6 +193,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "crash_test"))]
 extern crate std;
 
+mod client_cache;
 mod clock;
 mod codec;
 mod copy;
@@ -203,6 +204,7 @@ mod device;
 mod error;
 mod file_storage;
 mod identity;
+mod least_used;
 mod mapping_storage;
 mod oid_permutation;
 mod pack;
@@ -219,6 +221,7 @@ mod undo;
 #[cfg(test)]
 mod tests;
 
+pub use client_cache::ClientCache;
 pub use clock::{Clock, next_tid};
 pub use copy::CopyError;
 pub use demo_storage::DemoStorage;
@@ -235,8 +238,11 @@ pub use pack::{DANGLING_LISTED, DanglingReference, Garbage, PackError, PackProgr
 pub use ranges::{CurrentRecord, RecordRange, TransactionRange};
 pub use record::{METADATA_LIMIT, Metadata, Record};
 pub use revision::{ChangeInfo, Load, RevisionInfo, RevisionKind, TransactionInfo};
-pub use rules::{NoRules, Rules, ThreeStates, Unresolved, merged_section, revive};
+pub use rules::{NoRules, Rules, RulesBySchema, ThreeStates, Unresolved, merged_section, revive};
 pub use storage::Storage;
 pub use storage_transaction::{Change, Staged, StorageTransaction, Voted};
-pub use store::{Store, StoreError, TransactionId};
+pub use store::{
+    Begun, CommitFailure, Committed, Conflict, INVALIDATION_LIMIT, Invalidated, SavepointId, SessionId, Store,
+    StoreError, TransactionId,
+};
 pub use undo::UndoError;

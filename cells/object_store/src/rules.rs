@@ -8,6 +8,8 @@
 //! record from the past passes through [`revive`]: its section stays only where it is, byte for byte, the one that the object
 //! has now; otherwise [`Rules::void_authority`] voids it. A merge keeps a section by the same comparison ([`merged_section`]).
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -58,6 +60,44 @@ pub struct NoRules;
 
 impl Rules for NoRules {}
 
+/// Rules for each schema. Records of a schema without rules, and conflicts between schemas, have [`NoRules`].
+#[derive(Default)]
+pub struct RulesBySchema {
+    rules: BTreeMap<u16, Box<dyn Rules>>,
+}
+
+impl RulesBySchema {
+    /// These, and rules for one more schema.
+    #[must_use]
+    pub fn with(mut self, schema: u16, rules: Box<dyn Rules>) -> Self {
+        self.rules.insert(schema, rules);
+        self
+    }
+
+    fn of(&mut self, states: &ThreeStates<'_>) -> Option<&mut Box<dyn Rules>> {
+        let ThreeStates { base, committed, proposed, .. } = states;
+        let one = base.schema == committed.schema && base.schema == proposed.schema;
+        self.rules.get_mut(&base.schema).filter(|_| one)
+    }
+}
+
+impl Rules for RulesBySchema {
+    fn resolve(&mut self, states: &ThreeStates<'_>) -> Result<Record, Unresolved> {
+        self.of(states).ok_or(Unresolved)?.resolve(states)
+    }
+
+    fn differing(&mut self, states: &ThreeStates<'_>) -> Vec<String> {
+        self.of(states).map(|rules| rules.differing(states)).unwrap_or_default()
+    }
+
+    fn void_authority(&mut self, record: &mut Record) {
+        match self.rules.get_mut(&record.schema) {
+            Some(rules) => rules.void_authority(record),
+            None => NoRules.void_authority(record),
+        }
+    }
+}
+
 /// Makes a record of the past fit to be shown or stored where the object's current state is `current`, if it has one.
 pub fn revive(rules: &mut dyn Rules, mut record: Record, current: Option<&Record>) -> Record {
     let held = current.is_some_and(|current| current.capabilities == record.capabilities);
@@ -77,5 +117,43 @@ pub fn merged_section(states: &ThreeStates<'_>) -> Option<Vec<u8>> {
         Some(proposed.capabilities.clone())
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed;
+
+    impl Rules for Fixed {
+        fn resolve(&mut self, _states: &ThreeStates<'_>) -> Result<Record, Unresolved> {
+            Ok(Record::default())
+        }
+
+        fn differing(&mut self, _states: &ThreeStates<'_>) -> Vec<String> {
+            alloc::vec!["slot".into()]
+        }
+
+        fn void_authority(&mut self, record: &mut Record) {
+            record.capabilities.fill(0);
+        }
+    }
+
+    #[test]
+    fn rules_go_by_schema() {
+        let mut rules = RulesBySchema::default().with(7, Box::new(Fixed));
+        let record = |schema| Record { schema, capabilities: alloc::vec![9], ..Record::default() };
+        let (seven, eight) = (record(7), record(8));
+        let states = |base, committed, proposed| ThreeStates { oid: Oid::ROOT, base, committed, proposed };
+        assert!(rules.resolve(&states(&seven, &seven, &seven)).is_ok());
+        for mixed in [[&eight, &seven, &seven], [&seven, &eight, &seven], [&seven, &seven, &eight], [&eight; 3]] {
+            let [base, committed, proposed] = mixed;
+            assert_eq!(rules.resolve(&states(base, committed, proposed)), Err(Unresolved));
+            assert!(rules.differing(&states(base, committed, proposed)).is_empty());
+        }
+        assert_eq!(revive(&mut rules, seven, None).capabilities, [0]);
+        assert_eq!(revive(&mut rules, eight.clone(), None).capabilities, []);
+        assert_eq!(revive(&mut rules, eight.clone(), Some(&eight)).capabilities, [9]);
     }
 }

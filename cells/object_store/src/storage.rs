@@ -108,6 +108,7 @@ pub trait Storage {
     ///
     /// A storage that takes several checks each vote as if those before it were committed: the loser of a conflict with one
     /// of them is refused, even if that one is given up later. A record cannot refer to what only they create.
+    /// [`StorageTransaction::check_behind`] makes these checks.
     fn vote_limit(&self) -> usize {
         1
     }
@@ -127,7 +128,8 @@ pub trait Storage {
     /// [`StorageError::ForeignTransaction`].
     fn abort(&mut self, voted: Voted) -> Result<(), StorageError>;
 
-    /// The state of an object just before `before`: its last revision with a smaller number.
+    /// The state of an object just before `before`: its last revision with a smaller number. Of states before the
+    /// [`horizon`](Self::horizon), only what a pack left is found.
     ///
     /// # Errors
     /// [`StorageError::Device`], [`StorageError::Rot`], [`StorageError::OutOfMemory`].
@@ -219,8 +221,8 @@ pub trait Storage {
     /// the transactions that wrote one of those. Everything after the horizon stays. Live are: the root; the objects that
     /// have a revision after the horizon; those that any record after the horizon refers to, also one that is committed
     /// before the pack ends; those that transactions between vote and finish change or refer to; `request.in_flight`; and
-    /// all that the state as of the horizon of a live object refers to. With [`Garbage::Keep`](crate::Garbage::Keep), all objects are live.
-    /// The end of an object that is not live is dropped with it.
+    /// all that the state as of the horizon of a live object refers to. With
+    /// [`Garbage::Keep`](crate::Garbage::Keep), all objects are live. The end of an object that is not live is dropped with it.
     ///
     /// An object that is found not to be live answers from then on as if it had never existed, so that a vote refuses a new
     /// reference to it; until then such a vote makes it live. References to objects that do not exist are reported with

@@ -87,7 +87,14 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NoTransaction(_) => Self::new(NO_TRANSACTION, 0),
-            StoreError::Failed(_) => Self::new(MUST_ABORT, 0),
+            StoreError::Failed(_) | StoreError::Doomed(_) => Self::new(MUST_ABORT, 0),
+            StoreError::NoSession(_) | StoreError::NoSavepoint(_) | StoreError::ReadOnlyView(_) => {
+                Self::new(MALFORMED, 0)
+            }
+            StoreError::BeyondLast { last, .. } => Self::new(MALFORMED, last.number()),
+            StoreError::PackedAway { horizon, .. } => Self::new(MALFORMED, horizon.number()),
+            StoreError::NoSuchTransaction(tid) => Self::new(MALFORMED, tid.number()),
+            StoreError::NotUndoable(tid) => Self::new(CONFLICT, tid.number()),
             StoreError::NeverExisted(oid) | StoreError::CreatedLater { oid, .. } | StoreError::Deleted { oid, .. } => {
                 Self::new(NO_SUCH_OBJECT, oid.number())
             }

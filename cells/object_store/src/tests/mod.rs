@@ -1,5 +1,6 @@
 //! Tests of the whole crate: conformance of the storages, transactions, and what a disk can do to a state file.
 
+mod clients;
 mod conformance;
 mod counts;
 mod device_states;
@@ -12,5 +13,6 @@ mod index_costs;
 mod pack;
 mod power_loss;
 mod rot;
+mod store;
 mod support;
 mod transactions;

@@ -12,6 +12,7 @@ on_every_storage! {
     b7_an_abort_behind_the_vote_leaves_others_intact
     groups_commit_in_the_order_of_their_votes
     later_votes_see_the_earlier_as_committed
+    b15_a_demand_holds_until_the_commit
     a_group_out_of_order_is_given_up
 }
 
@@ -101,6 +102,28 @@ fn later_votes_see_the_earlier_as_committed<S: Storage>(Subject { mut storage, .
     storage.finish(other).unwrap();
     assert_eq!(payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(), b"1");
     assert_eq!(payload(&mut storage, oid, Tid::MAX).unwrap(), b"3");
+}
+
+/// Whoever writes what a voted transaction demanded to be current is numbered after it.
+fn b15_a_demand_holds_until_the_commit<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
+    let root = put(&mut storage, Oid::ROOT, record(b"1", &[])).unwrap();
+    let oid = storage.new_oid().unwrap();
+    let mut reader = begin(&mut storage);
+    storage.store(&mut reader, oid, Tid::ZERO, record(b"", &[]));
+    storage.read_current(&mut reader, Oid::ROOT, root);
+    let reader = storage.vote(reader).unwrap();
+    let mut writer = begin(&mut storage);
+    storage.store(&mut writer, Oid::ROOT, root, record(b"2", &[]));
+    match storage.vote(writer) {
+        Ok(writer) => {
+            assert!(writer.tid() > reader.tid());
+            storage.finish_many(vec![reader, writer]).unwrap();
+        }
+        Err(error) => {
+            assert_eq!((error, storage.vote_limit()), (StorageError::Busy, 1));
+            storage.finish(reader).unwrap();
+        }
+    }
 }
 
 fn a_group_out_of_order_is_given_up<S: Storage>(Subject { mut storage, .. }: Subject<S>) {

@@ -2,6 +2,22 @@
 //!
 //! Names that begin with a letter and a number, or with `case`, are those of the list of generic behaviours that the store
 //! takes from ZODB, mended where ZODB's own are wanting.
+//!
+//! | behaviours | where |
+//! | --- | --- |
+//! | B, H, I, V: storing, loading, history, iteration | `basic`, `iteration` |
+//! | U, cases 1 to 3: undo | `undoing` |
+//! | K, cases 4 to 8, 12, 13: packing | `packing` |
+//! | Y, F7, F8: copying | `copying` |
+//! | B7, B15, S: voting, finishing, aborting | `groups` |
+//! | C, M, cases 14 to 19: conflicts, snapshots, savepoints | `tests::store`, `tests::transactions` |
+//! | R: races | `tests::clients` |
+//! | P, O, X, F, cases 9 to 11: what a device does | the other modules of `tests` |
+//!
+//! Held by types, so that there is nothing to test: a change without a begin, a vote or finish of another's transaction, a
+//! second finish (B1, S1, S2, S5, S6), commits within a walk (I6, I7), several threads in a storage (T, B16). ZODB's answers
+//! that are not ours: an undo copies states instead of pointing back at them (U13); of two changes of an object in one
+//! transaction only the last is ever seen (case 20); there is no callback in a finish (case 20).
 
 mod basic;
 mod copying;
@@ -9,6 +25,7 @@ mod groups;
 mod iteration;
 mod layers;
 mod packing;
+mod properties;
 mod undoing;
 
 use super::support::{TestClock, formatted};

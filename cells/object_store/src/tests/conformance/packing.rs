@@ -25,12 +25,14 @@ cases! {
     k8_garbage_goes
     k9_k10_only_old_states_go
     k11_garbage_can_be_kept
+    k12_u10_an_unlinking_after_the_horizon_is_undone
     k13_earlier_repeated_and_simultaneous_packs
     k14_packed_transactions_leave_the_log
     case_4_undo_is_told_by_transaction_and_reaches_back_to_the_horizon
     case_5_an_object_that_was_linked_again_survives
     case_6_an_open_snapshot_goes_on
     case_7_what_is_in_flight_survives
+    u9_u11_u12_undoing_and_packing_take_turns
     case_12_the_last_transaction_does_not_go_back
     case_13_numbers_of_dropped_objects_are_not_issued_again
     dangling_references_are_reported_and_in_nobodys_way
@@ -123,6 +125,33 @@ fn k11_garbage_can_be_kept<S: Storage>(mut storage: S) {
     storage.pack(PackRequest { garbage: Garbage::Keep, ..until(Tid::MAX) }).unwrap();
     assert_eq!(payload(&mut storage, child, Tid::MAX).unwrap(), b"2");
     assert_eq!(storage.history(child, 9).unwrap().len(), 1);
+}
+
+fn k12_u10_an_unlinking_after_the_horizon_is_undone<S: Storage>(mut storage: S) {
+    let (child, _) = family(&mut storage);
+    let horizon = put(&mut storage, child, record(b"2", &[])).unwrap();
+    let unlinked = put(&mut storage, Oid::ROOT, record(b"alone", &[])).unwrap();
+    delete(&mut storage, child);
+    storage.pack(until(horizon)).unwrap();
+    let ended = storage.last_transaction();
+    super::super::support::undo_with(&mut storage, &[ended, unlinked], &mut crate::NoRules).unwrap();
+    assert_eq!(payload(&mut storage, child, Tid::MAX).unwrap(), b"2");
+    assert_eq!(payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(), b"r");
+    assert_eq!(storage.pack(until(Tid::MAX)).unwrap().objects, 0);
+    assert_eq!(payload(&mut storage, child, Tid::MAX).unwrap(), b"2");
+}
+
+fn u9_u11_u12_undoing_and_packing_take_turns<S: Storage>(mut storage: S) {
+    let (child, _) = family(&mut storage);
+    let mut last = put(&mut storage, child, record(b"2", &[])).unwrap();
+    for turn in 0..10 {
+        let before = storage.last_transaction();
+        last = undo(&mut storage, last).unwrap();
+        let expected: &[u8] = if turn % 2 == 0 { b"c" } else { b"2" };
+        storage.pack(until(before)).unwrap();
+        assert_eq!(payload(&mut storage, child, Tid::MAX).unwrap(), expected);
+        assert_eq!(storage.history(child, 9).unwrap().len(), 2);
+    }
 }
 
 fn k13_earlier_repeated_and_simultaneous_packs<S: Storage>(mut storage: S) {
