@@ -121,7 +121,19 @@ impl Promise {
                 Load::Data { record, .. } if Some(&record) == expected => {}
                 Load::NotYet(_) | Load::DeletedAt(_) if expected.is_none() => {}
                 Load::NeverExisted if reachable.as_ref().is_some_and(|reachable| !reachable.contains(&oid)) => {}
-                found => return Err(alloc::format!("{oid:?} is {:?}", found.map(|_| ()))),
+                found => {
+                    let told: Vec<(Tid, bool)> = self
+                        .revisions
+                        .get(&oid)
+                        .into_iter()
+                        .flatten()
+                        .map(|(tid, state)| (*tid, state.is_some()))
+                        .collect();
+                    return Err(alloc::format!(
+                        "{oid:?} before {before:?} is {:?}, its revisions are {told:?}, the horizon is {horizon:?}",
+                        found.map(|_| ())
+                    ));
+                }
             }
         }
         let mut at = None;

@@ -39,6 +39,13 @@ fn every_cut_leaves_what_was_promised() {
     assert!(tally.states >= states);
 }
 
+/// An object that was referred to while it did not exist, and then written: a pack took it for garbage.
+#[test]
+fn a_late_object_that_was_missed_before_is_not_garbage() {
+    let tally = run(1_064, 1, |_, _| {});
+    assert_eq!(tally.violations, Vec::<String>::new());
+}
+
 /// Enumerates with something wrong, until it is found.
 fn finds(defect: Option<Defect>, faults: Faults) {
     let mut tally = Tally::default();

@@ -192,7 +192,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         if mark.is_marked(oid) {
             return Ok(());
         }
-        if !mark.missing.contains(&oid) {
+        if from.is_none() || !mark.missing.contains(&oid) {
             let now = self.consult(|index, volume, view| index.find(volume, oid, Tid::MAX, view))?;
             let then = match now {
                 Load::Data { record, tid, .. } if tid <= horizon => Some(record),
