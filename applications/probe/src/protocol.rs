@@ -24,7 +24,7 @@ pub mod methods {
             /// Is answered by `Release` of the same key.
             8 Hold(key: u64) -> u64;
             /// The same, but it can be parked again.
-            replayable 29 HoldAgain(key: u64) -> u64;
+            replayable 30 HoldAgain(key: u64) -> u64;
             /// Answers what is held under a key, with a value.
             9 Release(key: u64, value: u64) -> u64;
             /// The same with a body of so many bytes.

@@ -6,6 +6,7 @@
 //! * [`lookup()`], [`resend`], [`assign`], [`explain`]: which slot answers a message; [`search`] over any other [`World`];
 //! * [`Trait`]: the algebra of traits; [`compose_anew`], [`edit_trait`]: an object laid out from its [`Composition`];
 //! * [`compose()`]: the sum of whole objects, flattened into another;
+//! * [`ObjectRules`]: what the store is told of objects, so that the past brings no authority back;
 //! * [`Object::to_record`], [`Object::from_record`]: the encoding, with bounds.
 //!
 //! Invariants: slot names of an object differ; a reference is an index into the record's own table, so that what an
@@ -24,6 +25,7 @@ mod object;
 mod recipe;
 mod record;
 mod render;
+mod rules;
 mod selector;
 mod traits;
 mod value;
@@ -41,6 +43,7 @@ pub use object::Object;
 pub use object_store::{Oid, Record};
 pub use recipe::{CapabilityKind, Recipe};
 pub use record::{BadObject, CAPABILITY_LIMIT, DEPTH_LIMIT, SCHEMA, VALUE_LIMIT, VERSION};
+pub use rules::ObjectRules;
 pub use selector::{arity, base_name, selector};
 pub use traits::{BadAlias, Conflicts, Identity, Trait};
 pub use value::{Change, Float, Method, Origin, Reach, Slot, SlotKind, Value};

@@ -35,6 +35,20 @@ pub enum StorageError {
         /// The object that is missing.
         to: Oid,
     },
+    /// The creation of an object cannot be undone, for another object refers to it: the caller's fault.
+    StillReferenced {
+        /// The object that would end.
+        oid: Oid,
+        /// An object whose record refers to it.
+        by: Oid,
+    },
+    /// A copied transaction is not newer than what is here: the caller's fault.
+    NotNewer {
+        /// Its number.
+        tid: Tid,
+        /// The last one here.
+        last: Tid,
+    },
     /// The number was never issued by `new_oid`: the caller's fault.
     OidNotIssued(Oid),
     /// The transaction can never fit: the caller must split it.
@@ -49,7 +63,7 @@ pub enum StorageError {
         /// The most bytes a field may have.
         limit: usize,
     },
-    /// Another transaction is between vote and finish.
+    /// As many transactions as the storage takes are between vote and finish.
     Busy,
     /// This transaction was not voted here: the caller's fault.
     ForeignTransaction,

@@ -41,7 +41,9 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-use object_store::{Clock, MappingStorage, Store};
+use alloc::boxed::Box;
+
+use object_store::{Clock, MappingStorage, RulesBySchema, Store};
 use runtime::abi::KernelError;
 use runtime::abi::interfaces::persistence::Persistence;
 use runtime::abi::interfaces::persistence::STORE_STOPPED;
@@ -138,7 +140,8 @@ impl Kernel {
         if let Err(error) = objects::serve_labels(server.endpoint(), Persistence::LABELS) {
             panic!("the endpoint refuses the labels of this server: {error:?}");
         }
-        let store = Store::new(storage, CACHE_BYTES).numbered_from(first_transaction());
+        let rules = RulesBySchema::default().with(object_model::SCHEMA, Box::new(object_model::ObjectRules));
+        let store = Store::new(storage, CACHE_BYTES).with_rules(Box::new(rules)).numbered_from(first_transaction());
         let scopes = ScopePool::new(self.memory, self.cnode, self.settle);
         let sessions = Sessions::new(store, scopes, LIMITS, objects);
         Service::new(sessions, facts, self.console, self.heap).run(server)

@@ -175,7 +175,6 @@ fn tell(report: &OpenReport, log: Log<'_>) -> u32 {
         LastBatch::None | LastBatch::Confirmed(_) | LastBatch::Unconfirmed(_) => 0,
     };
     let repairs = [
-        (report.index_rebuilt, "the index checkpoint was damaged: rebuilt it from the log"),
         (report.root_slot_lost, "a root was damaged: repaired it from the other"),
         (report.rolled_forward, "the damaged root's part of the log was found again"),
         (report.identity_lost, "the first sector was damaged: repaired it"),

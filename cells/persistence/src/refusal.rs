@@ -87,7 +87,14 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NoTransaction(_) => Self::new(NO_TRANSACTION, 0),
-            StoreError::Failed(_) => Self::new(MUST_ABORT, 0),
+            StoreError::Failed(_) | StoreError::Doomed(_) => Self::new(MUST_ABORT, 0),
+            StoreError::NoSession(_) | StoreError::NoSavepoint(_) | StoreError::ReadOnlyView(_) => {
+                Self::new(MALFORMED, 0)
+            }
+            StoreError::BeyondLast { last, .. } => Self::new(MALFORMED, last.number()),
+            StoreError::PackedAway { horizon, .. } => Self::new(MALFORMED, horizon.number()),
+            StoreError::NoSuchTransaction(tid) => Self::new(MALFORMED, tid.number()),
+            StoreError::NotUndoable(tid) => Self::new(CONFLICT, tid.number()),
             StoreError::NeverExisted(oid) | StoreError::CreatedLater { oid, .. } | StoreError::Deleted { oid, .. } => {
                 Self::new(NO_SUCH_OBJECT, oid.number())
             }
@@ -104,6 +111,8 @@ impl From<StorageError> for Refusal {
                 Self::new(CONFLICT, oid.number())
             }
             StorageError::Dangling { to, .. } => Self::new(BAD_RECORD, to.number()),
+            StorageError::StillReferenced { oid, .. } => Self::new(CONFLICT, oid.number()),
+            StorageError::NotNewer { tid, .. } => Self::new(BAD_RECORD, tid.number()),
             StorageError::OidNotIssued(oid) => Self::new(NO_SUCH_OBJECT, oid.number()),
             StorageError::TransactionTooLarge { limit, .. } => Self::new(TOO_LARGE, limit),
             StorageError::MetadataTooLarge { limit } => Self::new(TOO_LARGE, limit as u64),

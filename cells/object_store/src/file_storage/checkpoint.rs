@@ -1,187 +1,163 @@
-//! The index checkpoint: the index as bytes, so that opening need not read the whole log.
+//! The index checkpoint: what is new in the index becomes a tree on the device, so that opening need not read the log.
 //!
-//! It lies in runs of its own as numbered parts, each an ordinary batch. A part is a list of items: `0` and a transaction,
-//! or a number of revisions, their object and themselves. Losing it costs time only, for the log holds all of it.
+//! A checkpoint writes one tree: of the entries in memory, merged with those newer trees that are not much larger. So trees
+//! grow by a factor towards the oldest, there are few of them, and an entry is written again a few times for each such factor
+//! and not at each checkpoint. Losing a tree costs time only, for the log holds all of it.
 
-use super::batch::{BatchHeader, HEADER, RunHeader};
-use super::geometry::sectors_for;
-use super::index::{Index, Revision, TransactionEntry};
-use super::root::Root;
-use super::table::{Run, RunKind};
-use super::volume::{Found, Volume};
-use crate::codec::{Reader, Writer};
+use alloc::vec::Vec;
+
+use super::FileStorage;
+use super::block_cache::BlockCache;
+use super::defect::Defect;
+use super::index::Miss;
+use super::recovery::{From, recover};
+use super::report::OpenError;
+use super::root::ScanStart;
+use super::tree::{TREES_LIMIT, Tree};
+use super::tree_writer::TreeWriter;
+use super::walk::{Alive, FIRST, Walk};
 use crate::device::{BlockDevice, SECTOR};
-use crate::{Oid, StorageError, Tid};
+use crate::{Clock, StorageError, Tid};
 
-/// A part is closed once it is longer than this.
-const PART_BYTES: usize = 48 << 10;
-/// The most bytes of an item with a single revision, and so how far a part may exceed its limit.
-const ITEM_BYTES: usize = 64;
+/// A tree is merged if it has at most this many times the entries of everything newer.
+const FACTOR: u64 = 3;
+/// Entries in memory that make a checkpoint due.
+const RECENT_LIMIT: usize = 1 << 16;
+/// Segments of the log behind the last checkpoint that make one due.
+const SEGMENTS_BETWEEN: u64 = 4;
+/// Blocks above the leaves that a merge keeps at hand.
+const MERGE_BLOCKS: usize = 64;
 
-/// Writes the index and publishes `root` with it. On an error nothing is published.
-pub(crate) fn write<D: BlockDevice>(volume: &mut Volume<D>, index: &Index, mut root: Root) -> Result<(), StorageError> {
-    let old = root.table.runs(RunKind::Index);
-    let segment = root.geometry.segment_sectors as usize;
-    let limit = PART_BYTES.min((segment - 1) * SECTOR - ITEM_BYTES);
-    root.index_parts = 0;
-    root.index_bytes = 0;
-    let mut output = Output { volume, root: &mut root, run: None, sector: 0, part: Writer::default(), limit };
-    output.start_part()?;
-    for entry in index.transactions() {
-        output.transaction(entry)?;
-    }
-    for (oid, revisions) in index.objects() {
-        output.revisions(oid, revisions)?;
-    }
-    output.finish_part()?;
-    for run in &old {
-        root.table.release(run);
-    }
-    volume.flush()?;
-    volume.publish(root.prepare()?)
-}
-
-/// Parts on their way to the device.
-struct Output<'a, D> {
-    volume: &'a mut Volume<D>,
-    root: &'a mut Root,
-    run: Option<Run>,
-    sector: u64,
-    part: Writer,
-    limit: usize,
-}
-
-impl<D: BlockDevice> Output<'_, D> {
-    fn transaction(&mut self, entry: &TransactionEntry) -> Result<(), StorageError> {
-        self.part.variable(0)?;
-        self.part.variable(entry.tid.number())?;
-        self.part.variable(entry.address)?;
-        self.part.variable(u64::from(entry.length))?;
-        self.close_if_full()
+impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
+    /// Whether opening would now scan so much, or so much of the index is in memory, that a checkpoint is worth its cost.
+    #[must_use]
+    pub fn checkpoint_due(&self) -> bool {
+        let segment = self.volume.root().geometry.segment_bytes();
+        self.since_checkpoint >= SEGMENTS_BETWEEN * segment || self.index.recent() >= RECENT_LIMIT
     }
 
-    fn revisions(&mut self, oid: Oid, mut revisions: &[Revision]) -> Result<(), StorageError> {
-        while !revisions.is_empty() {
-            let room = self.limit.saturating_sub(self.part.len()) / ITEM_BYTES + 1;
-            let (some, rest) = revisions.split_at(room.min(revisions.len()));
-            self.part.variable(some.len() as u64)?;
-            self.part.variable(oid.number())?;
-            for revision in some {
-                self.part.variable(revision.tid.number())?;
-                self.part.variable(revision.address)?;
-                self.part.variable(u64::from(revision.length))?;
-                self.part.u32(revision.checksum)?;
+    /// Writes what is new in the index to the device, so that the next opening scans from here.
+    ///
+    /// # Errors
+    /// [`StorageError::OutOfSpace`] and [`StorageError::OutOfMemory`]: nothing has changed, and the older checkpoint still
+    /// serves. [`StorageError::Stopped`], [`StorageError::ReadOnly`], [`StorageError::Busy`].
+    pub fn checkpoint(&mut self) -> Result<(), StorageError> {
+        self.check_running()?;
+        self.with_group_aside(Self::checkpoint_alone)
+    }
+
+    fn checkpoint_alone(&mut self) -> Result<(), StorageError> {
+        let merged = self.trees_to_merge();
+        match self.checkpoint_merging(merged) {
+            Err(StorageError::OutOfSpace { .. }) if self.volume.holds_back() => {
+                self.republish()?;
+                self.checkpoint_merging(self.trees_to_merge())
             }
-            self.close_if_full()?;
-            revisions = rest;
+            outcome => outcome,
         }
+        .or_else(|error| match error {
+            // A merge needs room for its result beside its sources; the new entries alone need less.
+            StorageError::OutOfSpace { .. } if merged > 0 && self.index.trees().len() < TREES_LIMIT => {
+                self.checkpoint_merging(0)
+            }
+            error => Err(error),
+        })
+    }
+
+    /// A checkpoint, if there is room for it.
+    pub(crate) fn try_checkpoint(&mut self) -> Result<(), StorageError> {
+        match self.checkpoint() {
+            Err(StorageError::OutOfSpace { .. } | StorageError::OutOfMemory) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    /// How many of the trees, from the newest on, the next checkpoint merges.
+    fn trees_to_merge(&self) -> usize {
+        let (mut merged, mut entries) = (0, self.index.recent() as u64);
+        for tree in self.index.trees() {
+            let many = self.index.trees().len() - merged >= TREES_LIMIT;
+            if !many && tree.entries > entries.saturating_mul(FACTOR) {
+                break;
+            }
+            merged += 1;
+            entries += tree.entries;
+        }
+        merged
+    }
+
+    fn checkpoint_merging(&mut self, merged: usize) -> Result<(), StorageError> {
+        match self.write_checkpoint(merged) {
+            Err(Miss::Damaged) => {
+                self.rebuild()?;
+                self.write_checkpoint(0).map_err(|miss| match miss {
+                    Miss::Storage(error) => error,
+                    Miss::Damaged => StorageError::Malformed,
+                })
+            }
+            Err(Miss::Storage(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn write_checkpoint(&mut self, merged: usize) -> Result<(), Miss> {
+        let mut root = self.current_root()?;
+        let tail = self.tail;
+        root.scan = ScanStart { segment: tail.run.map(|run| run.head), sector: tail.sector, sequence: tail.sequence };
+        root.objects = self.objects;
+        root.transactions = self.transactions;
+        let (old, kept) = self.index.trees().split_at_checked(merged).unwrap_or((self.index.trees(), &[]));
+        let mut alive = Alive::new(self.horizon, kept.is_empty());
+        // What is voted and not committed stays in memory.
+        let recent = self.index.recent_entries().filter(|entry| entry.key.tid <= self.last);
+        let mut walk = Walk::new(recent, old, FIRST);
+        let mut cache = BlockCache::new(MERGE_BLOCKS);
+        let mut writer = TreeWriter::new(&mut self.volume, &mut root);
+        while let Some(entry) = walk.next(writer.volume(), &mut cache)? {
+            if Defect::IndexAhead.is_planted() && entry.key.tid == self.last {
+                continue;
+            }
+            if let Some(entry) = alive.push(entry) {
+                writer.push(&entry)?;
+            }
+        }
+        if let Some(entry) = alive.finish() {
+            writer.push(&entry)?;
+        }
+        let mut trees: Vec<Tree> = writer.finish()?.into_iter().collect();
+        trees.extend_from_slice(kept);
+        drop(walk);
+        for tree in core::mem::take(&mut root.trees) {
+            if !trees.contains(&tree) {
+                root.table.release_tree(tree.generation);
+            }
+        }
+        root.trees.clone_from(&trees);
+        let publication = root.prepare()?;
+        if !Defect::IndexUnflushed.is_planted() {
+            self.volume.flush()?;
+        }
+        self.volume.publish(publication)?;
+        self.index.replace_trees(trees, self.last);
+        self.since_checkpoint = 0;
         Ok(())
     }
 
-    fn close_if_full(&mut self) -> Result<(), StorageError> {
-        if self.part.len() > self.limit {
-            self.finish_part()?;
-            self.start_part()?;
-        }
+    /// Makes the index anew from the log, because a tree is damaged. The trees serve no more; the next checkpoint, which is
+    /// due, frees them.
+    pub(crate) fn rebuild(&mut self) -> Result<(), StorageError> {
+        let found = recover(&mut self.volume, From::Start, false).map_err(|error| match error {
+            OpenError::Device(error) => StorageError::Device(error),
+            OpenError::Rot { segment, offset } => StorageError::Rot { segment, offset },
+            OpenError::OutOfMemory => StorageError::OutOfMemory,
+            _ => StorageError::Malformed,
+        })?;
+        let entries: Vec<_> = found.index.recent_entries().collect();
+        self.index.replace_trees(Vec::new(), Tid::MAX);
+        self.index.insert(entries);
+        self.index.insert(self.group.iter().flat_map(|group| group.entries()));
+        self.rebuilds += 1;
+        self.since_checkpoint = u64::MAX / 2 / SECTOR as u64;
         Ok(())
     }
-
-    fn start_part(&mut self) -> Result<(), StorageError> {
-        self.part = Writer::default();
-        Ok(self.part.pad_to(HEADER)?)
-    }
-
-    fn finish_part(&mut self) -> Result<(), StorageError> {
-        let length = self.part.len();
-        let sectors = sectors_for(length as u64);
-        self.part.pad_to(sectors as usize * SECTOR)?;
-        let mut bytes = core::mem::take(&mut self.part).into_bytes();
-        let (run, sector) = self.place(sectors)?;
-        let place = self.volume.sector(&run, sector);
-        let header = BatchHeader {
-            kind: RunKind::Index,
-            length: length as u32,
-            sequence: u64::from(self.root.index_parts),
-            generation: run.generation,
-            sector: place,
-            tid: self.root.last_tid,
-            flushed: 0,
-            oid_reserved: 0,
-        };
-        header.seal(self.volume.seal, &mut bytes)?;
-        self.volume.write(place, &bytes)?;
-        self.root.index_parts += 1;
-        self.root.index_bytes += bytes.len() as u64;
-        self.sector = sector + sectors;
-        Ok(())
-    }
-
-    /// Where the next part goes: behind the last one, or in a new run.
-    fn place(&mut self, sectors: u64) -> Result<(Run, u64), StorageError> {
-        match self.run {
-            Some(run) if self.sector + sectors <= self.volume.run_sectors(&run) => Ok((run, self.sector)),
-            _ => {
-                let run = self.volume.find_run(&self.root.table, RunKind::Index, sectors)?;
-                let first = u64::from(self.root.index_parts);
-                let header = RunHeader { run, first }.encode(self.volume.seal)?;
-                self.volume.write(self.volume.sector(&run, 0), &header)?;
-                self.root.table.occupy(&run);
-                self.run = Some(run);
-                Ok((run, 1))
-            }
-        }
-    }
-}
-
-/// Reads the index checkpoint of the root in force; `None` if it is damaged.
-pub(crate) fn read<D: BlockDevice>(volume: &mut Volume<D>) -> Result<Option<Index>, StorageError> {
-    let mut index = Index::default();
-    let parts = u64::from(volume.root().index_parts);
-    let runs = volume.root().table.runs(RunKind::Index);
-    let mut next = 0;
-    for (number, run) in runs.iter().enumerate() {
-        // Behind the last part of a run may stand one of an attempt that was given up: the next run says where to stop.
-        let end = match runs.get(number + 1) {
-            Some(following) => match volume.read_run_header(following)? {
-                Some(header) if header.run == *following => header.first,
-                _ => return Ok(None),
-            },
-            None => parts,
-        };
-        let mut sector = 1;
-        while next < end.min(parts) {
-            let Found::Batch(batch) = volume.read_batch(run, sector, next)? else {
-                return Ok(None);
-            };
-            let body = batch.bytes.get(HEADER..batch.header.length as usize).unwrap_or_default();
-            if apply(&mut index, body).is_none() {
-                return Ok(None);
-            }
-            sector += batch.header.sectors();
-            next += 1;
-        }
-    }
-    Ok((next == parts).then_some(index))
-}
-
-fn apply(index: &mut Index, part: &[u8]) -> Option<()> {
-    let mut reader = Reader::new(part);
-    while !reader.is_empty() {
-        match reader.variable()? {
-            0 => {
-                let (tid, address) = (Tid::new(reader.variable()?), reader.variable()?);
-                let entry = TransactionEntry { tid, address, length: u32::try_from(reader.variable()?).ok()? };
-                index.add_transaction(entry).then_some(())?;
-            }
-            revisions => {
-                let oid = Oid::new(reader.variable()?);
-                for _ in 0..revisions {
-                    let (tid, address) = (Tid::new(reader.variable()?), reader.variable()?);
-                    let (length, checksum) = (u32::try_from(reader.variable()?).ok()?, reader.u32()?);
-                    index.add_revision(oid, Revision { tid, address, length, checksum }).then_some(())?;
-                }
-            }
-        }
-    }
-    Some(())
 }

@@ -7,11 +7,10 @@ use alloc::vec::Vec;
 
 use super::geometry::{BLOCK, BLOCK_SECTORS, Geometry, root_slot};
 use super::identity_block::{FORMAT_VERSION, Identity, KNOWN_FEATURES, MAGIC, Phase};
-use super::root::{Root, ScanStart, Slot};
-use super::table::SegmentTable;
+use super::root::{Root, Slot};
 use super::{FormatError, FormatOptions};
+use crate::Epoch;
 use crate::device::{BlockDevice, DeviceError, SECTOR};
-use crate::{Epoch, Tid};
 
 /// Bytes that must be zero for a device to count as blank. The superblocks of other systems lie well within.
 const BLANK_BYTES: u64 = 1 << 20;
@@ -120,7 +119,8 @@ pub(crate) fn format<D: BlockDevice>(device: &mut D, key: [u8; 16], options: For
     // Both roots in one write, so that from the first day a slot without a valid root is a fault.
     let mut roots = Vec::new();
     for epoch in [2, 1] {
-        roots.extend(first_root(geometry, key, epoch).ok_or(FormatError::OutOfMemory)?);
+        let root = Root::first(geometry, key, Epoch::new(epoch)).and_then(|root| root.encode());
+        roots.extend(root.map_err(|_| FormatError::OutOfMemory)?);
     }
     device.write(0, &identity(Phase::Formatting)?)?;
     device.flush()?;
@@ -129,20 +129,4 @@ pub(crate) fn format<D: BlockDevice>(device: &mut D, key: [u8; 16], options: For
     device.write(0, &identity(Phase::Ready)?)?;
     device.flush()?;
     Ok(())
-}
-
-fn first_root(geometry: Geometry, key: [u8; 16], epoch: u64) -> Option<Vec<u8>> {
-    let root = Root {
-        epoch: Epoch::new(epoch),
-        geometry,
-        key,
-        oid_reserved: 1,
-        last_tid: Tid::ZERO,
-        flushed: 0,
-        scan: ScanStart { segment: None, sector: 0, sequence: 0 },
-        index_parts: 0,
-        index_bytes: 0,
-        table: SegmentTable::new(geometry.segments).ok()?,
-    };
-    root.encode().ok()
 }

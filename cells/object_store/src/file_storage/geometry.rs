@@ -13,9 +13,11 @@ pub(crate) const BLOCK: usize = BLOCK_SECTORS as usize * SECTOR;
 /// Sectors before segment 0: identity, root slot 0, root slot 1, one spare block.
 pub(crate) const HEAD_SECTORS: u64 = 4 * BLOCK_SECTORS;
 /// The most segments that the table in a root block holds.
-pub(crate) const SEGMENTS_LIMIT: u32 = 495;
+pub(crate) const SEGMENTS_LIMIT: u32 = 429;
 /// The fewest sectors that a segment can have: its header and a small batch.
 pub(crate) const SEGMENT_SECTORS_LEAST: u32 = 4;
+/// The most sectors that a segment can have: the end of a run in the table has 24 bits.
+const SEGMENT_SECTORS_MOST: u32 = 1 << 23;
 /// A mebibyte, the segment size where the device is not too large for it.
 const SEGMENT_SECTORS_USUAL: u32 = 2048;
 /// The largest batch, padding included. One segment need not hold it: a run of several can.
@@ -52,8 +54,14 @@ impl Geometry {
 
     /// Itself, if it makes sense.
     pub(crate) fn valid(self) -> Option<Self> {
-        let sane = self.segment_sectors >= SEGMENT_SECTORS_LEAST && (1..=SEGMENTS_LIMIT).contains(&self.segments);
+        let sectors = SEGMENT_SECTORS_LEAST..=SEGMENT_SECTORS_MOST;
+        let sane = sectors.contains(&self.segment_sectors) && (1..=SEGMENTS_LIMIT).contains(&self.segments);
         sane.then_some(self)
+    }
+
+    /// The sectors of an index block: a block, or a segment where that is smaller.
+    pub(crate) fn index_block_sectors(self) -> u64 {
+        BLOCK_SECTORS.min(u64::from(self.segment_sectors))
     }
 
     /// The sectors that the device must have.

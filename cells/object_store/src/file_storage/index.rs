@@ -1,142 +1,314 @@
 //! The index: where each revision of each object lies, and each transaction.
 //!
-//! It is held in memory, filled from its checkpoint and the log behind it. Every entry is in the order of transaction
-//! numbers; an object without entries is one whose commit is reserved and not made.
+//! What is newer than the last checkpoint is in memory, everything else in a few immutable [`Tree`]s on the device, read a
+//! block at a time through a bounded cache. For one key the newest source counts: memory, then the trees from the newest on.
+//!
+//! Two rules make a pack cheap. Of the revisions of an object up to the *horizon* only the last counts; the others are dead,
+//! wherever they still stand, and the index never looks where they point. And an object that was collected has, as its last
+//! revision up to the horizon, one that says that it is gone. So nothing has to be taken out of a tree.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::{Load, Oid, RevisionInfo, RevisionKind, StorageError, Tid};
+use super::block_cache::BlockCache;
+use super::entry::{Entry, Key, Place, TRANSACTIONS};
+use super::tree::Tree;
+use super::volume::Volume;
+use super::walk::Walk;
+use crate::device::BlockDevice;
+use crate::{Load, Oid, RevisionInfo, StorageError, Tid};
 
-/// A revision in the log.
+/// Index blocks that are cached unless something else is asked for: a few mebibytes at most.
+pub(crate) const CACHED_BLOCKS: usize = 512;
+
+/// Why a look-up failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Revision {
-    pub(crate) tid: Tid,
-    /// The byte address of the encoded record.
-    pub(crate) address: u64,
-    /// Its length; zero is a deletion.
-    pub(crate) length: u32,
-    /// The checksum of its encoding, its object and its transaction.
-    pub(crate) checksum: u32,
+pub(crate) enum Miss {
+    /// A block of the index has changed on the device: the log still has all of it.
+    Damaged,
+    Storage(StorageError),
 }
 
-/// A transaction in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TransactionEntry {
-    pub(crate) tid: Tid,
-    /// The byte address of its head.
-    pub(crate) address: u64,
-    /// The length of its head.
-    pub(crate) length: u32,
-}
-
-impl Revision {
-    pub(crate) fn kind(&self) -> RevisionKind {
-        match self.length {
-            0 => RevisionKind::Deletion,
-            bytes => RevisionKind::Data { bytes },
-        }
+impl From<StorageError> for Miss {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
     }
+}
+
+/// What part of the log a look-up sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    /// Up to this transaction.
+    pub(crate) last: Tid,
+    /// History begins here.
+    pub(crate) horizon: Tid,
 }
 
 /// The index of a log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Index {
-    objects: BTreeMap<Oid, Vec<Revision>>,
-    transactions: Vec<TransactionEntry>,
+    recent: BTreeMap<Key, Place>,
+    /// Newest first.
+    trees: Vec<Tree>,
+    cache: BlockCache,
 }
 
 impl Index {
-    /// The revision of an object just before `before`.
-    pub(crate) fn find(&self, oid: Oid, before: Tid) -> Load<Revision> {
-        let revisions = self.objects.get(&oid).map(Vec::as_slice).unwrap_or_default();
-        let end = revisions.partition_point(|revision| revision.tid < before);
-        let next = revisions.get(end).map(|revision| revision.tid);
-        match (end.checked_sub(1).and_then(|last| revisions.get(last)), next) {
-            (Some(&record), next) if record.length > 0 => Load::Data { record, tid: record.tid, next },
-            (Some(deletion), _) => Load::DeletedAt(deletion.tid),
+    /// An index of these entries, in any order, the later one counting where two have one key; and of these trees.
+    pub(crate) fn new(mut entries: Vec<Entry>, trees: Vec<Tree>) -> Self {
+        entries.sort_by_key(|entry| entry.key);
+        let recent = entries.into_iter().map(|entry| (entry.key, entry.place)).collect();
+        Self { recent, trees, cache: BlockCache::new(CACHED_BLOCKS) }
+    }
+
+    /// Bounds the cache.
+    pub(crate) fn set_cache(&mut self, blocks: usize) {
+        self.cache = BlockCache::new(blocks);
+    }
+
+    /// Enters what is newer than everything, or replaces what was moved.
+    pub(crate) fn insert(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        self.recent.extend(entries.into_iter().map(|entry| (entry.key, entry.place)));
+    }
+
+    /// Takes out what was entered for a transaction that is given up.
+    pub(crate) fn remove(&mut self, keys: impl IntoIterator<Item = Key>) {
+        for key in keys {
+            self.recent.remove(&key);
+        }
+    }
+
+    /// How many entries are newer than the checkpoint.
+    pub(crate) fn recent(&self) -> usize {
+        self.recent.len()
+    }
+
+    /// The entries that are newer than the checkpoint, in the order of their keys.
+    pub(crate) fn recent_entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.recent.iter().map(|(&key, &place)| Entry { key, place })
+    }
+
+    pub(crate) fn trees(&self) -> &[Tree] {
+        &self.trees
+    }
+
+    /// Goes on with other trees, which hold all that was in memory up to a transaction. What the cache has of old ones ages.
+    pub(crate) fn replace_trees(&mut self, trees: Vec<Tree>, last: Tid) {
+        self.trees = trees;
+        self.recent.retain(|key, _| key.tid > last);
+    }
+
+    /// The state of an object just before `before`.
+    pub(crate) fn find<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        oid: Oid,
+        before: Tid,
+        view: View,
+    ) -> Result<Load<Entry>, Miss> {
+        if oid == TRANSACTIONS {
+            return Ok(Load::NeverExisted);
+        }
+        let before = before.min(view.last.after());
+        // Up to the horizon there is one revision at most.
+        let bound = before.max(view.horizon.min(view.last).after());
+        let found = self.last_before(volume, Key::new(oid, bound))?;
+        let next = if bound <= view.last { self.first_from(volume, Key::new(oid, bound))? } else { None };
+        let next = next.filter(|next| next.key.oid == oid && next.key.tid <= view.last).map(|next| next.key.tid);
+        Ok(match (found, next) {
+            (Some(found), _) if found.place.is_gone() => Load::NeverExisted,
+            (Some(found), _) if found.key.tid >= before => Load::NotYet(found.key.tid),
+            (Some(found), _) if found.place.length == 0 => Load::DeletedAt(found.key.tid),
+            (Some(record), next) => Load::Data { record, tid: record.key.tid, next },
             (None, Some(created)) => Load::NotYet(created),
             (None, None) => Load::NeverExisted,
-        }
+        })
     }
 
     /// The revisions of an object, newest first.
-    pub(crate) fn history(&self, oid: Oid, limit: usize) -> Result<Vec<RevisionInfo>, StorageError> {
-        let revisions = self.objects.get(&oid).map(Vec::as_slice).unwrap_or_default();
+    pub(crate) fn history<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        oid: Oid,
+        limit: usize,
+        view: View,
+    ) -> Result<Vec<RevisionInfo>, Miss> {
         let mut history = Vec::new();
-        history.try_reserve(revisions.len().min(limit))?;
-        history.extend(revisions.iter().rev().take(limit).map(|one| RevisionInfo { tid: one.tid, kind: one.kind() }));
+        let mut before = view.last.after();
+        while history.len() < limit && oid != TRANSACTIONS {
+            let Some(found) = self.last_before(volume, Key::new(oid, before))? else {
+                break;
+            };
+            if found.place.is_gone() {
+                break;
+            }
+            history.try_reserve(1).map_err(StorageError::from)?;
+            history.push(RevisionInfo { tid: found.key.tid, kind: found.place.kind() });
+            if found.key.tid <= view.horizon {
+                break;
+            }
+            before = found.key.tid;
+        }
         Ok(history)
     }
 
-    /// The newest transaction before `before`.
-    pub(crate) fn transaction_before(&self, before: Tid) -> Option<TransactionEntry> {
-        let end = self.transactions.partition_point(|entry| entry.tid < before);
-        self.transactions.get(end.checked_sub(1)?).copied()
-    }
-
     /// The first object after `after` that has a revision.
-    pub(crate) fn next_object(&self, after: Option<Oid>) -> Option<Oid> {
-        let least = after.map_or(Some(0), |oid| oid.number().checked_add(1))?;
-        self.objects.range(Oid::new(least)..).find(|(_, revisions)| !revisions.is_empty()).map(|(&oid, _)| oid)
-    }
-
-    /// All objects and their revisions.
-    pub(crate) fn objects(&self) -> impl Iterator<Item = (Oid, &[Revision])> {
-        self.objects.iter().map(|(&oid, revisions)| (oid, revisions.as_slice()))
-    }
-
-    /// All transactions, oldest first.
-    pub(crate) fn transactions(&self) -> &[TransactionEntry] {
-        &self.transactions
-    }
-
-    /// How many objects there are, deleted ones included.
-    pub(crate) fn object_count(&self) -> u64 {
-        self.objects.values().filter(|revisions| !revisions.is_empty()).count() as u64
-    }
-
-    /// Takes the memory that entering one more revision of each object will need.
-    pub(crate) fn reserve(&mut self, objects: impl Iterator<Item = Oid>) -> Result<(), StorageError> {
-        self.transactions.try_reserve(1)?;
-        for oid in objects {
-            self.objects.entry(oid).or_default().try_reserve(1)?;
+    pub(crate) fn next_object<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        after: Option<Oid>,
+        view: View,
+    ) -> Result<Option<Oid>, Miss> {
+        let mut least = after.map_or(Some(0), |oid| oid.number().checked_add(1));
+        while let Some(oid) = least {
+            let found = self.first_from(volume, Key::new(Oid::new(oid), Tid::ZERO))?;
+            let Some(found) = found.filter(|found| found.key.oid != TRANSACTIONS) else {
+                break;
+            };
+            let oid = found.key.oid;
+            if !matches!(self.find(volume, oid, Tid::MAX, view)?, Load::NeverExisted) {
+                return Ok(Some(oid));
+            }
+            least = oid.number().checked_add(1);
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Forgets objects that were reserved and got no revision.
-    pub(crate) fn forget_reserved(&mut self, objects: impl Iterator<Item = Oid>) {
-        for oid in objects {
-            if self.objects.get(&oid).is_some_and(Vec::is_empty) {
-                self.objects.remove(&oid);
+    /// The last object before `before` that has a revision.
+    pub(crate) fn previous_object<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        before: Option<Oid>,
+        view: View,
+    ) -> Result<Option<Oid>, Miss> {
+        let mut bound = before.unwrap_or(TRANSACTIONS);
+        while let Some(found) = self.any_before(volume, Key::new(bound, Tid::ZERO))? {
+            bound = found.key.oid;
+            if !matches!(self.find(volume, bound, Tid::MAX, view)?, Load::NeverExisted) {
+                return Ok(Some(bound));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The oldest transaction after `after` of which something may be left.
+    pub(crate) fn transaction_after<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        after: Tid,
+        view: View,
+    ) -> Result<Option<Entry>, Miss> {
+        let mut after = after;
+        while let Some(from) = Key::transaction(after).after().filter(|from| from.oid == TRANSACTIONS) {
+            match self.first_from(volume, from)?.filter(|found| found.key.tid <= view.last) {
+                Some(gone) if gone.place.is_gone() => after = gone.key.tid,
+                found => return Ok(found),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The newest transaction before `before` of which something may be left.
+    pub(crate) fn transaction_before<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        before: Tid,
+        view: View,
+    ) -> Result<Option<Entry>, Miss> {
+        let mut before = before.min(view.last.after());
+        loop {
+            let found = self.last_before(volume, Key::transaction(before))?;
+            match found {
+                Some(gone) if gone.place.is_gone() => before = gone.key.tid,
+                found => return Ok(found),
             }
         }
     }
 
-    /// Enters a revision; `false`, and nothing done, if it is not newer than the object's last.
-    #[must_use]
-    pub(crate) fn add_revision(&mut self, oid: Oid, revision: Revision) -> bool {
-        let revisions = self.objects.entry(oid).or_default();
-        let newer = revisions.last().is_none_or(|last| last.tid < revision.tid);
-        if newer {
-            revisions.push(revision);
-        }
-        newer
+    /// Whether the record of a revision at an address still counts: it is the one that the index names, and no later
+    /// revision up to the horizon takes its place.
+    pub(crate) fn is_alive<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        key: Key,
+        horizon: Tid,
+    ) -> Result<Option<Place>, Miss> {
+        let Some(after) = key.after() else {
+            return Ok(None);
+        };
+        let bound = if key.oid == TRANSACTIONS { after } else { after.max(Key::new(key.oid, horizon.after())) };
+        let found = self.last_before(volume, bound)?;
+        Ok(found.filter(|found| found.key == key && !found.place.is_gone()).map(|found| found.place))
     }
 
-    /// Enters a transaction; `false`, and nothing done, if it is not newer than the last.
-    #[must_use]
-    pub(crate) fn add_transaction(&mut self, entry: TransactionEntry) -> bool {
-        let newer = self.last_tid() < entry.tid;
-        if newer {
-            self.transactions.push(entry);
+    /// The entry of the same object with the greatest key below `key`.
+    fn last_before<D: BlockDevice>(&mut self, volume: &mut Volume<D>, key: Key) -> Result<Option<Entry>, Miss> {
+        let recent = self.recent.range(Key::new(key.oid, Tid::ZERO)..key).next_back();
+        let mut best = recent.map(|(&key, &place)| Entry { key, place });
+        for tree in &self.trees {
+            if best.is_some_and(|best| best.key.tid >= tree.newest) || !tree.may_have(key.oid) {
+                continue;
+            }
+            let found = tree.before(volume, &mut self.cache, key)?.filter(|found| found.key.oid == key.oid);
+            if let Some(found) = found
+                && best.is_none_or(|best| best.key < found.key)
+            {
+                best = Some(found);
+            }
         }
-        newer
+        Ok(best)
     }
 
-    /// The newest transaction.
-    pub(crate) fn last_tid(&self) -> Tid {
-        self.transactions.last().map_or(Tid::ZERO, |entry| entry.tid)
+    /// The entry with the greatest key below `key`, of whatever object.
+    fn any_before<D: BlockDevice>(&mut self, volume: &mut Volume<D>, key: Key) -> Result<Option<Entry>, Miss> {
+        let recent = self.recent.range(..key).next_back();
+        let mut best = recent.map(|(&key, &place)| Entry { key, place });
+        for tree in &self.trees {
+            let found = tree.before(volume, &mut self.cache, key)?;
+            if let Some(found) = found
+                && best.is_none_or(|best| best.key < found.key)
+            {
+                best = Some(found);
+            }
+        }
+        Ok(best)
+    }
+
+    /// Up to `limit` entries in the order of their keys, from the first that is not below `from`.
+    pub(crate) fn some_from<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        from: Key,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Miss> {
+        let recent = self.recent.range(from..).map(|(&key, &place)| Entry { key, place });
+        let mut walk = Walk::new(recent, &self.trees, from);
+        let mut entries = Vec::new();
+        while entries.len() < limit
+            && let Some(entry) = walk.next(volume, &mut self.cache)?
+        {
+            entries.try_reserve(1).map_err(StorageError::from)?;
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// The entry with the smallest key that is not below `key`.
+    pub(crate) fn first_from<D: BlockDevice>(
+        &mut self,
+        volume: &mut Volume<D>,
+        key: Key,
+    ) -> Result<Option<Entry>, Miss> {
+        let recent = self.recent.range(key..).next();
+        let mut best = recent.map(|(&key, &place)| Entry { key, place });
+        for tree in self.trees.iter().filter(|tree| tree.may_have_from(key.oid)) {
+            let found = tree.from(volume, &mut self.cache, key)?;
+            if let Some(found) = found
+                && best.is_none_or(|best| found.key < best.key)
+            {
+                best = Some(found);
+            }
+        }
+        Ok(best)
     }
 }

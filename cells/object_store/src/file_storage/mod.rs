@@ -6,43 +6,58 @@
 //! keeps opening short, `volume` owns the device and publishes roots; the rest are the structures on it.
 
 mod batch;
+mod block_cache;
 mod checkpoint;
 mod checksum;
 mod commit;
 mod defect;
+mod entry;
 mod format;
+mod frame;
 mod geometry;
 mod identity_block;
 mod index;
 mod open;
+mod pack;
+mod pack_body;
 mod recovery;
 mod report;
 mod root;
 mod table;
 mod transaction_body;
+mod tree;
+mod tree_block;
+mod tree_writer;
+mod verify;
 mod volume;
+mod walk;
+mod window;
 
 #[cfg(test)]
 pub(crate) use defect::Defect;
 pub use format::DeviceState;
 pub use identity_block::FORMAT_VERSION;
 pub use report::{FormatError, FormatOptions, LastBatch, OpenError, OpenReport, Refused};
+pub use verify::{Damage, Verified};
 
 use alloc::vec::Vec;
 
-use commit::Pending;
-use index::{Index, Revision};
+use commit::Group;
+use entry::{Entry, Key};
+use index::{Index, Miss, View};
+use pack::Pack;
 use recovery::{Recovered, Tail};
+use table::RunKind;
 use volume::Volume;
 
 use crate::device::BlockDevice;
 use crate::{
-    Clock, DeviceError, Load, Metadata, Oid, Record, RevisionInfo, Storage, StorageError, StorageTransaction, Tid,
-    TransactionInfo, Voted,
+    Clock, DeviceError, Load, Metadata, Oid, PackError, PackProgress, PackRequest, Record, RevisionInfo, Storage,
+    StorageError, StorageTransaction, Tid, TransactionInfo, Voted,
 };
 
 /// Object numbers that are reserved at once. Those left over when the storage is closed or cut off are never issued.
-const OID_RESERVE: u64 = 1024;
+const OID_RESERVE: u64 = 1 << 13;
 
 /// What an open storage may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +83,22 @@ pub struct FileStorage<D, C> {
     mode: Mode,
     index: Index,
     tail: Tail,
+    /// The last transaction that is committed, and so seen.
     last: Tid,
+    /// History begins here.
+    horizon: Tid,
+    /// It will begin here, once the pack that was started last drops what is before.
+    pack_horizon: Tid,
+    objects: u64,
+    transactions: u64,
     next_oid: u64,
     /// Durably reserved: numbers below this may be issued.
     oid_reserved: u64,
+    /// Bytes of the log behind the last checkpoint.
     since_checkpoint: u64,
-    pending: Option<Pending>,
+    group: Option<Group>,
+    rebuilds: u32,
+    pack: Option<Pack>,
 }
 
 impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
@@ -103,6 +128,14 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         self.volume.free_bytes()
     }
 
+    /// Bytes of the log's batches, without what is free or holds the index.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
+        let runs = self.volume.root().table.runs(RunKind::Log);
+        let sectors = runs.iter().map(|run| run.end.map_or(self.tail.sector, u64::from)).sum::<u64>();
+        sectors * crate::device::SECTOR as u64
+    }
+
     /// Why the storage stopped, if it did.
     #[must_use]
     pub fn stopped(&self) -> Option<crate::StopReason> {
@@ -115,7 +148,31 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         self.volume.device()
     }
 
+    /// How often a damaged index was made anew from the log since opening.
+    #[must_use]
+    pub fn index_rebuilds(&self) -> u32 {
+        self.rebuilds
+    }
+
+    /// Bounds the cache of the index: at most about this many blocks of 4 KiB, which take two to four times as much memory.
+    pub fn set_index_cache(&mut self, blocks: usize) {
+        self.index.set_cache(blocks);
+    }
+
+    /// The sectors of each run of the log behind its last batch.
+    #[cfg(test)]
+    pub(crate) fn rests_of_runs_for_tests(&self) -> Vec<core::ops::Range<u64>> {
+        let rest = |run: &table::Run| {
+            let end = run.end.map_or(self.tail.sector, u64::from);
+            self.volume.sector(run, end)..self.volume.sector(run, self.volume.run_sectors(run))
+        };
+        self.volume.root().table.runs(RunKind::Log).iter().map(rest).collect()
+    }
+
     fn assemble(volume: Volume<D>, clock: C, mode: Mode, found: Recovered, next_oid: u64) -> Self {
+        let below = volume.root().clean_below;
+        let resumes = mode == Mode::Write && below > crate::Epoch::new(0);
+        let pack = resumes.then(|| Pack::resumed(found.horizon, below, None));
         Self {
             volume,
             clock,
@@ -123,20 +180,76 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             index: found.index,
             tail: found.tail,
             last: found.last,
+            horizon: found.horizon,
+            pack_horizon: found.horizon,
+            objects: found.objects,
+            transactions: found.transactions,
             next_oid,
             oid_reserved: found.oid_reserved,
             since_checkpoint: found.sectors * crate::device::SECTOR as u64,
-            pending: None,
+            group: None,
+            rebuilds: 0,
+            pack,
         }
     }
 
-    fn read_record(&mut self, oid: Oid, revision: &Revision) -> Result<Record, StorageError> {
-        let bytes = self.volume.read_bytes(revision.address, revision.length)?;
-        let checksum = transaction_body::record_checksum(self.volume.seal, oid, revision.tid, &bytes);
-        if checksum != revision.checksum {
-            return Err(self.volume.rot(revision.address));
+    /// Asks the index; if that is damaged, it is made anew and asked again.
+    fn consult<T>(
+        &mut self,
+        ask: impl Fn(&mut Index, &mut Volume<D>, View) -> Result<T, Miss>,
+    ) -> Result<T, StorageError> {
+        let view = View { last: self.last, horizon: self.horizon };
+        match ask(&mut self.index, &mut self.volume, view) {
+            Err(Miss::Damaged) => self.rebuild()?,
+            Err(Miss::Storage(error)) => return Err(error),
+            Ok(answer) => return Ok(answer),
+        }
+        ask(&mut self.index, &mut self.volume, view).map_err(|miss| match miss {
+            Miss::Storage(error) => error,
+            Miss::Damaged => StorageError::Malformed,
+        })
+    }
+
+    fn find(&mut self, oid: Oid, before: Tid) -> Result<Load<Entry>, StorageError> {
+        self.consult(|index, volume, view| index.find(volume, oid, before, view))
+    }
+
+    fn reserve_oids(&mut self) -> Result<(), StorageError> {
+        let mut root = self.current_root()?;
+        root.oid_reserved = root.oid_reserved.checked_add(OID_RESERVE).ok_or(StorageError::Exhausted)?;
+        let reserved = root.oid_reserved;
+        self.volume.publish(root.prepare()?)?;
+        self.oid_reserved = reserved;
+        Ok(())
+    }
+
+    fn read_record(&mut self, entry: &Entry) -> Result<Record, StorageError> {
+        let (key, place) = (entry.key, entry.place);
+        let bytes = self.volume.read_bytes(place.address, place.length)?;
+        if transaction_body::record_checksum(self.volume.seal, key.oid, key.tid, &bytes) != place.checksum {
+            return Err(self.volume.rot(place.address));
         }
         Record::decode(&bytes)
+    }
+
+    /// What the log says of a transaction; `None` if a pack left nothing of it.
+    fn describe(&mut self, entry: &Entry) -> Result<Option<TransactionInfo>, StorageError> {
+        let bytes = self.volume.read_bytes(entry.place.address, entry.place.length)?;
+        let info = transaction_body::describe(self.volume.seal, &bytes).filter(|info| info.tid == entry.key.tid);
+        let mut info = info.ok_or(self.volume.rot(entry.place.address))?;
+        if info.tid > self.horizon {
+            return Ok(Some(info));
+        }
+        let mut kept = Vec::new();
+        kept.try_reserve(info.changes.len())?;
+        for change in core::mem::take(&mut info.changes) {
+            let key = Key::new(change.oid, info.tid);
+            if self.consult(|index, volume, view| index.is_alive(volume, key, view.horizon))?.is_some() {
+                kept.push(change);
+            }
+        }
+        info.changes = kept;
+        Ok((!info.changes.is_empty()).then_some(info))
     }
 }
 
@@ -168,10 +281,8 @@ impl<D: BlockDevice> FileStorage<D, NoClock> {
 
 impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
     fn begin(&mut self, metadata: Metadata) -> Result<StorageTransaction, StorageError> {
-        match self.check_writable() {
-            Ok(()) | Err(StorageError::Busy) => StorageTransaction::new(metadata),
-            Err(error) => Err(error),
-        }
+        self.check_running()?;
+        StorageTransaction::new(metadata)
     }
 
     fn vote(&mut self, transaction: StorageTransaction) -> Result<Voted, StorageError> {
@@ -179,7 +290,22 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
     }
 
     fn finish(&mut self, voted: Voted) -> Result<Tid, StorageError> {
-        self.commit(&voted)
+        let tid = voted.tid();
+        self.commit(&[voted])?;
+        Ok(tid)
+    }
+
+    fn vote_limit(&self) -> usize {
+        commit::GROUP_LIMIT
+    }
+
+    /// One write and one flush for all.
+    fn finish_many(&mut self, voted: Vec<Voted>) -> Result<Vec<Tid>, StorageError> {
+        let mut tids = Vec::new();
+        tids.try_reserve_exact(voted.len())?;
+        tids.extend(voted.iter().map(Voted::tid));
+        self.commit(&voted)?;
+        Ok(tids)
     }
 
     fn abort(&mut self, voted: Voted) -> Result<(), StorageError> {
@@ -187,48 +313,83 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
     }
 
     fn load_before(&mut self, oid: Oid, before: Tid) -> Result<Load, StorageError> {
-        Ok(match self.index.find(oid, before) {
-            Load::Data { record, tid, next } => Load::Data { record: self.read_record(oid, &record)?, tid, next },
+        Ok(match self.find(oid, before)? {
+            Load::Data { record, tid, next } => Load::Data { record: self.read_record(&record)?, tid, next },
             nothing => nothing.map(|_| Record::default()),
         })
     }
 
     fn revision_before(&mut self, oid: Oid, before: Tid) -> Result<Load<()>, StorageError> {
-        Ok(self.index.find(oid, before).map(|_| ()))
+        Ok(self.find(oid, before)?.map(|_| ()))
     }
 
     fn history(&mut self, oid: Oid, limit: usize) -> Result<Vec<RevisionInfo>, StorageError> {
-        self.index.history(oid, limit)
+        self.consult(|index, volume, view| index.history(volume, oid, limit, view))
     }
 
     fn transaction_before(&mut self, before: Tid) -> Result<Option<TransactionInfo>, StorageError> {
-        let Some(entry) = self.index.transaction_before(before) else {
-            return Ok(None);
-        };
-        let bytes = self.volume.read_bytes(entry.address, entry.length)?;
-        let info = transaction_body::describe(self.volume.seal, &bytes).filter(|info| info.tid == entry.tid);
-        info.map(Some).ok_or(self.volume.rot(entry.address))
+        let mut before = before;
+        loop {
+            let found = self.consult(|index, volume, view| index.transaction_before(volume, before, view))?;
+            let Some(entry) = found else {
+                return Ok(None);
+            };
+            if let Some(info) = self.describe(&entry)? {
+                return Ok(Some(info));
+            }
+            before = entry.key.tid;
+        }
+    }
+
+    fn transaction_after(&mut self, after: Tid) -> Result<Option<TransactionInfo>, StorageError> {
+        let mut after = after;
+        loop {
+            let found = self.consult(|index, volume, view| index.transaction_after(volume, after, view))?;
+            let Some(entry) = found else {
+                return Ok(None);
+            };
+            if let Some(info) = self.describe(&entry)? {
+                return Ok(Some(info));
+            }
+            after = entry.key.tid;
+        }
     }
 
     fn new_oid(&mut self) -> Result<Oid, StorageError> {
         if self.next_oid >= self.oid_reserved {
-            self.check_writable()?;
-            let mut root = self.current_root()?;
-            root.oid_reserved = root.oid_reserved.checked_add(OID_RESERVE).ok_or(StorageError::Exhausted)?;
-            let reserved = root.oid_reserved;
-            self.volume.publish(root.prepare()?)?;
-            self.oid_reserved = reserved;
+            self.check_running()?;
+            self.with_group_aside(Self::reserve_oids)?;
         }
         let oid = Oid::new(self.next_oid);
         self.next_oid += 1;
         Ok(oid)
     }
 
-    fn next_object(&mut self, after: Option<Oid>) -> Option<Oid> {
-        self.index.next_object(after)
+    fn oid_limit(&self) -> Oid {
+        Oid::new(self.next_oid)
+    }
+
+    fn next_object(&mut self, after: Option<Oid>) -> Result<Option<Oid>, StorageError> {
+        self.consult(|index, volume, view| index.next_object(volume, after, view))
+    }
+
+    fn previous_object(&mut self, before: Option<Oid>) -> Result<Option<Oid>, StorageError> {
+        self.consult(|index, volume, view| index.previous_object(volume, before, view))
     }
 
     fn last_transaction(&self) -> Tid {
         self.last
+    }
+
+    fn horizon(&self) -> Tid {
+        self.pack_horizon.max(self.horizon)
+    }
+
+    fn pack_start(&mut self, request: PackRequest) -> Result<(), PackError> {
+        self.begin_pack(request)
+    }
+
+    fn pack_step(&mut self, budget: usize) -> Result<PackProgress, PackError> {
+        self.go_on_packing(budget)
     }
 }

@@ -1,8 +1,9 @@
 //! Opening a state file, for writing or for reading only.
 
+use super::defect::Defect;
 use super::format::{Head, inspect};
 use super::identity_block::{Identity, Phase};
-use super::recovery::{Recovered, recover};
+use super::recovery::{From, Recovered, recover};
 use super::report::{OpenError, OpenReport, Refused};
 use super::root::{Root, Slot};
 use super::volume::Volume;
@@ -27,7 +28,7 @@ pub(crate) fn open<D: BlockDevice, C: Clock>(
     let slot_lost = other.is_none();
     let previous = other.map_or_else(|| root.table.clone(), |other| other.table);
     let mut volume = Volume::new(device, root, previous);
-    let mut recovered = match recover(&mut volume, slot_lost) {
+    let mut recovered = match recover(&mut volume, From::Checkpoint, slot_lost) {
         Ok(recovered) => recovered,
         Err(error) => {
             return Err(Refused { device: volume.into_device(), error });
@@ -37,7 +38,8 @@ pub(crate) fn open<D: BlockDevice, C: Clock>(
         // The lost root may have reserved more object numbers, in the step that every reservation has.
         recovered.oid_reserved = recovered.oid_reserved.saturating_add(OID_RESERVE);
     }
-    let next_oid = recovered.oid_reserved;
+    let unheeded = if Defect::OidsReused.is_planted() { OID_RESERVE } else { 0 };
+    let next_oid = recovered.oid_reserved.saturating_sub(unheeded).max(1);
     let report = report(&volume, &recovered, slot_lost, !head.identity_intact);
     if mode == Mode::Write
         && let Err(error) = settle(&mut volume, &mut recovered, &report)
@@ -61,7 +63,9 @@ fn choose([first, second]: [Slot; 2], sectors: u64) -> Result<(Root, Option<Root
         if let Slot::Valid(root) = slot { Some(root) } else { None }
     };
     let (root, other) = match (valid(first), valid(second)) {
-        (Some(first), Some(second)) if first.epoch > second.epoch => (first, Some(second)),
+        (Some(first), Some(second)) if (first.epoch > second.epoch) != Defect::RootEpochIgnored.is_planted() => {
+            (first, Some(second))
+        }
         (Some(first), Some(second)) => (second, Some(first)),
         (Some(only), None) | (None, Some(only)) => (only, None),
         (None, None) => return Err(OpenError::State(DeviceState::NoRoot)),
@@ -79,11 +83,16 @@ fn choose([first, second]: [Slot; 2], sectors: u64) -> Result<(Root, Option<Root
 fn settle<D: BlockDevice>(volume: &mut Volume<D>, found: &mut Recovered, report: &OpenReport) -> Result<(), OpenError> {
     volume.flush()?;
     let mut root = volume.next_root()?;
-    if let Some(run) = &found.adopted {
-        root.table.occupy(run);
+    if let Some(adopted) = &found.adopted {
+        if let Some((before, end)) = &adopted.before {
+            root.table.close(before, *end);
+        }
+        root.table.occupy(&adopted.run);
     }
     root.flushed = found.tail.sequence;
     root.last_tid = found.last;
+    root.horizon = found.horizon;
+    root.clean_below = found.clean_below.unwrap_or(root.clean_below);
     root.oid_reserved = found.oid_reserved.checked_add(OID_RESERVE).ok_or(OpenError::BadRoot)?;
     found.oid_reserved = root.oid_reserved;
     let publication = root.prepare()?;
@@ -105,12 +114,11 @@ fn report<D: BlockDevice>(
     OpenReport {
         epoch: volume.root().epoch,
         last: found.last,
-        transactions: found.index.transactions().len() as u64,
-        objects: found.index.object_count(),
+        transactions: found.transactions,
+        objects: found.objects,
         scanned_batches: found.batches,
         scanned_sectors: found.sectors,
         last_batch: found.last_batch,
-        index_rebuilt: found.index_rebuilt,
         root_slot_lost,
         rolled_forward: found.adopted.is_some(),
         identity_lost,

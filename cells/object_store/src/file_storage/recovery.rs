@@ -1,21 +1,27 @@
 //! Opening: from two root slots and a log to the last commit.
 //!
-//! The root with the greater epoch counts. Its index checkpoint is read, and the log scanned from where that ends. In every
-//! run but the last all batches must be there. In the last, bytes that are no batch are *rot* if the batch that belongs
-//! there is known to have been durable, or if a later one follows; else they are a torn tail, which is cut. Each batch says
-//! that its predecessors were durable, so only the very last can be in doubt.
+//! The root with the greater epoch counts. Its index trees cover the log up to a place, and the log is scanned from there. In
+//! a closed run every batch must be there up to its end. In the last run, bytes that are no batch are *rot* if the batch that
+//! belongs there is known to have been durable, or if a later one follows; else they are a torn tail, which is cut. Each batch
+//! says that its predecessors were durable, so only the very last can be in doubt.
 //!
 //! If one slot is invalid, it may have held the newest root: torn in the making, or rotten. That root can have added one run
 //! to the log at most, which its generation gives away; if its first batch continues the log, it is taken in.
 
-use super::batch::{BatchHeader, HEADER};
-use super::checkpoint;
+use alloc::vec::Vec;
+
+use super::batch::{BatchHeader, BatchKind, HEADER};
+use super::defect::Defect;
+use super::entry::Entry;
 use super::index::Index;
+use super::pack_body;
 use super::report::{LastBatch, OpenError};
-use super::root::ScanStart;
-use super::table::{Run, RunKind};
-use super::transaction_body;
-use super::volume::{Batch, Found, Volume};
+use super::root::{Root, ScanStart};
+use super::table::Run;
+use super::transaction_body::Head;
+use super::volume::{Found, Volume};
+use super::walk::Alive;
+use super::window::Window;
 use crate::device::{BlockDevice, SECTOR};
 use crate::{Epoch, SegmentId, StorageError, Tid};
 
@@ -33,122 +39,198 @@ pub(crate) struct Tail {
     pub(crate) sequence: u64,
 }
 
+/// Where a scan begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// Where the index trees end.
+    Checkpoint,
+    /// At the beginning of the log, because the trees are damaged.
+    Start,
+}
+
 /// What a scan found.
 pub(crate) struct Recovered {
     pub(crate) index: Index,
     pub(crate) tail: Tail,
     pub(crate) oid_reserved: u64,
     pub(crate) last: Tid,
+    pub(crate) horizon: Tid,
+    /// Runs of smaller generations are to be cleaned by the pack that moved the horizon, if the root does not know it.
+    pub(crate) clean_below: Option<Epoch>,
+    pub(crate) objects: u64,
+    pub(crate) transactions: u64,
     pub(crate) batches: u64,
     pub(crate) sectors: u64,
     pub(crate) last_batch: LastBatch,
-    pub(crate) index_rebuilt: bool,
-    /// A run that the root in force does not know.
-    pub(crate) adopted: Option<Run>,
+    /// A run that the root in force does not know, and where the run before it ends.
+    pub(crate) adopted: Option<Adopted>,
+}
+
+/// A run that was taken in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Adopted {
+    pub(crate) run: Run,
+    /// The run before it, and the sector behind its last batch.
+    pub(crate) before: Option<(Run, u64)>,
 }
 
 /// Recovers the state of a volume. Reads only.
-pub(crate) fn recover<D: BlockDevice>(volume: &mut Volume<D>, slot_lost: bool) -> Result<Recovered, OpenError> {
+pub(crate) fn recover<D: BlockDevice>(
+    volume: &mut Volume<D>,
+    from: From,
+    slot_lost: bool,
+) -> Result<Recovered, OpenError> {
     let root = volume.root().clone();
-    let (index, start) = match checkpoint::read(volume)? {
-        Some(index) => (Some(index), root.scan),
-        None => (None, ScanStart { segment: None, sector: 0, sequence: 0 }),
+    let start = match from {
+        From::Checkpoint => root.scan,
+        From::Start => ScanStart { segment: None, sector: 0, sequence: 0 },
     };
-    let index_rebuilt = index.is_none();
-    let runs = root.table.runs(RunKind::Log);
-    let mut scan = Scan {
-        volume,
-        index: index.unwrap_or_default(),
-        tail: Tail { run: None, sector: 0, sequence: start.sequence },
-        flushed: root.flushed,
-        oid_reserved: root.oid_reserved,
-        batches: 0,
-        sectors: 0,
-        last_batch: LastBatch::None,
-    };
+    let runs = root.table.runs(super::table::RunKind::Log);
     let first = match start.segment {
         None => 0,
         Some(head) => {
             let found = runs.iter().enumerate().find(|(_, run)| run.head == head).ok_or(OpenError::BadRoot)?;
-            if !(1..=scan.volume.run_sectors(found.1)).contains(&start.sector) {
+            if !(1..=volume.run_sectors(found.1)).contains(&start.sector) {
                 return Err(OpenError::BadRoot);
             }
             found.0
         }
     };
+    let mut scan = Scan::new(volume, &root, start.sequence);
     for (number, run) in runs.iter().enumerate().skip(first) {
-        let from = if number == first && start.segment.is_some() { Some(start.sector) } else { None };
-        scan.run(run, from, number + 1 == runs.len())?;
+        let start = if number == first && start.segment.is_some() { Some(start.sector) } else { None };
+        scan.run(run, start)?;
     }
     let adopted = if slot_lost { scan.adopt(&runs, root.epoch)? } else { None };
     scan.check_complete()?;
-    Ok(Recovered {
-        last: scan.index.last_tid().max(root.last_tid),
-        index: scan.index,
-        tail: scan.tail,
-        oid_reserved: scan.oid_reserved,
-        batches: scan.batches,
-        sectors: scan.sectors,
-        last_batch: scan.last_batch,
-        index_rebuilt,
-        adopted,
-    })
+    let trees = if from == From::Checkpoint { root.trees } else { Vec::new() };
+    scan.recovered(trees, adopted)
 }
 
 struct Scan<'a, D> {
     volume: &'a mut Volume<D>,
-    index: Index,
+    window: Window,
+    /// What the batches tell, in their order.
+    entries: Vec<Entry>,
     tail: Tail,
     flushed: u64,
     oid_reserved: u64,
+    /// The last transaction of the scan; numbers of commits grow.
+    last: Tid,
+    horizon: Tid,
+    clean_below: Option<Epoch>,
+    /// The counts, as of the root's checkpoint: batches before it are in them.
+    counted: u64,
+    objects: u64,
+    transactions: u64,
+    root_last: Tid,
     batches: u64,
     sectors: u64,
     last_batch: LastBatch,
 }
 
-impl<D: BlockDevice> Scan<'_, D> {
-    /// Scans a run from a sector, or from its first batch.
-    fn run(&mut self, run: &Run, from: Option<u64>, last: bool) -> Result<(), OpenError> {
-        let header = self.volume.read_run_header(run)?.filter(|header| header.run == *run);
-        let header = header.ok_or(self.rot(run, 0))?;
-        if from.is_none() && header.first != self.tail.sequence {
-            // Batches are missing at the end of the run before, if there was one.
-            return Err(self.tail.run.map_or(self.rot(run, 0), |before| self.rot(&before, self.tail.sector)));
+impl<'a, D: BlockDevice> Scan<'a, D> {
+    fn new(volume: &'a mut Volume<D>, root: &Root, sequence: u64) -> Self {
+        Self {
+            volume,
+            window: Window::default(),
+            entries: Vec::new(),
+            tail: Tail { run: None, sector: 0, sequence },
+            flushed: root.flushed,
+            oid_reserved: root.oid_reserved,
+            last: Tid::ZERO,
+            horizon: if Defect::HorizonForgotten.is_planted() { Tid::ZERO } else { root.horizon },
+            clean_below: None,
+            counted: root.scan.sequence,
+            objects: root.objects,
+            transactions: root.transactions,
+            root_last: root.last_tid,
+            batches: 0,
+            sectors: 0,
+            last_batch: LastBatch::None,
         }
-        self.tail = Tail { run: Some(*run), sector: from.unwrap_or(1), ..self.tail };
+    }
+
+    /// Scans a run from a sector, or from its first batch.
+    fn run(&mut self, run: &Run, from: Option<u64>) -> Result<(), OpenError> {
+        let header = self.volume.read_run_header(run.head)?;
+        let right = |found: &Run| found.generation == run.generation && found.span == run.span;
+        let header = header.filter(|header| right(&header.run)).ok_or(self.rot(run, 0))?;
+        let sequence = match from {
+            Some(_) => self.tail.sequence,
+            // Numbers are missing where a pack freed runs, and never repeat.
+            None if header.first >= self.tail.sequence => header.first,
+            None => return Err(self.rot(run, 0)),
+        };
+        self.tail = Tail { run: Some(*run), sector: from.unwrap_or(1), sequence };
         loop {
-            match self.volume.read_batch(run, self.tail.sector, self.tail.sequence)? {
-                Found::Batch(batch) => self.apply(run, &batch)?,
-                _ if !last => return Ok(()),
+            if run.end.is_some_and(|end| self.tail.sector == u64::from(end)) {
+                return Ok(());
+            }
+            match self.volume.read_batch(&mut self.window, run, self.tail.sector, Some(self.tail.sequence))? {
+                Found::Batch(header) => self.apply(run, &header)?,
+                _ if run.end.is_some() => return Err(self.rot(run, self.tail.sector)),
                 found => return self.end(run, &found),
             }
         }
     }
 
-    fn apply(&mut self, run: &Run, batch: &Batch) -> Result<(), OpenError> {
+    fn apply(&mut self, run: &Run, header: &BatchHeader) -> Result<(), OpenError> {
+        let rot = self.rot(run, self.tail.sector);
         let place = self.volume.sector(run, self.tail.sector);
         let address = place * SECTOR as u64 + HEADER as u64;
-        let body = batch.bytes.get(HEADER..batch.header.length as usize).unwrap_or_default();
-        let rot = self.rot(run, self.tail.sector);
-        let located = transaction_body::locate(self.volume.seal, body, address).ok_or(rot)?;
-        let mut sound = self.index.add_transaction(located.entry);
-        for (oid, revision) in located.revisions {
-            sound = sound && self.index.add_revision(oid, revision);
-        }
-        if !sound {
-            return Err(rot);
-        }
-        self.flushed = self.flushed.max(batch.header.flushed);
-        self.oid_reserved = self.oid_reserved.max(batch.header.oid_reserved);
-        self.last_batch = if self.tail.sequence < self.flushed {
-            LastBatch::Confirmed(located.entry.tid)
+        let end = self.volume.sector(run, self.volume.run_sectors(run));
+        let bytes = self.window.get(self.volume, place, header.sectors(), end)?;
+        let body = bytes.get(HEADER..header.length as usize).unwrap_or_default();
+        let counts = self.tail.sequence >= self.counted;
+        let mut last = self.last;
+        if header.kind == BatchKind::Pack {
+            let pack = pack_body::decode(body).ok_or(rot)?;
+            if pack.horizon > self.horizon && !Defect::HorizonForgotten.is_planted() {
+                self.horizon = pack.horizon;
+                self.clean_below = Some(run.generation);
+            }
+            self.objects = self.objects.saturating_sub(if counts { pack.collected.len() as u64 } else { 0 });
+            self.entries.try_reserve(pack.collected.len()).map_err(StorageError::from)?;
+            if !Defect::CollectedReturns.is_planted() {
+                self.entries.extend(pack.entries());
+            }
         } else {
-            LastBatch::Unconfirmed(located.entry.tid)
+            let mut rest = body;
+            let cut = Defect::GroupCutShort.is_planted() && header.kind == BatchKind::Commit;
+            for _ in 0..if cut { 1 } else { header.transactions } {
+                let head = Head::decode(self.volume.seal, rest).ok_or(rot)?;
+                let position = (body.len() - rest.len()) as u64;
+                let total = usize::try_from(head.total()).map_err(|_| rot)?;
+                rest = rest.get(total..).ok_or(rot)?;
+                let located = head.locate(address + position)?;
+                if header.kind == BatchKind::Commit {
+                    if head.tid <= last {
+                        return Err(rot);
+                    }
+                    last = head.tid;
+                    self.objects += if counts { located.created } else { 0 };
+                    self.transactions += u64::from(counts);
+                }
+                if Defect::CopiesIgnored.is_planted() && header.kind == BatchKind::Moved {
+                    continue;
+                }
+                self.entries.try_reserve(located.entries.len()).map_err(StorageError::from)?;
+                self.entries.extend(located.entries);
+            }
+        }
+        self.last = last;
+        self.flushed = self.flushed.max(header.flushed);
+        self.oid_reserved = self.oid_reserved.max(header.oid_reserved);
+        self.root_last = self.root_last.max(header.tid);
+        self.last_batch = match self.tail.sequence < self.flushed {
+            true => LastBatch::Confirmed(header.tid),
+            false => LastBatch::Unconfirmed(header.tid),
         };
         self.tail.sequence += 1;
-        self.tail.sector += batch.header.sectors();
+        self.tail.sector += header.sectors();
         self.batches += 1;
-        self.sectors += batch.header.sectors();
+        self.sectors += header.sectors();
         Ok(())
     }
 
@@ -200,17 +282,14 @@ impl<D: BlockDevice> Scan<'_, D> {
     }
 
     /// Takes in the run that a lost root added, if there is one.
-    fn adopt(&mut self, runs: &[Run], epoch: Epoch) -> Result<Option<Run>, OpenError> {
+    fn adopt(&mut self, runs: &[Run], epoch: Epoch) -> Result<Option<Adopted>, OpenError> {
         let generation = Epoch::new(epoch.number().saturating_add(1));
         let mut adopted = None;
         for segment in 0..self.volume.root().geometry.segments {
-            let table = &self.volume.root().table;
-            if !table.is_free(segment) {
+            if !self.volume.root().table.is_free(segment) {
                 continue;
             }
-            let head = SegmentId::new(segment);
-            let probe = Run { kind: RunKind::Log, head, span: 1, generation };
-            let Some(header) = self.volume.read_run_header(&probe)? else {
+            let Some(header) = self.volume.read_run_header(SegmentId::new(segment))? else {
                 continue;
             };
             let run = header.run;
@@ -220,15 +299,17 @@ impl<D: BlockDevice> Scan<'_, D> {
             if run.generation != generation || header.first != self.tail.sequence || !fits {
                 continue;
             }
-            let whole = matches!(self.volume.read_batch(&run, 1, header.first)?, Found::Batch(_));
-            if whole && adopted.replace(run).is_some() {
+            let found = self.volume.read_batch(&mut self.window, &run, 1, Some(header.first))?;
+            if matches!(found, Found::Batch(_)) && adopted.replace(run).is_some() {
                 return Err(OpenError::AmbiguousRoot);
             }
         }
-        if let Some(run) = adopted.filter(|run| !runs.contains(run)) {
-            self.run(&run, None, true)?;
-        }
-        Ok(adopted)
+        let Some(run) = adopted.filter(|run| !runs.contains(run)) else {
+            return Ok(None);
+        };
+        let before = self.tail.run.map(|before| (before, self.tail.sector));
+        self.run(&run, None)?;
+        Ok(Some(Adopted { run, before }))
     }
 
     /// No batch that is known to be durable may be missing.
@@ -237,6 +318,31 @@ impl<D: BlockDevice> Scan<'_, D> {
             return Ok(());
         }
         Err(self.tail.run.map_or(OpenError::BadRoot, |run| self.rot(&run, self.tail.sector)))
+    }
+
+    fn recovered(self, trees: Vec<super::tree::Tree>, adopted: Option<Adopted>) -> Result<Recovered, OpenError> {
+        let complete = trees.is_empty();
+        let mut index = Index::new(self.entries, trees);
+        if complete && self.horizon > Tid::ZERO {
+            let mut alive = Alive::new(self.horizon, true);
+            let mut entries: Vec<Entry> = index.recent_entries().filter_map(|entry| alive.push(entry)).collect();
+            entries.extend(alive.finish());
+            index = Index::new(entries, Vec::new());
+        }
+        Ok(Recovered {
+            index,
+            tail: self.tail,
+            oid_reserved: self.oid_reserved,
+            last: if Defect::TidsReused.is_planted() { self.last } else { self.root_last },
+            horizon: self.horizon,
+            clean_below: self.clean_below,
+            objects: self.objects,
+            transactions: self.transactions,
+            batches: self.batches,
+            sectors: self.sectors,
+            last_batch: self.last_batch,
+            adopted,
+        })
     }
 
     fn rot(&self, run: &Run, sector: u64) -> OpenError {

@@ -5,7 +5,7 @@ use crate::{DeviceError, DeviceState, Epoch, SegmentId, StopReason, StorageError
 /// How formatting divides a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FormatOptions {
-    /// Sectors of a segment, at least four; by default a mebibyte, or more on a device of over 495 mebibytes.
+    /// Sectors of a segment, at least four; by default a mebibyte, or more on a device of over 429 mebibytes.
     pub segment_sectors: Option<u32>,
 }
 
@@ -116,7 +116,7 @@ pub struct OpenReport {
     pub epoch: Epoch,
     /// The last transaction.
     pub last: Tid,
-    /// Transactions in the log.
+    /// Transactions ever committed.
     pub transactions: u64,
     /// Objects, deleted ones included.
     pub objects: u64,
@@ -126,8 +126,6 @@ pub struct OpenReport {
     pub scanned_sectors: u64,
     /// The state of the last batch.
     pub last_batch: LastBatch,
-    /// The index checkpoint was damaged, so the whole log was scanned.
-    pub index_rebuilt: bool,
     /// One root slot was damaged; opening for writing repaired it.
     pub root_slot_lost: bool,
     /// The run which the lost root had added to the log was found and taken in.

@@ -9,15 +9,21 @@ use super::checksum::{plain, verified};
 use super::geometry::{BLOCK, Geometry};
 use super::identity_block::{FORMAT_VERSION, KNOWN_FEATURES};
 use super::table::SegmentTable;
+use super::tree::{TREES_LIMIT, Tree};
 use crate::codec::{Reader, Writer};
 use crate::{Epoch, SegmentId, StorageError, Tid};
 
 /// The first eight bytes of a root block.
 const MAGIC: [u8; 8] = *b"TelOS\0rt";
+/// Where the list of index trees begins.
+const TREES_OFFSET: usize = 144;
 /// Where the segment table begins.
-const TABLE_OFFSET: usize = 128;
-/// Epochs and batch numbers stay below this: two bits of a table entry are taken, and counting on cannot overflow.
+const TABLE_OFFSET: usize = TREES_OFFSET + TREES_LIMIT * Tree::BYTES;
+/// Batch numbers and counts stay below this, so that counting on cannot overflow.
 pub(crate) const COUNT_LIMIT: u64 = 1 << 61;
+/// Epochs stay below this: a table entry has 38 bits for a generation. A root a millisecond uses them up in eight years; a
+/// root goes with a mebibyte of log, so a disk would have been written some 10^17 bytes by then.
+const EPOCH_LIMIT: u64 = 1 << 38;
 /// Marks "no segment".
 const NO_SEGMENT: u32 = u32::MAX;
 
@@ -44,12 +50,18 @@ pub(crate) struct Root {
     pub(crate) last_tid: Tid,
     /// Batches with smaller numbers are known to be durable.
     pub(crate) flushed: u64,
-    /// The index checkpoint covers the log up to here.
+    /// The index trees cover the log up to here.
     pub(crate) scan: ScanStart,
-    /// How many parts the index checkpoint has; none means that there is no checkpoint.
-    pub(crate) index_parts: u32,
-    /// Bytes of the index checkpoint.
-    pub(crate) index_bytes: u64,
+    /// History begins here: of the revisions up to this transaction only the last of each object counts.
+    pub(crate) horizon: Tid,
+    /// Objects, deleted ones included, where the scan starts.
+    pub(crate) objects: u64,
+    /// Transactions ever committed, where the scan starts.
+    pub(crate) transactions: u64,
+    /// Runs of the log of smaller generations are still to be cleaned by the pack that set the horizon; zero: none.
+    pub(crate) clean_below: Epoch,
+    /// The index, newest tree first.
+    pub(crate) trees: Vec<Tree>,
     pub(crate) table: SegmentTable,
 }
 
@@ -72,12 +84,34 @@ pub(crate) struct Publication {
 }
 
 impl Root {
+    /// The first root of a state file.
+    pub(crate) fn first(geometry: Geometry, key: [u8; 16], epoch: Epoch) -> Result<Self, StorageError> {
+        Ok(Self {
+            epoch,
+            geometry,
+            key,
+            oid_reserved: 1,
+            last_tid: Tid::ZERO,
+            flushed: 0,
+            scan: ScanStart { segment: None, sector: 0, sequence: 0 },
+            horizon: Tid::ZERO,
+            objects: 0,
+            transactions: 0,
+            clean_below: Epoch::new(0),
+            trees: Vec::new(),
+            table: SegmentTable::new(geometry.segments)?,
+        })
+    }
+
     pub(crate) fn prepare(self) -> Result<Publication, StorageError> {
         let block = self.encode()?;
         Ok(Publication { root: self, block })
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, StorageError> {
+        if self.epoch.number() >= EPOCH_LIMIT {
+            return Err(StorageError::Exhausted);
+        }
         let mut writer = Writer::with_capacity(BLOCK)?;
         writer.put(&MAGIC)?;
         writer.u32(FORMAT_VERSION)?;
@@ -92,8 +126,15 @@ impl Root {
         writer.u64(self.scan.sequence)?;
         writer.u64(self.scan.sector)?;
         writer.u32(self.scan.segment.map_or(NO_SEGMENT, SegmentId::number))?;
-        writer.u32(self.index_parts)?;
-        writer.u64(self.index_bytes)?;
+        writer.u32(self.trees.len() as u32)?;
+        writer.u64(self.horizon.number())?;
+        writer.u64(self.objects)?;
+        writer.u64(self.transactions)?;
+        writer.u64(self.clean_below.number())?;
+        writer.pad_to(TREES_OFFSET)?;
+        for tree in &self.trees {
+            tree.encode(&mut writer)?;
+        }
         writer.pad_to(TABLE_OFFSET)?;
         self.table.encode(&mut writer)?;
         writer.pad_to(BLOCK - 4)?;
@@ -118,18 +159,37 @@ impl Root {
     }
 
     fn decode_fields(content: &[u8], mut reader: Reader<'_>) -> Option<Self> {
-        let epoch = Epoch::new(Some(reader.u64()?).filter(|&epoch| epoch < COUNT_LIMIT)?);
+        let epoch = Epoch::new(Some(reader.u64()?).filter(|&epoch| epoch < EPOCH_LIMIT)?);
         let geometry = Geometry { segment_sectors: reader.u32()?, segments: reader.u32()? }.valid()?;
         let key = reader.array()?;
         let (oid_reserved, last_tid, flushed) = (reader.u64()?, Tid::new(reader.u64()?), reader.u64()?);
         let (sequence, sector) = (reader.u64()?, reader.u64()?);
-        if sequence.max(flushed) >= COUNT_LIMIT {
+        let segment = Some(reader.u32()?).filter(|&segment| segment != NO_SEGMENT).map(SegmentId::new);
+        let trees = reader.u32()? as usize;
+        let horizon = Tid::new(reader.u64()?);
+        let (objects, transactions) = (reader.u64()?, reader.u64()?);
+        let clean_below = Epoch::new(Some(reader.u64()?).filter(|&below| below <= epoch.number())?);
+        if sequence.max(flushed).max(objects).max(transactions) >= COUNT_LIMIT || trees > TREES_LIMIT {
             return None;
         }
-        let segment = Some(reader.u32()?).filter(|&segment| segment != NO_SEGMENT).map(SegmentId::new);
-        let (index_parts, index_bytes) = (reader.u32()?, reader.u64()?);
+        let mut listed = Reader::new(content.get(TREES_OFFSET..)?);
+        let trees = (0..trees).map(|_| Tree::decode(&mut listed, geometry)).collect::<Option<Vec<_>>>()?;
         let table = SegmentTable::decode(&mut Reader::new(content.get(TABLE_OFFSET..)?), geometry.segments, epoch)?;
         let scan = ScanStart { segment, sector, sequence };
-        Some(Self { epoch, geometry, key, oid_reserved, last_tid, flushed, scan, index_parts, index_bytes, table })
+        Some(Self {
+            epoch,
+            geometry,
+            key,
+            oid_reserved,
+            last_tid,
+            flushed,
+            scan,
+            horizon,
+            objects,
+            transactions,
+            clean_below,
+            trees,
+            table,
+        })
     }
 }

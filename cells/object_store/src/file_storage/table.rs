@@ -2,7 +2,9 @@
 //!
 //! Segments are used in *runs* of one or more neighbours, so that a batch larger than a segment still is one contiguous
 //! write. The first segment of a run carries the header, and the table the run's kind and generation: the [`Epoch`] whose
-//! root published it. Generations order the log, and tell a segment's content from that of its earlier lives.
+//! root published it. Generations order the log, and tell a segment's content from that of its earlier lives. A run of the
+//! log that is *closed* says where its last batch ends, so that one missing at the end is noticed although the run that came
+//! next may be gone.
 
 use alloc::vec::Vec;
 
@@ -16,7 +18,12 @@ use crate::{Epoch, SegmentId, StorageError};
 pub(crate) enum Use {
     Free,
     /// The first segment of a run.
-    Head(RunKind, Epoch),
+    Head {
+        kind: RunKind,
+        generation: Epoch,
+        /// The sector of the run behind its last batch, once no batch will follow.
+        end: Option<u32>,
+    },
     /// Belongs to the run before it.
     Continuation,
 }
@@ -26,18 +33,13 @@ pub(crate) enum Use {
 pub(crate) enum RunKind {
     /// Transactions.
     Log,
-    /// A part of the index checkpoint.
+    /// Blocks of the index tree of this generation.
     Index,
 }
 
-impl RunKind {
-    pub(crate) fn number(self) -> u16 {
-        match self {
-            Self::Log => 1,
-            Self::Index => 2,
-        }
-    }
-}
+/// Bits of a table entry below the kind: the end above the generation.
+const GENERATION_BITS: u32 = 38;
+const END_BITS: u32 = 24;
 
 /// Neighbouring segments used as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(crate) struct Run {
     pub(crate) head: SegmentId,
     pub(crate) span: u32,
     pub(crate) generation: Epoch,
+    /// The sector behind its last batch, if it is closed.
+    pub(crate) end: Option<u32>,
 }
 
 /// The use of every segment.
@@ -68,11 +72,12 @@ impl SegmentTable {
     pub(crate) fn runs(&self, kind: RunKind) -> Vec<Run> {
         let mut runs = Vec::new();
         for (index, entry) in self.uses.iter().enumerate() {
-            if let Use::Head(found, generation) = *entry
+            if let Use::Head { kind: found, generation, end } = *entry
                 && found == kind
             {
                 let continued = self.uses.iter().skip(index + 1).take_while(|next| **next == Use::Continuation).count();
-                runs.push(Run { kind, head: SegmentId::new(index as u32), span: 1 + continued as u32, generation });
+                let (head, span) = (SegmentId::new(index as u32), 1 + continued as u32);
+                runs.push(Run { kind, head, span, generation, end });
             }
         }
         runs.sort_by_key(|run| (run.generation, run.head));
@@ -102,11 +107,21 @@ impl SegmentTable {
         None
     }
 
+    /// Writes down where the last batch of a run of the log ends.
+    pub(crate) fn close(&mut self, run: &Run, sector: u64) {
+        if let Some(Use::Head { end, .. }) = self.uses.get_mut(run.head.number() as usize) {
+            *end = u32::try_from(sector).ok();
+        }
+    }
+
     /// Enters a run.
     pub(crate) fn occupy(&mut self, run: &Run) {
         let start = run.head.number() as usize;
         for (offset, entry) in self.uses.iter_mut().skip(start).take(run.span as usize).enumerate() {
-            *entry = if offset == 0 { Use::Head(run.kind, run.generation) } else { Use::Continuation };
+            *entry = match offset {
+                0 => Use::Head { kind: run.kind, generation: run.generation, end: run.end },
+                _ => Use::Continuation,
+            };
         }
     }
 
@@ -117,14 +132,26 @@ impl SegmentTable {
         }
     }
 
+    /// Frees the runs of an index tree.
+    pub(crate) fn release_tree(&mut self, tree: Epoch) {
+        for entry in &mut self.uses {
+            if matches!(*entry, Use::Head { kind: RunKind::Index, generation, .. } if generation == tree) {
+                *entry = Use::Free;
+            }
+        }
+    }
+
     pub(crate) fn encode(&self, writer: &mut Writer) -> Result<(), StorageError> {
         for entry in &self.uses {
-            writer.u64(match *entry {
+            let word = match *entry {
                 Use::Free => 0,
-                Use::Head(RunKind::Log, generation) => 1 << 62 | generation.number(),
-                Use::Head(RunKind::Index, generation) => 2 << 62 | generation.number(),
+                Use::Head { kind, generation, end } => {
+                    let kind = if kind == RunKind::Log { 1 } else { 2 };
+                    kind << 62 | u64::from(end.unwrap_or(0)) << GENERATION_BITS | generation.number()
+                }
                 Use::Continuation => 3 << 62,
-            })?;
+            };
+            writer.u64(word)?;
         }
         Ok(())
     }
@@ -135,17 +162,25 @@ impl SegmentTable {
         let mut previous = Use::Free;
         for entry in &mut table.uses {
             let word = reader.u64()?;
-            let generation = Epoch::new(word & (u64::MAX >> 2));
+            let generation = Epoch::new(word & (u64::MAX >> (64 - GENERATION_BITS)));
+            let end = (word >> GENERATION_BITS) as u32 & ((1 << END_BITS) - 1);
+            let head = |kind| Use::Head { kind, generation, end: (end > 0).then_some(end) };
             *entry = match word >> 62 {
                 0 if word == 0 => Use::Free,
-                1 if generation <= epoch => Use::Head(RunKind::Log, generation),
-                2 if generation <= epoch => Use::Head(RunKind::Index, generation),
-                3 if generation.number() == 0 && previous != Use::Free => Use::Continuation,
+                1 if generation <= epoch => head(RunKind::Log),
+                2 if generation <= epoch && end == 0 => head(RunKind::Index),
+                3 if word << 2 == 0 && matches!(previous, Use::Continuation | Use::Head { kind: RunKind::Log, .. }) => {
+                    Use::Continuation
+                }
                 _ => return None,
             };
             previous = *entry;
         }
         let log = table.runs(RunKind::Log);
-        log.windows(2).all(|pair| matches!(pair, [a, b] if a.generation < b.generation)).then_some(table)
+        let ordered = log.windows(2).all(|pair| match pair {
+            [a, b] => a.generation < b.generation && a.end.is_some(),
+            _ => false,
+        });
+        ordered.then_some(table)
     }
 }

@@ -1,14 +1,15 @@
-//! The body of a log batch: one transaction.
+//! A transaction in a log batch.
 //!
 //! The *head* (number, metadata, and a directory of object, length and checksum) comes first under its own checksum, so
 //! that a transaction can be shown without reading its records. The records follow in the directory's order; each one's
-//! checksum also covers its object and transaction, so that a load proves that it read the right bytes.
+//! checksum also covers its object and transaction, so that a load proves that it read the right bytes. A batch holds one
+//! transaction behind the other.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::checksum::Seal;
-use super::index::{Revision, TransactionEntry};
+use super::entry::{Entry, Key, Place};
 use crate::codec::{Reader, Writer};
 use crate::{Change, ChangeInfo, Metadata, Oid, Staged, StorageError, Tid, TransactionInfo};
 
@@ -16,93 +17,152 @@ use crate::{Change, ChangeInfo, Metadata, Oid, Staged, StorageError, Tid, Transa
 const FIXED: usize = 20;
 /// Bytes of a directory entry.
 const ENTRY: usize = 16;
+/// The bit of a directory entry's length that says that the object did not exist before.
+const CREATED: u32 = 1 << 31;
 
 /// What a transaction takes.
 pub(crate) struct Sizes {
-    metadata: usize,
     head: usize,
     total: u64,
 }
 
 impl Sizes {
     pub(crate) fn of(metadata: &Metadata, changes: &BTreeMap<Oid, Staged>) -> Result<Self, StorageError> {
-        let metadata = metadata.encoded_length()?;
-        let head = FIXED + metadata + ENTRY * changes.len();
+        let head = FIXED + metadata.encoded_length()? + ENTRY * changes.len();
         let mut total = head as u64;
         for staged in changes.values() {
             if let Change::Record(record) = &staged.change {
                 total += record.encoded_length()? as u64;
             }
         }
-        Ok(Self { metadata, head, total })
+        Ok(Self { head, total })
     }
 
-    /// Bytes of the whole body.
+    /// Bytes of the whole transaction.
     pub(crate) fn total(&self) -> u64 {
         self.total
     }
 }
 
 /// A transaction in the log, taken apart.
+#[derive(Debug)]
 pub(crate) struct Located {
-    pub(crate) entry: TransactionEntry,
-    pub(crate) revisions: Vec<(Oid, Revision)>,
+    /// Its own entry and those of its revisions.
+    pub(crate) entries: Vec<Entry>,
+    /// How many objects did not exist before.
+    pub(crate) created: u64,
 }
 
-/// Appends a transaction to `output`, whose first byte will stand at `address`.
+/// One change, as the directory has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed {
+    pub(crate) oid: Oid,
+    /// Whether the object did not exist before.
+    pub(crate) created: bool,
+    pub(crate) place: Place,
+}
+
+/// Appends a transaction to `output`; `created` says of each change whether the object is new. `output`'s first byte stands at
+/// `origin`.
+#[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
 pub(crate) fn encode(
     seal: Seal,
     tid: Tid,
     metadata: &Metadata,
     changes: &BTreeMap<Oid, Staged>,
+    created: impl Iterator<Item = bool>,
     sizes: &Sizes,
     output: &mut Vec<u8>,
-    address: u64,
+    origin: u64,
 ) -> Result<Located, StorageError> {
     let start = output.len();
     output.try_reserve(usize::try_from(sizes.total).map_err(|_| StorageError::OutOfMemory)?)?;
     output.resize(start + sizes.head, 0);
-    let mut directory = Writer::with_capacity(ENTRY * changes.len())?;
-    let mut revisions = Vec::new();
-    revisions.try_reserve_exact(changes.len())?;
-    for (&oid, staged) in changes {
+    let mut listed = Vec::new();
+    listed.try_reserve_exact(changes.len())?;
+    for ((&oid, staged), created) in changes.iter().zip(created) {
         let position = output.len();
         if let Change::Record(record) = &staged.change {
             record.encode(output)?;
         }
         let bytes = output.get(position..).unwrap_or_default();
-        let length = u32::try_from(bytes.len()).map_err(|_| StorageError::OutOfMemory)?;
+        let length =
+            u32::try_from(bytes.len()).ok().filter(|&length| length < CREATED).ok_or(StorageError::OutOfMemory)?;
         let checksum = record_checksum(seal, oid, tid, bytes);
-        directory.u64(oid.number())?;
-        directory.u32(length)?;
-        directory.u32(checksum)?;
-        revisions.push((oid, Revision { tid, address: address + position as u64, length, checksum }));
+        let place = Place { address: origin + position as u64, length, checksum };
+        listed.push(Listed { oid, created, place });
     }
-    let head = encode_head(seal, tid, metadata, sizes.metadata, changes.len(), directory.bytes())?;
-    output.get_mut(start..start + sizes.head).ok_or(StorageError::Malformed)?.copy_from_slice(&head);
-    let entry = TransactionEntry { tid, address: address + start as u64, length: sizes.head as u32 };
-    Ok(Located { entry, revisions })
-}
-
-fn encode_head(
-    seal: Seal,
-    tid: Tid,
-    metadata: &Metadata,
-    metadata_length: usize,
-    changes: usize,
-    directory: &[u8],
-) -> Result<Vec<u8>, StorageError> {
-    let mut fixed = Writer::with_capacity(FIXED)?;
-    fixed.u64(tid.number())?;
-    fixed.u32(metadata_length as u32)?;
-    fixed.u32(changes as u32)?;
     let mut metadata_bytes = Vec::new();
     metadata.encode(&mut metadata_bytes)?;
-    let checksum = seal.over(&[fixed.bytes(), &metadata_bytes, directory]);
-    fixed.u32(checksum)?;
-    fixed.put(&metadata_bytes)?;
-    fixed.put(directory)?;
-    Ok(fixed.into_bytes())
+    let head = encode_head(seal, tid, &metadata_bytes, &listed)?;
+    output.get_mut(start..start + sizes.head).ok_or(StorageError::Malformed)?.copy_from_slice(&head);
+    let place = Place { address: origin + start as u64, length: head.len() as u32, checksum: 0 };
+    locate_listed(tid, place, listed.into_iter())
+}
+
+/// Appends to `output`, whose first byte stands at `origin`, what is left of a transaction: these changes, whose records
+/// `record_of` gives.
+pub(crate) fn encode_rest<'a>(
+    seal: Seal,
+    head: &Head<'_>,
+    kept: &[Listed],
+    record_of: impl Fn(&Listed) -> Option<&'a [u8]>,
+    output: &mut Vec<u8>,
+    origin: u64,
+) -> Result<Located, StorageError> {
+    let bytes = encode_head(seal, head.tid, head.metadata, kept)?;
+    let start = output.len();
+    let records: usize = kept.iter().map(|change| change.place.length as usize).sum();
+    output.try_reserve(bytes.len() + records)?;
+    output.extend_from_slice(&bytes);
+    let mut moved = Vec::new();
+    moved.try_reserve_exact(kept.len())?;
+    for change in kept {
+        let place = Place { address: origin + output.len() as u64, ..change.place };
+        output.extend_from_slice(record_of(change).ok_or(StorageError::Malformed)?);
+        moved.push(Listed { place, ..*change });
+    }
+    head.locate_listed(origin + start as u64, bytes.len(), moved.into_iter())
+}
+
+/// Bytes that [`encode_rest`] will append.
+pub(crate) fn rest_length(head: &Head<'_>, kept: &[Listed]) -> u64 {
+    let records: u64 = kept.iter().map(|change| u64::from(change.place.length)).sum();
+    (FIXED + head.metadata.len() + ENTRY * kept.len()) as u64 + records
+}
+
+fn encode_head(seal: Seal, tid: Tid, metadata: &[u8], changes: &[Listed]) -> Result<Vec<u8>, StorageError> {
+    let mut directory = Writer::with_capacity(ENTRY * changes.len())?;
+    for change in changes {
+        directory.u64(change.oid.number())?;
+        directory.u32(change.place.length | if change.created { CREATED } else { 0 })?;
+        directory.u32(change.place.checksum)?;
+    }
+    let mut head = Writer::with_capacity(FIXED + metadata.len() + directory.len())?;
+    head.u64(tid.number())?;
+    head.u32(metadata.len() as u32)?;
+    head.u32(changes.len() as u32)?;
+    let checksum = seal.over(&[head.bytes(), metadata, directory.bytes()]);
+    head.u32(checksum)?;
+    head.put(metadata)?;
+    head.put(directory.bytes())?;
+    Ok(head.into_bytes())
+}
+
+fn locate_listed(
+    tid: Tid,
+    place: Place,
+    changes: impl ExactSizeIterator<Item = Listed>,
+) -> Result<Located, StorageError> {
+    let mut entries = Vec::new();
+    entries.try_reserve_exact(changes.len() + 1)?;
+    entries.push(Entry { key: Key::transaction(tid), place });
+    let mut created = 0;
+    for change in changes {
+        created += u64::from(change.created);
+        entries.push(Entry { key: Key::new(change.oid, tid), place: change.place });
+    }
+    Ok(Located { entries, created })
 }
 
 /// The checksum of a record: its object, its transaction, its bytes.
@@ -110,44 +170,27 @@ pub(crate) fn record_checksum(seal: Seal, oid: Oid, tid: Tid, bytes: &[u8]) -> u
     seal.over(&[&oid.number().to_le_bytes(), &tid.number().to_le_bytes(), bytes])
 }
 
-/// The transaction at the start of `body`, which stands at `address`; `None` if it is none.
-///
-/// The records themselves are not looked at.
-pub(crate) fn locate(seal: Seal, body: &[u8], address: u64) -> Option<Located> {
-    let head = Head::decode(seal, body)?;
-    let mut revisions = Vec::new();
-    revisions.try_reserve_exact(head.directory.len() / ENTRY).ok()?;
-    let mut position = head.length as u64;
-    for (oid, length, checksum) in head.entries() {
-        revisions.push((oid, Revision { tid: head.tid, address: address.checked_add(position)?, length, checksum }));
-        position += u64::from(length);
-    }
-    let entry = TransactionEntry { tid: head.tid, address, length: u32::try_from(head.length).ok()? };
-    (position <= body.len() as u64).then_some(Located { entry, revisions })
-}
-
 /// What the head at the start of `bytes` tells.
 pub(crate) fn describe(seal: Seal, bytes: &[u8]) -> Option<TransactionInfo> {
     let head = Head::decode(seal, bytes)?;
     let mut changes = Vec::new();
-    changes.try_reserve_exact(head.directory.len() / ENTRY).ok()?;
-    for (oid, length, checksum) in head.entries() {
-        let kind = Revision { tid: head.tid, address: 0, length, checksum }.kind();
-        changes.push(ChangeInfo { oid, kind });
-    }
+    changes.try_reserve_exact(head.changes()).ok()?;
+    changes.extend(head.listed(0).map(|change| ChangeInfo { oid: change.oid, kind: change.place.kind() }));
     Some(TransactionInfo { tid: head.tid, metadata: Metadata::decode(head.metadata).ok()?, changes })
 }
 
 /// A verified head.
-struct Head<'a> {
-    tid: Tid,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) tid: Tid,
     metadata: &'a [u8],
     directory: &'a [u8],
     length: usize,
 }
 
 impl<'a> Head<'a> {
-    fn decode(seal: Seal, bytes: &'a [u8]) -> Option<Self> {
+    /// The head at the start of `bytes`; `None` if it is none.
+    pub(crate) fn decode(seal: Seal, bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let fixed = reader.take(FIXED - 4)?;
         let checksum = reader.u32()?;
@@ -160,10 +203,52 @@ impl<'a> Head<'a> {
         (seal.over(&[fixed, metadata, directory]) == checksum).then_some(Self { tid, metadata, directory, length })
     }
 
-    fn entries(&self) -> impl Iterator<Item = (Oid, u32, u32)> + '_ {
-        self.directory.chunks_exact(ENTRY).filter_map(|entry| {
+    /// What says that nothing is left of the transaction: no transaction has empty metadata.
+    pub(crate) fn tombstone(self) -> Self {
+        Self { metadata: &[], directory: &[], length: FIXED, ..self }
+    }
+
+    /// Whether it says that nothing is left of the transaction.
+    pub(crate) fn is_tombstone(&self) -> bool {
+        self.metadata.is_empty()
+    }
+
+    /// How many changes there are.
+    pub(crate) fn changes(&self) -> usize {
+        self.directory.len() / ENTRY
+    }
+
+    /// The changes, and where their records are if the head stands at `address`.
+    pub(crate) fn listed(&self, address: u64) -> impl ExactSizeIterator<Item = Listed> + '_ {
+        let mut position = address.saturating_add(self.length as u64);
+        self.directory.chunks_exact(ENTRY).map(move |entry| {
             let mut reader = Reader::new(entry);
-            Some((Oid::new(reader.u64()?), reader.u32()?, reader.u32()?))
+            let (oid, length) = (reader.u64().unwrap_or_default(), reader.u32().unwrap_or_default());
+            let checksum = reader.u32().unwrap_or_default();
+            let (created, length) = (length & CREATED != 0, length & !CREATED);
+            let place = Place { address: position, length, checksum };
+            position = position.saturating_add(u64::from(length));
+            Listed { oid: Oid::new(oid), created, place }
         })
+    }
+
+    /// Bytes of the whole transaction.
+    pub(crate) fn total(&self) -> u64 {
+        self.listed(0).last().map_or(self.length as u64, |last| last.place.address + u64::from(last.place.length))
+    }
+
+    /// The entries of the transaction, which stands at `address`.
+    pub(crate) fn locate(&self, address: u64) -> Result<Located, StorageError> {
+        self.locate_listed(address, self.length, self.listed(address))
+    }
+
+    fn locate_listed(
+        &self,
+        address: u64,
+        length: usize,
+        changes: impl ExactSizeIterator<Item = Listed>,
+    ) -> Result<Located, StorageError> {
+        let place = Place { address, length: length as u32, checksum: 0 };
+        locate_listed(self.tid, if self.is_tombstone() { Place::GONE } else { place }, changes)
     }
 }

@@ -11,8 +11,16 @@ use super::defect::Defect;
 use super::geometry::{BATCH_LIMIT, root_slot, sectors_for};
 use super::root::{Publication, Root};
 use super::table::{Run, RunKind, SegmentTable};
+use super::window::Window;
 use crate::device::{BlockDevice, SECTOR};
-use crate::{Epoch, StopReason, StorageError};
+use crate::{Epoch, SegmentId, StopReason, StorageError};
+
+/// Whether an allocation may take the segments that are kept for a pack and for the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reserve {
+    Kept,
+    Open,
+}
 
 /// A device with a valid root.
 pub(crate) struct Volume<D> {
@@ -24,16 +32,10 @@ pub(crate) struct Volume<D> {
     stopped: Option<StopReason>,
 }
 
-/// A batch that was read and is whole.
-pub(crate) struct Batch {
-    pub(crate) header: BatchHeader,
-    /// Header, body and padding.
-    pub(crate) bytes: Vec<u8>,
-}
-
 /// What stands where a batch was expected.
 pub(crate) enum Found {
-    Batch(Batch),
+    /// A whole batch, which the window holds.
+    Batch(BatchHeader),
     /// A header that belongs here, of a batch that is not whole.
     Torn(BatchHeader),
     Nothing,
@@ -53,7 +55,6 @@ impl<D: BlockDevice> Volume<D> {
         self.device
     }
 
-    #[cfg(test)]
     pub(crate) fn device(&mut self) -> &mut D {
         &mut self.device
     }
@@ -80,12 +81,18 @@ impl<D: BlockDevice> Volume<D> {
 
     /// Reads sectors.
     pub(crate) fn read_sectors(&mut self, sector: u64, count: u64) -> Result<Vec<u8>, StorageError> {
-        let bytes = count.min(sectors_for(BATCH_LIMIT)) as usize * SECTOR;
         let mut buffer = Vec::new();
-        buffer.try_reserve_exact(bytes)?;
-        buffer.resize(bytes, 0);
-        self.device.read(sector, &mut buffer)?;
+        self.read_into(sector, count, &mut buffer)?;
         Ok(buffer)
+    }
+
+    /// Reads sectors into a buffer that is used again; none beyond the largest batch.
+    pub(crate) fn read_into(&mut self, sector: u64, count: u64, buffer: &mut Vec<u8>) -> Result<(), StorageError> {
+        let bytes = count.min(sectors_for(BATCH_LIMIT)) as usize * SECTOR;
+        buffer.clear();
+        buffer.try_reserve(bytes)?;
+        buffer.resize(bytes, 0);
+        Ok(self.device.read(sector, buffer)?)
     }
 
     /// Reads bytes at any address; none beyond the largest batch.
@@ -101,31 +108,36 @@ impl<D: BlockDevice> Volume<D> {
         Ok(bytes)
     }
 
-    /// Reads the header of a run, if it is there and whole.
-    pub(crate) fn read_run_header(&mut self, run: &Run) -> Result<Option<RunHeader>, StorageError> {
-        let sector = self.sector(run, 0);
-        let bytes = self.read_sectors(sector, 1)?;
-        Ok(RunHeader::decode(self.seal, &bytes, run.kind, run.head))
+    /// Reads the header of a run that begins in a segment, if it is there and whole.
+    pub(crate) fn read_run_header(&mut self, head: SegmentId) -> Result<Option<RunHeader>, StorageError> {
+        let bytes = self.read_sectors(self.root.geometry.start(head), 1)?;
+        Ok(RunHeader::decode(self.seal, &bytes, head))
     }
 
-    /// Reads the batch with number `sequence` at a sector of a run.
-    pub(crate) fn read_batch(&mut self, run: &Run, sector: u64, sequence: u64) -> Result<Found, StorageError> {
-        let room = self.run_sectors(run).saturating_sub(sector);
-        if room == 0 {
+    /// Reads the batch with number `sequence`, or with any, at a sector of a run.
+    pub(crate) fn read_batch(
+        &mut self,
+        window: &mut Window,
+        run: &Run,
+        sector: u64,
+        sequence: Option<u64>,
+    ) -> Result<Found, StorageError> {
+        let end = self.sector(run, self.run_sectors(run));
+        let place = self.sector(run, sector);
+        if place >= end {
             return Ok(Found::Nothing);
         }
-        let place = self.sector(run, sector);
-        let first = self.read_sectors(place, 1)?;
-        let header = BatchHeader::decode(self.seal, &first, run, place);
-        let Some(header) = header.filter(|header| header.sequence == sequence && header.sectors() <= room) else {
+        let seal = self.seal;
+        let header = BatchHeader::decode(seal, window.get(self, place, 1, end)?, run, place);
+        let expected = |header: &BatchHeader| {
+            let any = Defect::StaleBatchBelieved.is_planted();
+            any || sequence.is_none_or(|sequence| header.sequence == sequence)
+        };
+        let Some(header) = header.filter(|header| expected(header) && header.sectors() <= end - place) else {
             return Ok(Found::Nothing);
         };
-        let bytes = self.read_sectors(place, header.sectors())?;
-        if Defect::BodyUnchecked.is_planted() {
-            return Ok(Found::Batch(Batch { header, bytes }));
-        }
-        let whole = BatchHeader::verify(self.seal, &bytes);
-        Ok(if whole { Found::Batch(Batch { header, bytes }) } else { Found::Torn(header) })
+        let whole = BatchHeader::verify(seal, window.get(self, place, header.sectors(), end)?);
+        Ok(if whole || Defect::BodyUnchecked.is_planted() { Found::Batch(header) } else { Found::Torn(header) })
     }
 
     /// Refuses once the volume has stopped.
@@ -178,19 +190,45 @@ impl<D: BlockDevice> Volume<D> {
         (sectors + 1).div_ceil(u64::from(self.root.geometry.segment_sectors))
     }
 
-    /// Finds room for a run beside those in `table`, for the next root. Nothing is written or entered.
+    /// Segments that are free now, in the view of both roots.
+    pub(crate) fn segments_left(&self) -> u64 {
+        let free = |&index: &u32| self.root.table.is_free(index) && self.previous.is_free(index);
+        (0..self.root.geometry.segments).filter(free).count() as u64
+    }
+
+    /// Segments that ordinary commits leave free, so that a pack and an index checkpoint of a full disk have some.
+    pub(crate) fn reserve(&self) -> u32 {
+        (self.root.geometry.segments / 16).min(4)
+    }
+
+    /// Finds free neighbours beside those in `table`, for the next root. Nothing is written or entered.
     ///
     /// # Errors
     /// [`StorageError::OutOfSpace`].
-    pub(crate) fn find_run(&mut self, table: &SegmentTable, kind: RunKind, sectors: u64) -> Result<Run, StorageError> {
+    pub(crate) fn find_segments(
+        &self,
+        table: &SegmentTable,
+        span: u64,
+        reserve: Reserve,
+    ) -> Result<SegmentId, StorageError> {
+        let kept = if reserve == Reserve::Kept { self.reserve() } else { 0 };
+        let enough = span.saturating_add(u64::from(kept)) <= u64::from(table.free());
+        let found = u32::try_from(span).ok().filter(|_| enough).and_then(|span| table.find_free(&self.previous, span));
+        found.ok_or(StorageError::OutOfSpace {
+            needed: span.saturating_mul(self.root.geometry.segment_bytes()),
+            free: u64::from(table.free().saturating_sub(kept)) * self.root.geometry.segment_bytes(),
+        })
+    }
+
+    /// Finds room for a run of the log with `sectors` beside its header, for the next root.
+    ///
+    /// # Errors
+    /// [`StorageError::OutOfSpace`].
+    pub(crate) fn find_run(&self, table: &SegmentTable, sectors: u64, reserve: Reserve) -> Result<Run, StorageError> {
         let generation = self.next_root()?.epoch;
         let span = self.span_for(sectors);
-        let found = u32::try_from(span).ok().and_then(|span| Some((table.find_free(&self.previous, span)?, span)));
-        let (head, span) = found.ok_or(StorageError::OutOfSpace {
-            needed: span.saturating_mul(self.root.geometry.segment_bytes()),
-            free: self.free_bytes(),
-        })?;
-        Ok(Run { kind, head, span, generation })
+        let head = self.find_segments(table, span, reserve)?;
+        Ok(Run { kind: RunKind::Log, head, span: span as u32, generation, end: None })
     }
 
     /// Whether the other root slot alone keeps segments from being used again.

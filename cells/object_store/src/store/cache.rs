@@ -3,91 +3,68 @@
 //! An entry is exact for ever: it is known from which transaction on it holds, and a commit that ends it says so. So every
 //! snapshot can share one cache. The least recently used entries leave when the budget of bytes is exceeded.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
+use crate::least_used::{LeastUsed, cost};
 use crate::{Oid, Record, Tid};
 
-/// Bytes that an entry costs beside its record.
-const ENTRY_COST: usize = 160;
-
 /// A revision in the cache.
-struct Entry {
+struct Revision {
     record: Arc<Record>,
     next: Option<Tid>,
-    cost: usize,
-    used: u64,
 }
 
 /// The cache.
 pub(crate) struct RecordCache {
-    entries: BTreeMap<(Oid, Tid), Entry>,
-    by_use: BTreeMap<u64, (Oid, Tid)>,
-    budget: usize,
-    bytes: usize,
-    uses: u64,
+    revisions: LeastUsed<(Oid, Tid), Revision>,
 }
 
 impl RecordCache {
     pub(crate) fn new(budget: usize) -> Self {
-        Self { entries: BTreeMap::new(), by_use: BTreeMap::new(), budget, bytes: 0, uses: 0 }
+        Self { revisions: LeastUsed::new(budget) }
     }
 
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.revisions.bytes()
     }
 
     /// The state of an object just before `before`, and its revision, if it is here.
     pub(crate) fn get(&mut self, oid: Oid, before: Tid) -> Option<(Arc<Record>, Tid)> {
-        let (&key, entry) = self.entries.range_mut((oid, Tid::ZERO)..(oid, before)).next_back()?;
-        if entry.next.is_some_and(|next| next < before) {
+        let (key, revision) = self.revisions.last_in((oid, Tid::ZERO)..(oid, before))?;
+        if revision.next.is_some_and(|next| next < before) {
             return None;
         }
-        self.uses += 1;
-        self.by_use.remove(&entry.used);
-        entry.used = self.uses;
-        self.by_use.insert(self.uses, key);
-        Some((entry.record.clone(), key.1))
+        self.revisions.get(key).map(|revision| (revision.record.clone(), key.1))
     }
 
     /// Keeps a revision, which `next` has ended if anything has.
     pub(crate) fn insert(&mut self, oid: Oid, tid: Tid, next: Option<Tid>, record: Arc<Record>) {
-        let cost =
-            ENTRY_COST + record.payload.len() + record.capabilities.len() + record.references.len() * size_of::<Oid>();
-        if cost > self.budget {
-            return;
-        }
-        self.remove((oid, tid));
-        self.uses += 1;
-        self.by_use.insert(self.uses, (oid, tid));
-        self.entries.insert((oid, tid), Entry { record, next, cost, used: self.uses });
-        self.bytes += cost;
-        while self.bytes > self.budget
-            && let Some((_, oldest)) = self.by_use.pop_first()
-        {
-            self.remove(oldest);
-        }
+        let cost = cost(&record);
+        self.revisions.insert((oid, tid), Revision { record, next }, cost);
     }
 
     /// A transaction has changed or ended the object.
     pub(crate) fn end(&mut self, oid: Oid, by: Tid) {
-        if let Some((_, entry)) = self.entries.range_mut((oid, Tid::ZERO)..(oid, by)).next_back() {
-            entry.next.get_or_insert(by);
+        if let Some((_, revision)) = self.revisions.last_in((oid, Tid::ZERO)..(oid, by)) {
+            revision.next.get_or_insert(by);
         }
     }
 
-    fn remove(&mut self, key: (Oid, Tid)) {
-        if let Some(entry) = self.entries.remove(&key) {
-            self.by_use.remove(&entry.used);
-            self.bytes -= entry.cost;
-        }
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.revisions.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a record without payload costs.
+    fn entry_cost() -> usize {
+        cost(&Record::default())
+    }
 
     fn record(bytes: usize) -> Arc<Record> {
         Arc::new(Record { payload: alloc::vec![7; bytes], ..Record::default() })
@@ -105,19 +82,19 @@ mod tests {
         assert_eq!(at(&mut cache, 11), Some(10));
         assert_eq!(at(&mut cache, 20), Some(10));
         assert_eq!(at(&mut cache, 21), Some(20));
-        cache.remove((oid, Tid::new(20)));
+        cache.revisions.remove((oid, Tid::new(20)));
         assert_eq!(at(&mut cache, 21), None, "the older revision has ended");
     }
 
     #[test]
     fn keeps_to_its_budget_and_drops_the_least_used() {
-        let mut cache = RecordCache::new(3 * (ENTRY_COST + 100));
+        let mut cache = RecordCache::new(3 * (entry_cost() + 100));
         for oid in 1..=3 {
             cache.insert(Oid::new(oid), Tid::new(1), None, record(100));
         }
         assert!(cache.get(Oid::new(1), Tid::MAX).is_some());
         cache.insert(Oid::new(4), Tid::new(1), None, record(100));
-        assert!(cache.bytes() <= 3 * (ENTRY_COST + 100));
+        assert!(cache.bytes() <= 3 * (entry_cost() + 100));
         assert!(cache.get(Oid::new(1), Tid::MAX).is_some());
         assert!(cache.get(Oid::new(2), Tid::MAX).is_none());
         cache.insert(Oid::new(5), Tid::new(1), None, record(100_000));

@@ -1,22 +1,38 @@
 //! The transaction manager: snapshots, own writes, commits.
 //!
 //! A transaction sees the graph as it was when it began, and its own changes; any number are open at once, and readers never
-//! wait. The first to commit a change of an object wins, the others get [`StoreError::Conflict`]. A transaction whose commit
-//! failed stays failed until it is aborted.
+//! wait. The first to commit a change of an object wins; the others' changes are merged by [`Rules`], or get
+//! [`StoreError::Conflict`]. That is snapshot isolation: two transactions that each read what the other writes both commit,
+//! unless one demands by [`Store::read_current`] that what it read still holds. A transaction whose commit failed stays
+//! failed until it is aborted.
+//!
+//! By file: `changes` is what a transaction has done and its savepoints, `commit` how it becomes durable, `sessions` what
+//! clients with caches of their own are told, `views` the past, `cache` the records.
 
 mod cache;
+mod changes;
+mod commit;
 mod error;
+mod sessions;
+mod transaction;
+mod views;
 
-pub use error::StoreError;
+pub use changes::SavepointId;
+pub use commit::Committed;
+pub use error::{CommitFailure, Conflict, StoreError};
+pub use sessions::{INVALIDATION_LIMIT, Invalidated, SessionId};
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use cache::RecordCache;
+use changes::Write;
+use sessions::Sessions;
+use transaction::{Kind, State, Transaction};
 
-use crate::{
-    Load, Metadata, Oid, Record, RevisionInfo, Storage, StorageError, StorageTransaction, Tid, TransactionInfo,
-};
+use crate::{Load, Metadata, NoRules, Oid, Record, Rules, Storage, Tid};
 
 /// An open transaction's name. It is used once in the life of a [`Store`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,33 +52,44 @@ impl TransactionId {
     }
 }
 
+/// A begin of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// The transaction.
+    pub id: TransactionId,
+    /// The transaction whose state it sees.
+    pub snapshot: Tid,
+    /// What the client must forget of what it keeps, so that the rest is the snapshot's.
+    pub invalidated: Invalidated,
+}
+
 /// A store over a storage.
 pub struct Store<S> {
     storage: S,
+    rules: Box<dyn Rules>,
     cache: RecordCache,
     open: BTreeMap<TransactionId, Transaction>,
+    sessions: Sessions,
     next: u64,
 }
 
-/// An open transaction.
-struct Transaction {
-    snapshot: Tid,
-    metadata: Metadata,
-    writes: BTreeMap<Oid, Write>,
-    created: BTreeSet<Oid>,
-    current: BTreeMap<Oid, Tid>,
-    failed: bool,
-}
-
-struct Write {
-    based_on: Tid,
-    record: Arc<Record>,
-}
-
 impl<S: Storage> Store<S> {
-    /// A store whose cache of records takes `cache_bytes` at most.
+    /// A store that knows nothing of payloads, whose cache of records takes `cache_bytes` at most.
     pub fn new(storage: S, cache_bytes: usize) -> Self {
-        Self { storage, cache: RecordCache::new(cache_bytes), open: BTreeMap::new(), next: 1 }
+        Self {
+            storage,
+            rules: Box::new(NoRules),
+            cache: RecordCache::new(cache_bytes),
+            open: BTreeMap::new(),
+            sessions: Sessions::default(),
+            next: 1,
+        }
+    }
+
+    /// The same, with what is to be known of payloads.
+    #[must_use]
+    pub fn with_rules(self, rules: Box<dyn Rules>) -> Self {
+        Self { rules, ..self }
     }
 
     /// The same, whose next transaction has this number. A server that may be started anew gives each life numbers of its own,
@@ -93,24 +120,42 @@ impl<S: Storage> Store<S> {
         self.cache.bytes()
     }
 
+    /// Opens a session for a client that keeps states between its transactions. It keeps none yet.
+    pub fn open_session(&mut self) -> SessionId {
+        self.sessions.open()
+    }
+
+    /// Ends a session and aborts its transactions.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`].
+    pub fn close_session(&mut self, session: SessionId) -> Result<(), StoreError> {
+        if !self.sessions.close(session) {
+            return Err(StoreError::NoSession(session));
+        }
+        self.open.retain(|_, transaction| transaction.session != Some(session));
+        Ok(())
+    }
+
     /// Opens a transaction on the state as it is now.
     ///
     /// # Errors
-    /// [`StorageError::MetadataTooLarge`].
+    /// [`StorageError::MetadataTooLarge`](crate::StorageError::MetadataTooLarge).
     pub fn begin(&mut self, metadata: Metadata) -> Result<TransactionId, StoreError> {
         metadata.check()?;
-        let id = TransactionId(self.next);
-        self.next += 1;
-        let transaction = Transaction {
-            snapshot: self.storage.last_transaction(),
-            metadata,
-            writes: BTreeMap::new(),
-            created: BTreeSet::new(),
-            current: BTreeMap::new(),
-            failed: false,
-        };
-        self.open.insert(id, transaction);
-        Ok(id)
+        Ok(self.enter_new(Transaction::new(self.storage.last_transaction(), Kind::Current, None, metadata)))
+    }
+
+    /// Opens a transaction of a session on the state as it is now, and drains what was invalidated since its last begin.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`]; as for [`begin`](Self::begin).
+    pub fn begin_in(&mut self, session: SessionId, metadata: Metadata) -> Result<Begun, StoreError> {
+        metadata.check()?;
+        let invalidated = self.sessions.drain(session).ok_or(StoreError::NoSession(session))?;
+        let snapshot = self.storage.last_transaction();
+        let id = self.enter_new(Transaction::new(snapshot, Kind::Current, Some(session), metadata));
+        Ok(Begun { id, snapshot, invalidated })
     }
 
     /// The transaction whose state this one sees.
@@ -124,19 +169,37 @@ impl<S: Storage> Store<S> {
     /// Adds a line to the transaction's description.
     ///
     /// # Errors
-    /// [`StoreError::NoTransaction`], [`StoreError::Failed`], [`StorageError::MetadataTooLarge`].
+    /// [`StoreError::NoTransaction`], [`StoreError::Failed`],
+    /// [`StorageError::MetadataTooLarge`](crate::StorageError::MetadataTooLarge).
     pub fn note(&mut self, id: TransactionId, text: &str) -> Result<(), StoreError> {
-        let metadata = &mut self.transaction_mut(id)?.metadata;
-        let old = metadata.description.len();
-        if old > 0 {
-            metadata.description.push('\n');
-        }
-        metadata.description.push_str(text);
-        let outcome = metadata.check();
-        if outcome.is_err() {
-            metadata.description.truncate(old);
-        }
-        Ok(outcome?)
+        self.describe(id, |metadata| {
+            if !metadata.description.is_empty() {
+                metadata.description.push('\n');
+            }
+            metadata.description.push_str(text);
+        })
+    }
+
+    /// Changes what the transaction says of itself. A refused change is none.
+    ///
+    /// # Errors
+    /// As for [`note`](Self::note).
+    pub fn describe(&mut self, id: TransactionId, change: impl FnOnce(&mut Metadata)) -> Result<(), StoreError> {
+        let kept = &mut self.transaction_mut(id)?.metadata;
+        let mut metadata = kept.clone();
+        change(&mut metadata);
+        metadata.check()?;
+        *kept = metadata;
+        Ok(())
+    }
+
+    /// Says that a transaction must not commit. It can go on, until it is aborted.
+    ///
+    /// # Errors
+    /// [`StoreError::NoTransaction`], [`StoreError::Failed`].
+    pub fn doom(&mut self, id: TransactionId) -> Result<(), StoreError> {
+        self.transaction_mut(id)?.state = State::Doomed;
+        Ok(())
     }
 
     /// A new object's number, for this transaction to [`put`](Self::put). It is never issued again, whatever becomes of it.
@@ -144,24 +207,28 @@ impl<S: Storage> Store<S> {
     /// # Errors
     /// [`StoreError::NoTransaction`], [`StoreError::Failed`]; those of [`Storage::new_oid`].
     pub fn new_oid(&mut self, id: TransactionId) -> Result<Oid, StoreError> {
-        self.transaction(id)?;
+        self.transaction(id)?.check_changing(id)?;
         let oid = self.storage.new_oid()?;
-        self.transaction_mut(id)?.created.insert(oid);
+        self.transaction_mut(id)?.changes.create(oid);
         Ok(oid)
     }
 
-    /// The state of an object: the transaction's own, or else that of its snapshot.
+    /// The state of an object: the transaction's own, or else that of its snapshot. In a view of the past the state holds no
+    /// authority but what the object still has; an undo shows only once it is committed.
     ///
     /// # Errors
     /// [`StoreError::NeverExisted`], [`StoreError::CreatedLater`], [`StoreError::Deleted`], [`StoreError::NoTransaction`],
     /// [`StoreError::Failed`]; those of [`Storage::load_before`].
     pub fn get(&mut self, id: TransactionId, oid: Oid) -> Result<Arc<Record>, StoreError> {
         let transaction = self.transaction(id)?;
-        if let Some(write) = transaction.writes.get(&oid) {
+        if let Some(write) = transaction.changes.writes().get(&oid) {
             return Ok(write.record.clone());
         }
-        let before = transaction.snapshot.after();
-        self.get_before(oid, before)
+        let (kind, before) = (transaction.kind, transaction.snapshot.after());
+        match kind {
+            Kind::Current => self.load(oid, before),
+            Kind::View => self.get_before(oid, before),
+        }
     }
 
     /// The state of the root object, as [`get`](Self::get).
@@ -172,24 +239,44 @@ impl<S: Storage> Store<S> {
         self.get(id, Oid::ROOT)
     }
 
-    /// The state of an object just before a transaction: a historical view.
+    /// The states of several objects, in the order of `oids`, each as [`get`](Self::get) answers it. What the cache does not
+    /// have is loaded from the storage at once; where that fails, one by one, so that each has its own answer.
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
-    pub fn get_before(&mut self, oid: Oid, before: Tid) -> Result<Arc<Record>, StoreError> {
-        if let Some((record, _)) = self.cache.get(oid, before) {
-            return Ok(record);
+    /// [`StoreError::NoTransaction`], [`StoreError::Failed`].
+    pub fn get_many(
+        &mut self,
+        id: TransactionId,
+        oids: &[Oid],
+    ) -> Result<Vec<Result<Arc<Record>, StoreError>>, StoreError> {
+        let transaction = self.transaction(id)?;
+        let before = transaction.snapshot.after();
+        let others = oids.iter().copied().filter(|oid| !transaction.changes.writes().contains_key(oid));
+        let mut missing: Vec<Oid> = others.collect();
+        missing.retain(|&oid| self.cache.get(oid, before).is_none());
+        let loads = self.storage.load_many(&missing, before).unwrap_or_default();
+        let mut loaded = BTreeMap::new();
+        for (&oid, load) in missing.iter().zip(loads) {
+            loaded.insert(oid, self.keep(oid, load));
         }
-        match self.storage.load_before(oid, before)? {
-            Load::Data { record, tid, next } => {
-                let record = Arc::new(record);
-                self.cache.insert(oid, tid, next, record.clone());
-                Ok(record)
-            }
-            Load::DeletedAt(by) => Err(StoreError::Deleted { oid, by }),
-            Load::NotYet(by) => Err(StoreError::CreatedLater { oid, by }),
-            Load::NeverExisted => Err(StoreError::NeverExisted(oid)),
+        let view = self.transaction(id)?.kind == Kind::View;
+        let mut answers = Vec::new();
+        for oid in oids {
+            // In a view, authority is looked at besides.
+            let answer = loaded.get(oid).filter(|_| !view);
+            answers.push(answer.map_or_else(|| self.get(id, *oid), Clone::clone));
         }
+        Ok(answers)
+    }
+
+    /// Says that a transaction will get these objects soon.
+    ///
+    /// # Errors
+    /// [`StoreError::NoTransaction`], [`StoreError::Failed`].
+    pub fn prefetch(&mut self, id: TransactionId, oids: &[Oid]) -> Result<(), StoreError> {
+        let before = self.transaction(id)?.snapshot.after();
+        self.storage.prefetch(oids, before);
+        Ok(())
     }
 
     /// The transaction that wrote the newest committed state of an object.
@@ -203,19 +290,20 @@ impl<S: Storage> Store<S> {
     /// Changes an object, or creates it: the root, or one that [`new_oid`](Self::new_oid) gave to this transaction.
     ///
     /// # Errors
-    /// [`StoreError::NeverExisted`], [`StoreError::CreatedLater`], [`StoreError::Deleted`], [`StoreError::NoTransaction`],
-    /// [`StoreError::Failed`].
+    /// [`StoreError::NeverExisted`], [`StoreError::CreatedLater`], [`StoreError::Deleted`], [`StoreError::ReadOnlyView`],
+    /// [`StoreError::NoTransaction`], [`StoreError::Failed`].
     pub fn put(&mut self, id: TransactionId, oid: Oid, record: Record) -> Result<(), StoreError> {
         let transaction = self.transaction(id)?;
-        let based_on = match transaction.writes.get(&oid) {
+        transaction.check_changing(id)?;
+        let based_on = match transaction.changes.writes().get(&oid) {
             Some(write) => write.based_on,
-            None if transaction.created.contains(&oid) => Tid::ZERO,
+            None if transaction.changes.has_created(oid) => Tid::ZERO,
             None => {
                 let before = transaction.snapshot.after();
                 self.revision(oid, before)?
             }
         };
-        self.transaction_mut(id)?.writes.insert(oid, Write { based_on, record: Arc::new(record) });
+        self.transaction_mut(id)?.changes.write(oid, Write { based_on, record: Arc::new(record) });
         Ok(())
     }
 
@@ -225,37 +313,45 @@ impl<S: Storage> Store<S> {
     /// As for [`put`](Self::put).
     pub fn read_current(&mut self, id: TransactionId, oid: Oid) -> Result<(), StoreError> {
         let transaction = self.transaction(id)?;
-        if transaction.created.contains(&oid) || transaction.writes.contains_key(&oid) {
+        transaction.check_changing(id)?;
+        if transaction.changes.has_created(oid) || transaction.changes.writes().contains_key(&oid) {
             return Ok(());
         }
         let before = transaction.snapshot.after();
         let revision = self.revision(oid, before)?;
-        self.transaction_mut(id)?.current.insert(oid, revision);
+        self.transaction_mut(id)?.changes.demand(oid, revision);
         Ok(())
     }
 
-    /// Commits: on return the changes are durable, and the number is theirs. A transaction without changes leaves no trace
-    /// and answers with its snapshot.
+    /// Undoes a committed transaction when this one commits, after what it puts and after what it was told to undo before; see
+    /// [`Storage::undo`].
     ///
     /// # Errors
-    /// [`StoreError::Conflict`]; [`StorageError::Dangling`] and the others of [`Storage::vote`] and [`Storage::finish`]. The
-    /// transaction has then failed, and waits for its [`abort`](Self::abort).
-    pub fn commit(&mut self, id: TransactionId) -> Result<Tid, StoreError> {
-        let transaction = self.transaction_mut(id)?;
-        if transaction.writes.is_empty() {
-            let snapshot = transaction.snapshot;
-            self.open.remove(&id);
-            return Ok(snapshot);
-        }
-        // Until it has succeeded, it has failed; its changes are of no further use.
-        transaction.failed = true;
-        transaction.created = BTreeSet::new();
-        let metadata = core::mem::take(&mut transaction.metadata);
-        let writes = core::mem::take(&mut transaction.writes);
-        let current = core::mem::take(&mut transaction.current);
-        let tid = self.commit_changes(metadata, writes, current)?;
-        self.open.remove(&id);
-        Ok(tid)
+    /// [`StoreError::ReadOnlyView`], [`StoreError::NoTransaction`], [`StoreError::Failed`]. What is wrong with the undo is
+    /// told by the commit.
+    pub fn undo(&mut self, id: TransactionId, tid: Tid) -> Result<(), StoreError> {
+        self.transaction(id)?.check_changing(id)?;
+        self.transaction_mut(id)?.changes.undo(tid);
+        Ok(())
+    }
+
+    /// A point to which the transaction can be [rolled back](Self::roll_back).
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnlyView`], [`StoreError::NoTransaction`], [`StoreError::Failed`].
+    pub fn savepoint(&mut self, id: TransactionId) -> Result<SavepointId, StoreError> {
+        self.transaction(id)?.check_changing(id)?;
+        Ok(self.transaction_mut(id)?.changes.savepoint())
+    }
+
+    /// Takes back everything that the transaction did since a savepoint, but for what it noted. Later savepoints end, objects
+    /// that were created since are no longer the transaction's, and nothing that others committed comes in.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSavepoint`]; as for [`savepoint`](Self::savepoint).
+    pub fn roll_back(&mut self, id: TransactionId, savepoint: SavepointId) -> Result<(), StoreError> {
+        let changes = &mut self.transaction_mut(id)?.changes;
+        changes.roll_back(savepoint).ok_or(StoreError::NoSavepoint(savepoint))
     }
 
     /// Gives a transaction up. Its new numbers are not issued again.
@@ -266,42 +362,63 @@ impl<S: Storage> Store<S> {
         self.open.remove(&id).map(|_| ()).ok_or(StoreError::NoTransaction(id))
     }
 
-    /// The committed transactions, newest first. After an error it ends.
-    pub fn transactions(&mut self) -> Transactions<'_, S> {
-        Transactions { storage: &mut self.storage, before: Some(Tid::MAX) }
+    /// Why the commit of a transaction failed, until its abort.
+    #[must_use]
+    pub fn failure(&self, id: TransactionId) -> Option<&CommitFailure> {
+        match &self.open.get(&id)?.state {
+            State::Failed(failure) => Some(failure),
+            State::Open | State::Doomed => None,
+        }
     }
 
-    /// The revisions of an object, newest first.
+    /// Does work in a transaction and commits it; again in a new one if others were quicker, `attempts` times at most.
     ///
     /// # Errors
-    /// Those of [`Storage::history`].
-    pub fn history(&mut self, oid: Oid, limit: usize) -> Result<alloc::vec::Vec<RevisionInfo>, StoreError> {
-        Ok(self.storage.history(oid, limit)?)
+    /// As `work` and [`commit`](Self::commit) say. The transaction is aborted.
+    pub fn run<T>(
+        &mut self,
+        attempts: usize,
+        metadata: &Metadata,
+        mut work: impl FnMut(&mut Self, TransactionId) -> Result<T, StoreError>,
+    ) -> Result<(T, Tid), StoreError> {
+        let mut left = attempts;
+        loop {
+            let id = self.begin(metadata.clone())?;
+            let outcome = work(self, id).and_then(|value| Ok((value, self.commit(id)?)));
+            left = left.saturating_sub(1);
+            match outcome {
+                Err(error) => {
+                    self.open.remove(&id);
+                    if left == 0 || !error.is_retryable() {
+                        return Err(error);
+                    }
+                }
+                done => return done,
+            }
+        }
     }
 
-    fn commit_changes(
-        &mut self,
-        metadata: Metadata,
-        writes: BTreeMap<Oid, Write>,
-        current: BTreeMap<Oid, Tid>,
-    ) -> Result<Tid, StorageError> {
-        let mut staged: StorageTransaction = self.storage.begin(metadata)?;
-        let mut records = alloc::vec::Vec::new();
-        records.try_reserve_exact(writes.len())?;
-        for (oid, write) in writes {
-            self.storage.store(&mut staged, oid, write.based_on, Record::clone(&write.record));
-            records.push((oid, write.record));
+    /// A state as the storage has it.
+    fn load(&mut self, oid: Oid, before: Tid) -> Result<Arc<Record>, StoreError> {
+        if let Some((record, _)) = self.cache.get(oid, before) {
+            return Ok(record);
         }
-        for (oid, revision) in current {
-            self.storage.read_current(&mut staged, oid, revision);
+        let load = self.storage.load_before(oid, before)?;
+        self.keep(oid, load)
+    }
+
+    /// What was loaded, which the cache keeps.
+    fn keep(&mut self, oid: Oid, load: Load) -> Result<Arc<Record>, StoreError> {
+        match load {
+            Load::Data { record, tid, next } => {
+                let record = Arc::new(record);
+                self.cache.insert(oid, tid, next, record.clone());
+                Ok(record)
+            }
+            Load::DeletedAt(by) => Err(StoreError::Deleted { oid, by }),
+            Load::NotYet(by) => Err(StoreError::CreatedLater { oid, by }),
+            Load::NeverExisted => Err(StoreError::NeverExisted(oid)),
         }
-        let voted = self.storage.vote(staged)?;
-        let tid = self.storage.finish(voted)?;
-        for (oid, record) in records {
-            self.cache.end(oid, tid);
-            self.cache.insert(oid, tid, None, record);
-        }
-        Ok(tid)
     }
 
     /// The revision that a change of an object in a snapshot is based on.
@@ -315,37 +432,20 @@ impl<S: Storage> Store<S> {
         }
     }
 
+    fn enter_new(&mut self, transaction: Transaction) -> TransactionId {
+        let id = TransactionId(self.next);
+        self.next += 1;
+        self.open.insert(id, transaction);
+        id
+    }
+
     fn transaction(&self, id: TransactionId) -> Result<&Transaction, StoreError> {
-        match self.open.get(&id) {
-            None => Err(StoreError::NoTransaction(id)),
-            Some(transaction) if transaction.failed => Err(StoreError::Failed(id)),
-            Some(transaction) => Ok(transaction),
-        }
+        let transaction = self.open.get(&id).ok_or(StoreError::NoTransaction(id))?;
+        transaction.check_alive(id).map(|()| transaction)
     }
 
     fn transaction_mut(&mut self, id: TransactionId) -> Result<&mut Transaction, StoreError> {
-        match self.open.get_mut(&id) {
-            None => Err(StoreError::NoTransaction(id)),
-            Some(transaction) if transaction.failed => Err(StoreError::Failed(id)),
-            Some(transaction) => Ok(transaction),
-        }
-    }
-}
-
-/// Committed transactions, newest first.
-pub struct Transactions<'a, S> {
-    storage: &'a mut S,
-    before: Option<Tid>,
-}
-
-impl<S: Storage> Iterator for Transactions<'_, S> {
-    type Item = Result<TransactionInfo, StorageError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let found = self.storage.transaction_before(self.before.take()?).transpose()?;
-        if let Ok(info) = &found {
-            self.before = Some(info.tid);
-        }
-        Some(found)
+        let transaction = self.open.get_mut(&id).ok_or(StoreError::NoTransaction(id))?;
+        transaction.check_alive(id).map(|()| transaction)
     }
 }

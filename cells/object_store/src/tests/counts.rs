@@ -4,6 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::devices::{Event, RecordingDevice};
+use super::groups::vote;
 use super::support::{commit, formatted, open, put, record};
 use crate::{Oid, Storage, StorageError, Tid};
 
@@ -109,4 +110,20 @@ fn large_transactions_take_neighbouring_segments() {
     assert!(matches!(error, Err(StorageError::TransactionTooLarge { limit: l, .. }) if l == limit as u64), "{error:?}");
     let mut storage = open(storage.into_device());
     assert_eq!(super::support::payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap().len(), 7 << 20);
+}
+
+#[test]
+fn a_group_of_commits_is_one_write_and_one_flush() {
+    let mut storage = open(RecordingDevice::new(formatted(16, 64)));
+    put(&mut storage, Oid::ROOT, record(b"", &[])).unwrap();
+    events(&mut storage);
+    let oids: Vec<Oid> = (0..8).map(|_| storage.new_oid().unwrap()).collect();
+    let voted = oids.iter().map(|&oid| vote(&mut storage, oid, Tid::ZERO).unwrap()).collect();
+    assert_eq!(events(&mut storage), "");
+    storage.finish_many(voted).unwrap();
+    assert_eq!(events(&mut storage), "WF");
+    let mut storage = open(storage.into_device());
+    for &oid in &oids {
+        assert_eq!(super::support::payload(&mut storage, oid, Tid::MAX).unwrap(), oid.number().to_le_bytes());
+    }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::support::{TestClock, formatted, open, record};
-use crate::{MappingStorage, Metadata, Oid, Record, Storage, StorageError, Tid};
+use crate::{MappingStorage, Metadata, NoRules, Oid, Record, Storage, StorageError, Tid, UndoError};
 
 /// One step of a history.
 #[derive(Clone, Debug)]
@@ -13,6 +13,7 @@ enum Step {
     Create { payload: Vec<u8>, refers: u8 },
     Change { object: u8, payload: Vec<u8>, stale: bool },
     Delete { object: u8 },
+    Undo { back: u8 },
     Reopen,
     Checkpoint,
 }
@@ -24,6 +25,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (any::<u8>(), payload(), prop::bool::weighted(0.2))
             .prop_map(|(object, payload, stale)| Step::Change { object, payload, stale }),
         1 => any::<u8>().prop_map(|object| Step::Delete { object }),
+        2 => (0..6u8).prop_map(|back| Step::Undo { back }),
         1 => Just(Step::Reopen),
         1 => Just(Step::Checkpoint),
     ]
@@ -45,6 +47,17 @@ fn apply<S: Storage>(storage: &mut S, objects: &[Oid], fresh: Oid, step: &Step) 
         Step::Delete { object } => {
             let current = storage.revision_before(pick(*object), Tid::MAX)?.revision();
             storage.delete(&mut transaction, pick(*object), current);
+        }
+        Step::Undo { back } => {
+            let mut tid = storage.last_transaction();
+            for _ in 0..*back {
+                tid = storage.transaction_before(tid)?.map_or(tid, |info| info.tid);
+            }
+            match storage.undo(&mut transaction, tid, &mut NoRules) {
+                Ok(_) => {}
+                Err(UndoError::Storage(error)) => return Err(error),
+                Err(_) => return Ok(Tid::ZERO),
+            }
         }
         Step::Reopen | Step::Checkpoint => {}
     }
@@ -82,6 +95,7 @@ proptest! {
         while let Some(tid) = before {
             let info = oracle.transaction_before(tid).unwrap();
             prop_assert_eq!(&file.transaction_before(tid).unwrap(), &info);
+            prop_assert_eq!(file.transaction_after(tid), oracle.transaction_after(tid));
             for &oid in &objects {
                 prop_assert_eq!(file.load_before(oid, tid), oracle.load_before(oid, tid));
             }
@@ -89,6 +103,8 @@ proptest! {
         }
         for &oid in &objects {
             prop_assert_eq!(file.history(oid, 100), oracle.history(oid, 100));
+            prop_assert_eq!(file.next_object(Some(oid)), oracle.next_object(Some(oid)));
+            prop_assert_eq!(file.previous_object(Some(oid)), oracle.previous_object(Some(oid)));
         }
     }
 

@@ -1,9 +1,12 @@
 //! Devices that fail or fill up.
 
+use alloc::vec::Vec;
+
 use super::devices::{FailingDevice, Fault};
 use super::support::{TestClock, formatted, open, payload, put, record};
 use crate::{
-    DeviceError, FileStorage, Metadata, Oid, OpenError, StopReason, Storage, StorageError, Store, StoreError, Tid,
+    DeviceError, FileStorage, Load, MemoryDevice, Metadata, Oid, OpenError, PackError, PackRequest, StopReason,
+    Storage, StorageError, Store, StoreError, Tid,
 };
 
 #[test]
@@ -109,4 +112,80 @@ fn a_batch_for_more_than_the_device_is_too_large() {
     let mut storage = open(formatted(6, 8));
     let error = put(&mut storage, Oid::ROOT, record(&[0; 100_000], &[])).unwrap_err();
     assert!(matches!(error, StorageError::TransactionTooLarge { limit, .. } if limit == 47 * 512), "{error:?}");
+}
+
+/// What a storage does until its device fails at the `countdown`-th transfer of a kind: commits, groups, checkpoints, packs.
+fn until_it_fails(fault: Fault, countdown: u64) -> (Option<StorageError>, MemoryDevice, Vec<(Oid, Tid)>) {
+    let device = FailingDevice::new(formatted(24, 8));
+    let (armed, inner) = (device.countdown.clone(), device);
+    let mut storage = open(inner);
+    *armed.borrow_mut() = Some((fault, countdown));
+    let mut acknowledged = Vec::new();
+    let mut work = || -> Result<(), PackError> {
+        let mut oids = alloc::vec![Oid::ROOT];
+        for turn in 0..40u64 {
+            if turn % 3 == 1 {
+                oids.push(storage.new_oid()?);
+            }
+            let oid = oids[(turn as usize * 7) % oids.len()];
+            let tid = put(&mut storage, oid, record(&[turn as u8; 600], &[]))?;
+            acknowledged.push((oid, tid));
+            if turn % 11 == 7 {
+                storage.checkpoint()?;
+            }
+            if turn % 13 == 9 {
+                storage.pack_start(PackRequest { in_flight: oids.clone(), ..PackRequest::until(Tid::MAX) })?;
+            }
+            if storage.packing() {
+                storage.pack_step(usize::MAX)?;
+            }
+        }
+        Ok(())
+    };
+    let error = work().err().map(|error| match error {
+        PackError::Storage(error) => error,
+        other => panic!("{other:?}"),
+    });
+    *armed.borrow_mut() = None;
+    if matches!(error, Some(StorageError::Stopped(_))) {
+        // It serves what it has and takes nothing any more.
+        for &(oid, _) in &acknowledged {
+            assert!(matches!(storage.load_before(oid, Tid::MAX), Ok(Load::Data { .. })));
+        }
+        assert_eq!(storage.begin(Metadata::default()).map(|_| ()), Err(error.unwrap()));
+        assert_eq!(storage.checkpoint(), Err(error.unwrap()));
+        assert_eq!(storage.pack_step(1), Err(PackError::Storage(error.unwrap())));
+    } else if let Some(error) = error {
+        // A failed read is the answer to one question only: everything goes on.
+        assert_eq!(error, StorageError::Device(DeviceError::Failed));
+        put(&mut storage, Oid::ROOT, record(b"on", &[])).unwrap();
+        storage.checkpoint().unwrap();
+        let in_flight = acknowledged.iter().map(|&(oid, _)| oid).collect();
+        storage.pack(PackRequest { in_flight, ..PackRequest::until(Tid::MAX) }).unwrap();
+    }
+    (error, storage.into_device().inner, acknowledged)
+}
+
+#[test]
+fn whatever_fails_nothing_acknowledged_is_lost() {
+    for fault in [Fault::Read, Fault::Write, Fault::Flush] {
+        let mut failures = 0;
+        for countdown in 0.. {
+            let (error, device, acknowledged) = until_it_fails(fault, countdown);
+            let mut storage = open(device);
+            for &(oid, tid) in &acknowledged {
+                let newest = acknowledged.iter().rev().find(|(other, _)| *other == oid).unwrap().1;
+                let Ok(Load::Data { tid: found, .. }) = storage.load_before(oid, Tid::MAX) else {
+                    panic!("{fault:?} {countdown}: {oid:?} is missing");
+                };
+                assert!(found >= newest && newest >= tid, "{fault:?} {countdown}");
+            }
+            assert_eq!(storage.index_rebuilds(), 0);
+            if error.is_none() {
+                break;
+            }
+            failures += 1;
+        }
+        assert!(failures > 40, "{fault:?}: {failures}");
+    }
 }

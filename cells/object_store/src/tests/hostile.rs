@@ -45,6 +45,10 @@ fn exercise(image: MemoryDevice) -> bool {
             let _ = storage.new_oid();
             let _ = put(&mut storage, Oid::ROOT, record(b"after", &[]));
             let _ = storage.checkpoint();
+            let _ = storage.verify(|_| {});
+            let _ = super::support::pack(&mut storage, Tid::MAX);
+            let _ = put(&mut storage, Oid::ROOT, record(b"after the pack", &[]));
+            let _ = tids(&mut storage);
             true
         }
         Err(refused) => {

@@ -1,99 +1,187 @@
 //! Bytes that change on the disk. Whatever bit flips, a state file opens with all that was acknowledged, or names the place.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::power_loss::{state_before, tids};
-use super::support::{Random, TestClock, formatted, open, put, record};
+use super::support::{Random, TestClock, formatted, open, pack, put, record};
 use crate::{
-    BlockDevice, FileStorage, LastBatch, MemoryDevice, Oid, OpenError, SECTOR, SegmentId, Storage, StorageError, Tid,
+    BlockDevice, Damage, DeviceError, FileStorage, LastBatch, MemoryDevice, Oid, OpenError, SECTOR, SegmentId, Storage,
+    StorageError, Tid,
 };
 
-/// A state file of several runs with a checkpoint in the middle.
+/// A state file of several runs, with two index trees and a pack behind it, and something after all of that.
 fn sample() -> MemoryDevice {
-    let mut storage = open(formatted(24, 6));
+    let mut storage = open(formatted(SEGMENTS, SEGMENT_SECTORS));
     let mut random = Random(1);
     let mut oids = alloc::vec![Oid::ROOT];
-    for turn in 0..40 {
+    for turn in 0..52 {
         if turn % 3 == 0 {
             oids.push(storage.new_oid().unwrap());
         }
         let payload: Vec<u8> = (0..random.below(600)).map(|_| random.next() as u8).collect();
-        put(&mut storage, oids[random.below(oids.len() as u64) as usize], record(&payload, &[])).unwrap();
-        if turn == 30 {
+        let oid = if turn == 0 { Oid::ROOT } else { oids[random.below(oids.len() as u64) as usize] };
+        put(&mut storage, oid, record(&payload, &[])).unwrap();
+        if turn == 25 {
+            let all: Vec<Oid> = oids.iter().copied().filter(|&oid| exists(&mut storage, oid)).collect();
+            put(&mut storage, Oid::ROOT, record(b"all", &all[..all.len() / 2])).unwrap();
+            assert!(pack(&mut storage, Tid::MAX).unwrap().objects > 2);
+            oids.truncate(all.len() / 2);
+        }
+        if turn == 42 {
             storage.checkpoint().unwrap();
         }
+    }
+    // The last batch does not open a run, so no root knows of it.
+    for _ in 0..2 {
+        put(&mut storage, Oid::ROOT, record(b"last", &[])).unwrap();
     }
     storage.into_device()
 }
 
+const SEGMENTS: usize = 40;
+const SEGMENT_SECTORS: u32 = 6;
+
+fn exists(storage: &mut FileStorage<MemoryDevice, TestClock>, oid: Oid) -> bool {
+    matches!(storage.load_before(oid, Tid::MAX), Ok(crate::Load::Data { .. }))
+}
+
+/// A device that remembers which sectors were read.
+struct Watched {
+    inner: MemoryDevice,
+    read: BTreeSet<u64>,
+}
+
+impl BlockDevice for Watched {
+    fn sectors(&self) -> u64 {
+        self.inner.sectors()
+    }
+
+    fn read(&mut self, sector: u64, buffer: &mut [u8]) -> Result<(), DeviceError> {
+        self.read.extend(sector..sector + (buffer.len() / SECTOR) as u64);
+        self.inner.read(sector, buffer)
+    }
+
+    fn write(&mut self, sector: u64, data: &[u8]) -> Result<(), DeviceError> {
+        self.inner.write(sector, data)
+    }
+
+    fn flush(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+}
+
+/// The segment of a byte.
+fn segment_of(byte: usize) -> Option<SegmentId> {
+    let inside = byte.checked_sub(32 * SECTOR)?;
+    Some(SegmentId::new((inside / (SEGMENT_SECTORS as usize * SECTOR)) as u32))
+}
+
+/// The sectors that opening and verifying read, without what is behind the last batch of a run, which holds nothing.
+fn sectors_in_use(device: &MemoryDevice) -> BTreeSet<u64> {
+    let watched = Watched { inner: device.clone(), read: BTreeSet::new() };
+    let (mut storage, _) = FileStorage::open_read_only(watched).map_err(|refused| refused.error).unwrap();
+    let verified = storage.verify(|damage| panic!("{damage:?}")).unwrap();
+    assert!(verified.records > 20 && verified.transactions > 20 && verified.batches > 20, "{verified:?}");
+    let rests = storage.rests_of_runs_for_tests();
+    let in_use = |sector: &u64| !rests.iter().any(|rest| rest.contains(sector));
+    storage.into_device().read.into_iter().filter(in_use).collect()
+}
+
 #[test]
-fn a_flipped_bit_is_named_or_harmless() {
+fn a_flipped_bit_is_named_or_never_read() {
     let device = sample();
+    let used = sectors_in_use(&device);
     let (mut whole, report) = FileStorage::open_read_only(device.clone()).unwrap();
     let objects = state_before(&mut whole, Tid::MAX).unwrap();
     let transactions = tids(&mut whole).unwrap();
     assert!(report.scanned_batches > 3);
     let mut random = Random(2);
-    let mut outcomes = [0; 5];
-    for byte in (0..device.bytes().len()).step_by(7) {
+    let (mut cut, mut refused, mut repaired, mut named, mut unread) = (0, 0, 0, 0, 0);
+    for byte in (0..device.bytes().len()).step_by(5) {
         let mut rotten = device.clone();
         rotten.bytes_mut()[byte] ^= 1 << random.below(8);
-        let segment = byte.checked_sub(32 * SECTOR).map(|inside| SegmentId::new((inside / (6 * SECTOR)) as u32));
-        let mut storage = match FileStorage::open(rotten, TestClock::default()) {
-            Ok((storage, report)) => {
-                if matches!(report.last_batch, LastBatch::Cut { .. }) {
-                    // Only the last batch is ambiguous, and the report says so.
-                    if report.last != transactions[39] {
-                        assert_eq!(report.last, transactions[38]);
-                        outcomes[0] += 1;
-                        continue;
-                    }
-                }
-                storage
-            }
-            Err(refused) => {
-                let OpenError::Rot { segment: named, offset } = refused.error else { panic!("{:?}", refused.error) };
-                assert!(named <= segment.unwrap() && offset < 4 * 6 * SECTOR as u64, "{named:?} {segment:?}");
-                outcomes[1] += 1;
+        let segment = segment_of(byte);
+        let (mut storage, report) = match FileStorage::open(rotten, TestClock::default()) {
+            Ok(opened) => opened,
+            Err(refusal) => {
+                let OpenError::Rot { segment: found, offset } = refusal.error else { panic!("{:?}", refusal.error) };
+                let head = segment.unwrap().number().checked_sub(found.number()).unwrap();
+                assert!(head < 4 && offset < 4 * u64::from(SEGMENT_SECTORS) * SECTOR as u64, "{found:?} {segment:?}");
+                refused += 1;
                 continue;
             }
         };
-        let named = |error: StorageError| {
-            assert!(matches!(error, StorageError::Rot { segment: named, .. } if Some(named) == segment), "{error:?}");
-        };
-        match (state_before(&mut storage, Tid::MAX), tids(&mut storage)) {
-            (Ok(found), Ok(listed)) => {
-                assert_eq!((&found, &listed), (&objects, &transactions), "byte {byte}");
-                outcomes[2] += 1;
+        if report.last != *transactions.last().unwrap() {
+            // Only the last batch is ambiguous, and the report says so.
+            assert!(matches!(report.last_batch, LastBatch::Cut { .. }));
+            assert_eq!(report.last, transactions[transactions.len() - 2]);
+            cut += 1;
+            continue;
+        }
+        let mut damages = Vec::new();
+        storage.verify(|damage| damages.push(damage)).unwrap();
+        let mut lost = Vec::new();
+        for damage in &damages {
+            match *damage {
+                Damage::Identity | Damage::Root(_) => panic!("opening repairs these"),
+                Damage::Index => {}
+                Damage::Record { oid, segment: at, .. } => {
+                    assert_eq!(Some(at), segment, "byte {byte}");
+                    lost.push(oid);
+                }
+                Damage::Transaction { segment: at, .. } => assert_eq!(Some(at), segment, "byte {byte}"),
+                Damage::Batch { segment: at, .. } => assert!(segment.is_some_and(|segment| at <= segment)),
             }
-            (found, listed) => {
-                found.map(|found| assert_eq!(found, objects)).unwrap_or_else(named);
-                listed.map(|listed| assert_eq!(listed, transactions)).unwrap_or_else(named);
-                outcomes[3] += 1;
+        }
+        match (damages.is_empty(), report.root_slot_lost || report.identity_lost) {
+            (false, _) => named += 1,
+            (true, true) => repaired += 1,
+            (true, false) => {
+                assert!(!used.contains(&((byte / SECTOR) as u64)), "byte {byte} was read and not missed");
+                unread += 1;
+            }
+        }
+        // Everything else is served as it was.
+        for (&oid, object) in &objects {
+            match storage.load_before(oid, Tid::MAX) {
+                Ok(crate::Load::Data { record, .. }) => assert_eq!(&record, object, "byte {byte}"),
+                Err(StorageError::Rot { segment: at, .. }) if lost.contains(&oid) => assert_eq!(Some(at), segment),
+                other => panic!("byte {byte}: {other:?}"),
             }
         }
     }
-    std::println!("cut, refused, unread or repaired, named at load: {outcomes:?}");
-    assert!(outcomes[..4].iter().all(|&count| count > 10), "{outcomes:?}");
+    std::println!("cut {cut}, refused {refused}, repaired {repaired}, named {named}, never read {unread}");
+    assert!([cut, refused, repaired, named, unread].iter().all(|&count| count > 10));
 }
 
 #[test]
-fn a_damaged_checkpoint_costs_only_the_scan() {
+fn a_damaged_index_costs_only_a_scan() {
     let device = sample();
-    let whole = state_before(&mut FileStorage::open_read_only(device.clone()).unwrap().0, Tid::MAX).unwrap();
-    let mut rebuilt = 0;
-    for segment in 0..24 {
-        let mut rotten = device.clone();
-        rotten.bytes_mut()[(32 + segment * 6 + 1) * SECTOR + 100] ^= 4;
-        if let Ok((mut storage, report)) = FileStorage::open_read_only(rotten)
-            && report.index_rebuilt
-        {
-            assert_eq!(report.scanned_batches, 40);
-            assert_eq!(state_before(&mut storage, Tid::MAX).unwrap(), whole);
-            rebuilt += 1;
+    let mut whole = FileStorage::open_read_only(device.clone()).unwrap().0;
+    let (objects, transactions) = (state_before(&mut whole, Tid::MAX).unwrap(), tids(&mut whole).unwrap());
+    let used = sectors_in_use(&device);
+    let is_block =
+        |place: &usize| device.bytes()[*place..].starts_with(b"TelI") && used.contains(&((place / SECTOR) as u64));
+    let blocks: Vec<usize> = (0..device.bytes().len()).step_by(SECTOR).filter(is_block).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        for offset in [0, 5, 9, 17, 28, 40, 100] {
+            let mut rotten = device.clone();
+            rotten.bytes_mut()[block + offset] ^= 4;
+            let mut storage = open(rotten);
+            assert_eq!(state_before(&mut storage, Tid::MAX).unwrap(), objects);
+            assert_eq!(tids(&mut storage).unwrap(), transactions);
+            assert_eq!(storage.index_rebuilds(), 1, "{block} {offset}");
+            // The next checkpoint replaces the damaged trees.
+            assert!(storage.checkpoint_due());
+            storage.checkpoint().unwrap();
+            let mut storage = open(storage.into_device());
+            assert_eq!(state_before(&mut storage, Tid::MAX).unwrap(), objects);
+            assert_eq!(tids(&mut storage).unwrap(), transactions);
+            assert_eq!(storage.index_rebuilds(), 0);
         }
     }
-    assert!(rebuilt > 0);
 }
 
 #[test]

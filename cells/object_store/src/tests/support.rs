@@ -1,44 +1,16 @@
 //! What the tests share: small records, a clock that is told the time, seeded random numbers, ready storages.
 
+use alloc::string::String;
 use alloc::vec::Vec;
-use std::cell::Cell;
-use std::rc::Rc;
 
+pub(crate) use crate::crash_test::{Random, TestClock};
 use crate::{
-    BlockDevice, Clock, FileStorage, FormatOptions, Load, MemoryDevice, Metadata, Oid, Record, Storage, StorageError,
-    Tid,
+    BlockDevice, FileStorage, FormatOptions, Load, MemoryDevice, Metadata, NoRules, Oid, PackError, PackReport,
+    PackRequest, Record, Rules, Storage, StorageError, ThreeStates, Tid, UndoError, Unresolved,
 };
 
 /// The key of every test's state file.
 pub(crate) const KEY: [u8; 16] = *b"a key for tests.";
-
-/// A clock that stands where it was put.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TestClock(pub(crate) Rc<Cell<u64>>);
-
-impl Clock for TestClock {
-    fn now(&mut self) -> u64 {
-        self.0.get()
-    }
-}
-
-/// SplitMix64.
-#[derive(Clone, Debug)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 /// A record with a payload and references.
 pub(crate) fn record(payload: &[u8], references: &[Oid]) -> Record {
@@ -77,6 +49,54 @@ pub(crate) fn commit<S: Storage>(storage: &mut S, changes: Vec<(Oid, Tid, Record
 pub(crate) fn put<S: Storage>(storage: &mut S, oid: Oid, record: Record) -> Result<Tid, StorageError> {
     let based_on = storage.revision_before(oid, Tid::MAX)?.revision();
     commit(storage, alloc::vec![(oid, based_on, record)])
+}
+
+/// Packs to the end.
+pub(crate) fn pack<S: Storage>(storage: &mut S, until: Tid) -> Result<PackReport, PackError> {
+    storage.pack(PackRequest::until(until))
+}
+
+/// Commits the end of an object.
+pub(crate) fn delete<S: Storage>(storage: &mut S, oid: Oid) -> Tid {
+    let based_on = storage.revision_before(oid, Tid::MAX).unwrap().revision();
+    let mut transaction = storage.begin(Metadata::default()).unwrap();
+    storage.delete(&mut transaction, oid, based_on);
+    let voted = storage.vote(transaction).unwrap();
+    storage.finish(voted).unwrap()
+}
+
+/// Commits the undoing of a transaction.
+pub(crate) fn undo<S: Storage>(storage: &mut S, tid: Tid) -> Result<Tid, UndoError> {
+    undo_with(storage, &[tid], &mut NoRules)
+}
+
+/// Commits the undoing of transactions, one after the other.
+pub(crate) fn undo_with<S: Storage>(storage: &mut S, tids: &[Tid], rules: &mut dyn Rules) -> Result<Tid, UndoError> {
+    let mut transaction = storage.begin(Metadata::default())?;
+    for &tid in tids {
+        storage.undo(&mut transaction, tid, rules)?;
+    }
+    let voted = storage.vote(transaction)?;
+    Ok(storage.finish(voted)?)
+}
+
+/// The payload is a number: two changes of it add up.
+pub(crate) struct Counters;
+
+impl Rules for Counters {
+    fn resolve(&mut self, states: &ThreeStates<'_>) -> Result<Record, Unresolved> {
+        let value = |record: &Record| match record.payload.as_slice() {
+            &[value] => Ok(value),
+            _ => Err(Unresolved),
+        };
+        let (base, committed, proposed) = (value(states.base)?, value(states.committed)?, value(states.proposed)?);
+        let sum = committed.checked_add(proposed).and_then(|sum| sum.checked_sub(base)).ok_or(Unresolved)?;
+        Ok(Record { payload: alloc::vec![sum], ..states.committed.clone() })
+    }
+
+    fn differing(&mut self, _states: &ThreeStates<'_>) -> Vec<String> {
+        alloc::vec!["value".into()]
+    }
 }
 
 /// The payload of an object just before a transaction.

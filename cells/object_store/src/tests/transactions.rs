@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::support::{TestClock, record};
-use crate::{MappingStorage, Metadata, Oid, StorageError, Store, StoreError, Tid, TransactionId};
+use super::support::{TestClock, formatted, open, put, record};
+use crate::{MappingStorage, Metadata, Oid, Storage, StorageError, Store, StoreError, Tid, TransactionId};
 
 type Subject = Store<MappingStorage<TestClock>>;
 
@@ -183,4 +183,43 @@ fn each_life_of_a_server_numbers_its_transactions_anew() {
     let mut store = store().numbered_from(500);
     let (first, second) = (begin(&mut store), begin(&mut store));
     assert_eq!((first.number(), second.number()), (500, 501));
+}
+
+#[test]
+fn many_are_got_as_each_would_be() {
+    for cache in [0, 1 << 16] {
+        let mut store = Store::new(store().into_storage(), cache);
+        let setup = begin(&mut store);
+        let oids: Vec<Oid> = (0..4).map(|_| store.new_oid(setup).unwrap()).collect();
+        for &oid in &oids[..3] {
+            store.put(setup, oid, record(&[oid.number() as u8], &[])).unwrap();
+        }
+        let early = begin(&mut store);
+        let at = store.commit(setup).unwrap();
+        let later = begin(&mut store);
+        store.put(later, oids[1], record(b"own", &[])).unwrap();
+        let view = store.view_at(at).unwrap();
+        let asked = [oids[2], oids[1], Oid::ROOT, oids[3], oids[2], Oid::new(999)];
+        for id in [early, later, view] {
+            let each: Vec<_> = asked.iter().map(|&oid| store.get(id, oid)).collect();
+            assert_eq!(store.get_many(id, &asked), Ok(each));
+        }
+        assert_eq!(store.get_many(setup, &asked), Err(StoreError::NoTransaction(setup)));
+    }
+}
+
+#[test]
+fn a_rotten_one_of_many_leaves_the_others() {
+    let mut storage = open(formatted(16, 64));
+    let oids = [storage.new_oid().unwrap(), storage.new_oid().unwrap()];
+    put(&mut storage, oids[0], record(b"the sound one", &[])).unwrap();
+    put(&mut storage, oids[1], record(b"the rotten one", &[])).unwrap();
+    let bytes = storage.device_for_tests().bytes_mut();
+    let place = bytes.windows(14).position(|window| window == b"the rotten one").unwrap();
+    bytes[place] ^= 1;
+    let mut store = Store::new(storage, 0);
+    let id = store.begin(Metadata::default()).unwrap();
+    let answers = store.get_many(id, &oids).unwrap();
+    assert_eq!(answers[0].as_ref().unwrap().payload, b"the sound one");
+    assert!(matches!(answers[1], Err(StoreError::Storage(StorageError::Rot { .. }))));
 }

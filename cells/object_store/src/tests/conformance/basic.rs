@@ -1,44 +1,13 @@
-//! What every storage does alike. Each case runs on every storage.
+//! Committing, loading, refusing, telling.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::support::{TestClock, commit, formatted, open, payload, put, record};
-use crate::{ChangeInfo, Load, MappingStorage, MemoryDevice, Metadata, Oid, RevisionKind, Storage, StorageError, Tid};
+use super::super::support::{commit, formatted, open, payload, put, record};
+use super::{Subject, on_every_storage};
+use crate::{ChangeInfo, Load, Metadata, Oid, RevisionKind, Storage, StorageError, Tid};
 
-/// A storage under test and its clock.
-struct Subject<S> {
-    storage: S,
-    clock: TestClock,
-}
-
-fn mapping() -> Subject<MappingStorage<TestClock>> {
-    let clock = TestClock::default();
-    Subject { storage: MappingStorage::new(clock.clone()), clock }
-}
-
-fn file() -> Subject<crate::FileStorage<MemoryDevice, TestClock>> {
-    let clock = TestClock::default();
-    let (storage, _) = crate::FileStorage::open(formatted(16, 64), clock.clone()).unwrap();
-    Subject { storage, clock }
-}
-
-/// A log so narrow that nearly every commit begins a run.
-fn narrow_file() -> Subject<crate::FileStorage<MemoryDevice, TestClock>> {
-    let clock = TestClock::default();
-    let (storage, _) = crate::FileStorage::open(formatted(200, 4), clock.clone()).unwrap();
-    Subject { storage, clock }
-}
-
-macro_rules! cases {
-    ($($name:ident)*) => {
-        mod on_mapping { $(#[test] fn $name() { super::$name(super::mapping()); })* }
-        mod on_file { $(#[test] fn $name() { super::$name(super::file()); })* }
-        mod on_narrow_file { $(#[test] fn $name() { super::$name(super::narrow_file()); })* }
-    };
-}
-
-cases! {
+on_every_storage! {
     an_empty_storage_has_nothing
     stores_and_loads_revisions
     absence_has_three_forms
@@ -54,7 +23,7 @@ cases! {
     a_broken_clock_does_not_use_up_the_numbers
     an_aborted_transaction_leaves_no_trace
     an_empty_transaction_is_kept
-    one_commit_at_a_time
+    votes_are_limited
     the_last_store_of_an_object_wins
     transactions_tell_what_they_changed
     long_metadata_is_refused
@@ -67,7 +36,7 @@ fn an_empty_storage_has_nothing<S: Storage>(Subject { mut storage, .. }: Subject
     assert_eq!(storage.load_before(Oid::ROOT, Tid::MAX), Ok(Load::NeverExisted));
     assert_eq!(storage.history(Oid::ROOT, 9), Ok(vec![]));
     assert_eq!(storage.transaction_before(Tid::MAX), Ok(None));
-    assert_eq!(storage.next_object(None), None);
+    assert_eq!(storage.next_object(None), Ok(None));
 }
 
 fn stores_and_loads_revisions<S: Storage>(Subject { mut storage, clock }: Subject<S>) {
@@ -215,7 +184,7 @@ fn an_aborted_transaction_leaves_no_trace<S: Storage>(Subject { mut storage, .. 
     let voted = storage.vote(transaction).unwrap();
     storage.abort(voted).unwrap();
     assert_eq!(storage.load_before(oid, Tid::MAX), Ok(Load::NeverExisted));
-    assert_eq!(storage.next_object(None), None);
+    assert_eq!(storage.next_object(None), Ok(None));
     assert_eq!(storage.last_transaction(), Tid::ZERO);
     assert!(storage.new_oid().unwrap() > oid);
     put(&mut storage, oid, record(b"", &[])).unwrap();
@@ -227,14 +196,17 @@ fn an_empty_transaction_is_kept<S: Storage>(Subject { mut storage, .. }: Subject
     assert_eq!(storage.transaction_before(Tid::MAX).unwrap().unwrap().tid, tid);
 }
 
-fn one_commit_at_a_time<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
-    let first = storage.begin(Metadata::default()).unwrap();
-    let second = storage.begin(Metadata::default()).unwrap();
-    let third = storage.begin(Metadata::default()).unwrap();
-    let voted = storage.vote(first).unwrap();
-    assert_eq!(storage.vote(second).map(|_| ()), Err(StorageError::Busy));
-    storage.finish(voted).unwrap();
-    let voted = storage.vote(third).unwrap();
+fn votes_are_limited<S: Storage>(Subject { mut storage, .. }: Subject<S>) {
+    let mut voted = Vec::new();
+    for _ in 0..storage.vote_limit() {
+        let transaction = storage.begin(Metadata::default()).unwrap();
+        voted.push(storage.vote(transaction).unwrap());
+    }
+    let (one_more, later) = (storage.begin(Metadata::default()).unwrap(), storage.begin(Metadata::default()).unwrap());
+    assert_eq!(storage.vote(one_more).map(|_| ()), Err(StorageError::Busy));
+    let expected: Vec<Tid> = voted.iter().map(crate::Voted::tid).collect();
+    assert_eq!(storage.finish_many(voted), Ok(expected));
+    let voted = storage.vote(later).unwrap();
     storage.abort(voted).unwrap();
     let forged = crate::Voted::new(Tid::new(77));
     assert_eq!(storage.finish(forged), Err(StorageError::ForeignTransaction));
@@ -282,11 +254,11 @@ fn objects_are_listed_in_order<S: Storage>(Subject { mut storage, .. }: Subject<
     }
     oids.sort();
     let mut listed = Vec::new();
-    while let Some(oid) = storage.next_object(listed.last().copied()) {
+    while let Some(oid) = storage.next_object(listed.last().copied()).unwrap() {
         listed.push(oid);
     }
     assert_eq!(listed, oids);
-    assert_eq!(storage.next_object(Some(Oid::new(u64::MAX))), None);
+    assert_eq!(storage.next_object(Some(Oid::new(u64::MAX))), Ok(None));
 }
 
 fn whole_records_return<S: Storage>(Subject { mut storage, .. }: Subject<S>) {

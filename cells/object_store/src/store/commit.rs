@@ -1,0 +1,228 @@
+//! Commits: staging, merging, one flush for several.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::changes::Write;
+use super::transaction::{State, Transaction};
+use super::{CommitFailure, Conflict, Store, StoreError, TransactionId};
+use crate::{
+    Load, Oid, Record, Storage, StorageError, StorageTransaction, ThreeStates, Tid, UndoError, Voted, merged_section,
+};
+
+/// A commit that succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The transaction's number; that of its snapshot if it changed nothing.
+    pub tid: Tid,
+    /// Objects whose stored state is not the one that was put: a rule merged it with what another transaction had committed,
+    /// or an undo made it. In ascending order. Whoever keeps states of them must load them again.
+    pub foreign: Vec<Oid>,
+}
+
+/// A transaction that was voted for.
+struct Prepared {
+    id: TransactionId,
+    /// Where its outcome goes.
+    place: usize,
+    transaction: Transaction,
+    ballot: Ballot,
+}
+
+/// What came of a vote.
+struct Ballot {
+    voted: Voted,
+    effects: Effects,
+}
+
+/// What a commit changes for others.
+struct Effects {
+    /// Each object, with the state that the cache may keep.
+    states: Vec<(Oid, Option<Arc<Record>>)>,
+    foreign: Vec<Oid>,
+}
+
+impl<S: Storage> Store<S> {
+    /// Commits: on return the changes are durable, and the number is theirs. A transaction without changes leaves no trace,
+    /// whatever it noted, and answers with its snapshot.
+    ///
+    /// Where another transaction has changed an object since the snapshot,
+    /// [`Rules::resolve`](crate::Rules::resolve) is asked for a merge; the session is told what was merged at its next begin,
+    /// and [`commit_many`](Self::commit_many) tells at once. Objects that this one demanded to be current are checked if it
+    /// changes anything.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], [`StoreError::NotUndoable`], [`StoreError::PackedAway`], [`StoreError::NoSuchTransaction`],
+    /// [`StorageError::Dangling`] and the others of [`Storage::vote`] and [`Storage::finish`]: the transaction has then
+    /// failed, waits for its [`abort`](Self::abort), and [`failure`](Self::failure) tells more. [`StoreError::Doomed`].
+    pub fn commit(&mut self, id: TransactionId) -> Result<Tid, StoreError> {
+        let outcome = self.commit_many(&[id]).pop().unwrap_or(Err(StoreError::NoTransaction(id)));
+        Ok(outcome?.tid)
+    }
+
+    /// Commits several transactions in this order, as many of them with one flush as the storage can. Answers one outcome
+    /// each, for the reasons that [`commit`](Self::commit) has; one that fails leaves the others alone.
+    pub fn commit_many(&mut self, ids: &[TransactionId]) -> Vec<Result<Committed, StoreError>> {
+        let mut outcomes: Vec<_> = ids.iter().map(|&id| Err(StoreError::NoTransaction(id))).collect();
+        let mut voted: Vec<Prepared> = Vec::new();
+        for (place, &id) in ids.iter().enumerate() {
+            if voted.len() >= self.storage.vote_limit() {
+                self.finish(core::mem::take(&mut voted), &mut outcomes);
+            }
+            let transaction = match self.take_for_commit(id) {
+                Ok(transaction) => transaction,
+                Err(error) => {
+                    set(&mut outcomes, place, Err(error));
+                    continue;
+                }
+            };
+            if transaction.changes.is_empty() {
+                set(&mut outcomes, place, Ok(Committed { tid: transaction.snapshot, foreign: Vec::new() }));
+                continue;
+            }
+            let mut vote = self.vote(&transaction);
+            // What is voted for is not visible yet, so that nothing can be merged with it: once it is, it may be.
+            if vote.is_err() && !voted.is_empty() {
+                self.finish(core::mem::take(&mut voted), &mut outcomes);
+                vote = self.vote(&transaction);
+            }
+            match vote {
+                Ok(ballot) => voted.push(Prepared { id, place, transaction, ballot }),
+                Err(failure) => set(&mut outcomes, place, Err(self.fail(id, transaction, failure))),
+            }
+        }
+        self.finish(voted, &mut outcomes);
+        outcomes
+    }
+
+    fn take_for_commit(&mut self, id: TransactionId) -> Result<Transaction, StoreError> {
+        self.transaction(id)?.check_commit(id)?;
+        self.open.remove(&id).ok_or(StoreError::NoTransaction(id))
+    }
+
+    /// Keeps a transaction that failed for its abort, without its changes.
+    fn fail(&mut self, id: TransactionId, mut transaction: Transaction, failure: CommitFailure) -> StoreError {
+        let error = failure.error();
+        transaction.changes = super::changes::Changes::default();
+        transaction.state = State::Failed(failure);
+        self.open.insert(id, transaction);
+        error
+    }
+
+    /// Stages a transaction and has it voted for.
+    fn vote(&mut self, transaction: &Transaction) -> Result<Ballot, CommitFailure> {
+        let changes = &transaction.changes;
+        let mut staged = self.storage.begin(transaction.metadata.clone())?;
+        let mut foreign = self.stage_writes(&mut staged, transaction)?;
+        for &tid in changes.undone() {
+            let undone = self.storage.undo(&mut staged, tid, &mut *self.rules).map_err(|error| match error {
+                UndoError::Storage(error) => error.into(),
+                other => CommitFailure::Undo(other),
+            })?;
+            foreign.extend(undone);
+        }
+        foreign.sort_unstable();
+        foreign.dedup();
+        for (oid, revision) in changes.demands() {
+            self.storage.read_current(&mut staged, oid, revision);
+        }
+        let mut states = Vec::new();
+        states.try_reserve_exact(staged.changes().len()).map_err(StorageError::from)?;
+        for &oid in staged.changes().keys() {
+            let own = changes.writes().get(&oid).filter(|_| foreign.binary_search(&oid).is_err());
+            states.push((oid, own.map(|write| write.record.clone())));
+        }
+        Ok(Ballot { voted: self.storage.vote(staged)?, effects: Effects { states, foreign } })
+    }
+
+    /// Stages what a transaction put, merged where others were quicker. Answers what was merged.
+    fn stage_writes(
+        &mut self,
+        staged: &mut StorageTransaction,
+        transaction: &Transaction,
+    ) -> Result<Vec<Oid>, CommitFailure> {
+        let mut merged = Vec::new();
+        let mut conflicts = Vec::new();
+        for (&oid, write) in transaction.changes.writes() {
+            let theirs = self.storage.revision_before(oid, Tid::MAX)?.revision();
+            if theirs == write.based_on {
+                self.storage.store(staged, oid, theirs, Record::clone(&write.record));
+                continue;
+            }
+            match self.merge(oid, write, theirs)? {
+                Ok(record) => {
+                    self.storage.store(staged, oid, theirs, record);
+                    merged.push(oid);
+                }
+                Err(conflict) => conflicts.push(conflict),
+            }
+        }
+        let mut conflicts = conflicts.into_iter();
+        match conflicts.next() {
+            None => Ok(merged),
+            Some(first) => Err(CommitFailure::Conflicts { first, more: conflicts.collect() }),
+        }
+    }
+
+    fn merge(&mut self, oid: Oid, write: &Write, theirs: Tid) -> Result<Result<Record, Conflict>, StorageError> {
+        let mut conflict = Conflict { oid, yours: write.based_on, theirs, slots: Vec::new() };
+        let base = self.storage.load_revision(oid, write.based_on)?;
+        let committed = self.storage.load_before(oid, Tid::MAX)?;
+        let (Some(Load::Data { record: base, .. }), Load::Data { record: committed, .. }) = (base, committed) else {
+            return Ok(Err(conflict));
+        };
+        let states = ThreeStates { oid, base: &base, committed: &committed, proposed: &write.record };
+        match (self.rules.resolve(&states), merged_section(&states)) {
+            (Ok(record), Some(capabilities)) => Ok(Ok(Record { capabilities, ..record })),
+            _ => {
+                conflict.slots = self.rules.differing(&states);
+                Ok(Err(conflict))
+            }
+        }
+    }
+
+    /// Commits what was voted for.
+    fn finish(&mut self, prepared: Vec<Prepared>, outcomes: &mut [Result<Committed, StoreError>]) {
+        let mut voted = Vec::new();
+        let mut waiting = Vec::new();
+        for Prepared { id, place, transaction, ballot } in prepared {
+            voted.push(ballot.voted);
+            waiting.push((id, place, transaction, ballot.effects));
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        match self.storage.finish_many(voted) {
+            Ok(tids) => {
+                for (tid, (_, place, transaction, effects)) in tids.into_iter().zip(waiting) {
+                    set(outcomes, place, Ok(self.enter(tid, &transaction, effects)));
+                }
+            }
+            Err(error) => {
+                for (id, place, transaction, _) in waiting {
+                    set(outcomes, place, Err(self.fail(id, transaction, error.into())));
+                }
+            }
+        }
+    }
+
+    /// Tells the cache and the sessions of a commit.
+    fn enter(&mut self, tid: Tid, by: &Transaction, effects: Effects) -> Committed {
+        let Effects { states, foreign } = effects;
+        let objects: Vec<Oid> = states.iter().map(|(oid, _)| *oid).collect();
+        for (oid, state) in states {
+            self.cache.end(oid, tid);
+            if let Some(record) = state {
+                self.cache.insert(oid, tid, None, record);
+            }
+        }
+        self.sessions.invalidate(by.session, &objects, &foreign);
+        Committed { tid, foreign }
+    }
+}
+
+fn set(outcomes: &mut [Result<Committed, StoreError>], place: usize, outcome: Result<Committed, StoreError>) {
+    if let Some(kept) = outcomes.get_mut(place) {
+        *kept = outcome;
+    }
+}
