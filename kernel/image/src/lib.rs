@@ -42,7 +42,7 @@ pub use list::List;
 pub use manifest::{Demand, Dependency, Label, MANIFEST_FORMAT, Manifest, SectionRecord};
 pub use refusal::{Name, Refusal, Structure};
 pub use trailer::{TRAILER_FORMAT, TRAILER_LENGTH, Trailer, key_id};
-pub use verify::{ENTRY, MAX_IMAGE, Trust, VerifiedImage, verify};
+pub use verify::{ENTRY, MAX_IMAGE, Trust, VerifiedImage, reopen, verify};
 
 /// The SHA-256 of `bytes`.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -35,11 +35,14 @@ pub fn install(linkage: Linkage) {
     LINKAGE.call_once(|| linkage);
 }
 
+fn trust() -> image::Trust<'static> {
+    let Some(linkage) = LINKAGE.get() else { x86::bug!("images are verified before the kernel says whom it trusts") };
+    image::Trust { key: linkage.key, kernel_abi: linkage.kernel_abi, imports: linkage.names }
+}
+
 /// Verifies signed bytes, and logs what is wrong with them.
 pub(crate) fn verify(bytes: &[u8]) -> Result<VerifiedImage<'_>, Failure> {
-    let Some(linkage) = LINKAGE.get() else { x86::bug!("images are verified before the kernel says whom it trusts") };
-    let trust = image::Trust { key: linkage.key, kernel_abi: linkage.kernel_abi, imports: linkage.names };
-    image::verify(bytes, &trust).map_err(|refusal| {
+    image::verify(bytes, &trust()).map_err(|refusal| {
         log::warn!("image refused: {refusal}");
         Failure(KernelError::ImageRefused, 0)
     })
@@ -50,6 +53,8 @@ pub(crate) fn verify(bytes: &[u8]) -> Result<VerifiedImage<'_>, Failure> {
 pub(crate) struct ImageObject {
     header: [u64; 2],
     length: core::cell::Cell<u64>,
+    /// SHA-256 of the bytes.
+    hash: core::cell::Cell<[u8; 32]>,
     reserved: u64,
 }
 
@@ -86,20 +91,24 @@ impl ImageObject {
         if bytes.len() > room {
             return Err(Failure(KernelError::TooLarge, room as u64));
         }
-        verify(bytes)?;
+        let hash = *verify(bytes)?.hash();
         let target = core::ptr::with_exposed_provenance_mut::<u8>(start);
         // SAFETY: the object's own room, which is long enough, and nobody reads it before the length is set.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
+        self.hash.set(hash);
         self.length.set(bytes.len() as u64);
         Ok(())
     }
 
-    /// The bytes, verified again: the object's memory is the kernel's, but trust is cheap to renew.
+    /// What the bytes say, which were verified when the object was filled: its memory is the kernel's, and is not written again.
     pub(crate) fn verified(&self) -> Result<VerifiedImage<'_>, Failure> {
         if self.length.get() == 0 {
             return Err(KernelError::IllegalOperation.into());
         }
-        verify(self.bytes())
+        match image::reopen(self.bytes(), &trust(), self.hash.get()) {
+            Ok(image) => Ok(image),
+            Err(refusal) => x86::bug!("an image that was verified has changed: {refusal}"),
+        }
     }
 }
 

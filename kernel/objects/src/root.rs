@@ -118,7 +118,8 @@ fn finish(
 ) -> Result<(), RootError> {
     let parts = alloc::boxed::Box::leak(alloc::boxed::Box::new([const { Slot::EMPTY }; 2]));
     let [heap, stack] = parts;
-    for (slot, bits) in [(&*heap, heap_bits), (&*stack, stack_bits)] {
+    // The largest last: what stands in its own alignment leaves no room behind it.
+    for (slot, bits) in [(&*stack, stack_bits), (&*heap, heap_bits)] {
         authority::with(|context| capability::retype_into(context, boot, ObjectKind::Frame, bits, slot, None))?;
     }
     for (index, slot) in [(slots::CNODE, cnode_slot), (slots::VSPACE, vspace_slot), (slots::TCB, tcb_slot)] {

@@ -1,7 +1,7 @@
 //! Layout and relocation: what stands where, and which values do not fit.
 
 use super::maker::*;
-use crate::{Name, Refusal, VerifiedImage, verify};
+use crate::{Name, Refusal, VerifiedImage, reopen, verify};
 
 const BASE: u64 = 0xffff_ffff_a000_0000;
 const LOG: u64 = 0xffff_ffff_8000_4560;
@@ -187,4 +187,15 @@ fn a_fault_is_found_by_its_function() {
     assert_eq!(image.symbol_at(47), Some(("telos_cell_entry", 31)));
     assert_eq!(image.symbol_at(48), None);
     assert_eq!(image.symbol_at(0), None);
+}
+
+#[test]
+fn a_file_that_was_verified_is_read_anew_as_the_same() {
+    let file = Maker::good().seal();
+    let verified = verify(&file, &trust()).unwrap();
+    let again = reopen(&file, &trust(), *verified.hash()).unwrap();
+    assert_eq!((again.hash(), again.layout()), (verified.hash(), verified.layout()));
+    assert_eq!(place(&again, BASE), place(&verified, BASE));
+    let cut = reopen(&file[..file.len() - 1], &trust(), *verified.hash());
+    assert!(cut.is_err(), "what cannot be read is refused all the same");
 }
