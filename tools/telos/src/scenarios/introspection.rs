@@ -96,7 +96,7 @@ pub fn images(stage: &Stage) -> Result<()> {
     let images = machine.ask("images", PATIENCE)?;
     let log = machine.ask("txlog 1000", PATIENCE)?;
     let imported = log.lines().find(|row| row.ends_with(" boot archive")).and_then(|row| row.split_whitespace().nth(2));
-    for cell in boot_set(&stage.project)?.iter().filter(|cell| !cell.test) {
+    for cell in boot_set(&stage.project)?.iter().filter(|cell| !cell.test && cell.image.is_none()) {
         let row = images.lines().find(|row| row.split_whitespace().nth(1) == Some(&cell.name)).unwrap_or_default();
         let file = read(&stage.project.build.join("cells").join(format!("{}.cell", cell.name)))?;
         let hash = hex(sha256(&file).get(..8).unwrap_or_default());
