@@ -9,6 +9,7 @@
 //! * [`holdings`]: what cells hold;
 //! * [`services`]: the cells that the root task started;
 //! * [`imports`]: images that come while the system runs;
+//! * [`candidate`]: an instance that is to take a place;
 //! * [`replacements`]: how another image takes the place of what serves;
 //! * [`schemas`]: in which schema a state goes over (pure);
 //! * [`subject`]: what can be replaced, and what of it is noted with capabilities;
@@ -39,6 +40,7 @@
 extern crate alloc;
 
 mod backoff;
+mod candidate;
 mod catalogue;
 mod decision;
 mod factory;

@@ -11,7 +11,7 @@ use crate::reply::Reply;
 use crate::scope::Scope;
 use crate::tcb::Tcb;
 use crate::vspace::{Region, VSpace};
-use crate::{fault, instance, ipc, lease, memory, replacement};
+use crate::{fault, instance, ipc, lease, memory, taking_part};
 
 /// Capabilities that one step of a long operation looks at before interrupts are served.
 pub(crate) const BUDGET: u32 = 64;
@@ -76,7 +76,7 @@ unsafe impl Hooks for KernelHooks {
     fn destroyed(&mut self, kind: ObjectKind, address: usize, _size_bits: u8) {
         match kind {
             ObjectKind::Endpoint => {
-                replacement::endpoint_gone(address);
+                taking_part::endpoint_gone(address);
                 ipc::destroy_endpoint(address);
             }
             // SAFETY: as below.
@@ -90,7 +90,7 @@ unsafe impl Hooks for KernelHooks {
                 // SAFETY: as above.
                 let thread = unsafe { Tcb::at(address) };
                 instance::end_thread(thread);
-                replacement::forget(thread);
+                taking_part::forget(thread);
             }
             // SAFETY: as above.
             ObjectKind::VSpace => unsafe { VSpace::at(address) }.unmap_all(),

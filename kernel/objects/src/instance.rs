@@ -11,7 +11,7 @@ use crate::notification::Notification;
 use crate::reply::Reply;
 use crate::tcb::{State, Tcb};
 use crate::vspace::{Name, Outcome, Region, VSpace};
-use crate::{Failure, authority, devices, ipc, keeper, lease, memory, notification, replacement, scheduler, scope};
+use crate::{Failure, authority, devices, ipc, keeper, lease, memory, notification, scheduler, scope, taking_part};
 
 /// Bytes of stack that a kernel function may need, so that it cannot overflow half-way.
 pub const STACK_RESERVE: usize = 6 * 1024;
@@ -343,7 +343,7 @@ pub(crate) fn lose_part(thread: &Tcb) {
         && !vspace.has_other_than(thread)
     {
         vspace.outcome.set(Outcome::Failed);
-        replacement::noted_end(thread);
+        taking_part::noted_end(thread);
         if !is_deleted {
             log::error!("cell {} failed: it was taken apart", vspace.name());
             keeper::noted_end(vspace);
@@ -404,7 +404,7 @@ pub(crate) fn tell_of_abort() {
 /// count one more epoch; requests that are parked there stay for whoever serves next.
 pub(crate) fn end_instance(thread: &Tcb, outcome: Outcome, status: u64) {
     let Some(vspace) = thread.vspace() else { x86::bug!("a thread of the kernel's own ended") };
-    replacement::noted_end(thread);
+    taking_part::noted_end(thread);
     vspace.outcome.set(outcome);
     vspace.exit_status.set(status);
     release_services(thread.cnode());

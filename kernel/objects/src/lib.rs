@@ -43,6 +43,7 @@ pub mod root;
 pub mod scheduler;
 mod scope;
 mod status;
+mod taking_part;
 pub mod tcb;
 mod vspace;
 

@@ -66,7 +66,7 @@ pub(crate) struct Replacement {
     patience: Cell<u64>,
     trial: Cell<u64>,
     /// Replies that end the trial.
-    trial_replies: Cell<u64>,
+    pub(crate) trial_replies: Cell<u64>,
     /// When something is to happen, in nanoseconds since boot.
     deadline: Cell<u64>,
     pub(crate) account: Account,
@@ -349,7 +349,7 @@ impl Replacement {
 
     /// Whether a thread is to export a copy of its state before it receives; once.
     #[cold]
-    fn asks_for_copy(&self, thread: &Tcb) -> bool {
+    pub(crate) fn asks_for_copy(&self, thread: &Tcb) -> bool {
         let is_copying = self.machine().is_some_and(|machine| machine.phase() == Phase::Copying);
         is_copying && core::ptr::eq(thread, self.old.get()) && !self.is_asked.replace(true)
     }
@@ -513,66 +513,4 @@ fn code(phase: Phase) -> (ReplacementPhase, ReplacementReason) {
         _ => ReplacementReason::None,
     };
     (told, reason)
-}
-
-/// An instance is about to end. What it holds is parked again before its requests are answered as those of the dead.
-pub(crate) fn noted_end(thread: &Tcb) {
-    let Some(replacement) = thread.replacement() else { return };
-    replacement.park_again(thread);
-    if replacement.is_ending.get() {
-        return;
-    }
-    let is_old = core::ptr::eq(thread, replacement.old.get());
-    replacement.tell(if is_old { Event::OldEnded } else { Event::NewEnded });
-}
-
-/// A thread is about to receive: the schema in which it is to export a copy of its state first, if it is to.
-#[inline(always)]
-pub(crate) fn wants_copy(thread: &Tcb) -> Option<u64> {
-    let open = thread.replacement()?;
-    open.asks_for_copy(thread).then(|| open.export.schema.get())
-}
-
-/// A thread waits for requests: if its endpoint is shut, that may be what a replacement waits for.
-#[inline(always)]
-pub(crate) fn noted_rest(thread: &Tcb) {
-    if let Some(replacement) = thread.replacement() {
-        replacer::noted_rest(replacement);
-    }
-}
-
-/// A thread answers: what it exported before counts.
-#[inline(always)]
-pub(crate) fn noted_reply(thread: &Tcb) {
-    if let Some(replacement) = thread.replacement()
-        && core::ptr::eq(thread, replacement.new.get())
-    {
-        replacement.export.count();
-        let replies = &replacement.account.replies;
-        replies.set(replies.get() + 1);
-        if replies.get() == replacement.trial_replies.get() {
-            replacement.tell(Event::Proven);
-        }
-    }
-}
-
-/// A thread's memory goes away.
-pub(crate) fn forget(thread: &Tcb) {
-    let Some(replacement) = thread.replacement() else { return };
-    thread.replacement.set(null());
-    for place in [&replacement.old, &replacement.new] {
-        if core::ptr::eq(place.get(), thread) {
-            place.set(null());
-        }
-    }
-    replacement.tell(Event::Abort);
-}
-
-/// An endpoint's memory goes away.
-pub(crate) fn endpoint_gone(address: usize) {
-    let served_there = |replacement: &Replacement| replacement.endpoint.get().expose_provenance() == address;
-    while let Some(replacement) = find(served_there) {
-        replacement.endpoint.set(null_mut());
-        replacement.tell(Event::Abort);
-    }
 }

@@ -12,7 +12,7 @@ use super::{end, find, transfer};
 use crate::reply::Reply;
 use crate::status::ok;
 use crate::tcb::{Results, Tcb};
-use crate::{Failure, lease, replacement, scheduler};
+use crate::{Failure, lease, scheduler, taking_part};
 
 /// Answers with words and receives again, for ever; answers which thread is to run: whatever the short form did not do.
 ///
@@ -89,7 +89,7 @@ fn begin(me: &Tcb, reception: &Reception, timeout: u64) -> Result<Begun, Failure
     // SAFETY: the capability names a live reply object.
     let reply = unsafe { Reply::at(reply_slot.object() as usize) };
     me.set_lent_scope(0);
-    if let Some(schema) = replacement::wants_copy(me) {
+    if let Some(schema) = taking_part::wants_copy(me) {
         // At the priority of its last caller still: others may be parked here.
         end::note(me, Letter::FREEZE, [schema, 0, 0]);
         return Ok(Begun::AtHand);
@@ -120,7 +120,7 @@ fn begin(me: &Tcb, reception: &Reception, timeout: u64) -> Result<Begun, Failure
             Ok(Begun::AtHand)
         }
         Received::Waiting => {
-            replacement::noted_rest(me);
+            taking_part::noted_rest(me);
             scheduler::arm(me, timeout);
             scheduler::lower_running(me);
             Ok(Begun::Waits)
@@ -133,7 +133,7 @@ fn answer<'a>(me: &Tcb, raw: RawCap, answer: Answer, second: u64) -> Result<&'a 
     let slot = find(me.cnode(), raw, ObjectKind::Reply, Rights::SEND)?;
     // SAFETY: the capability names a live reply object.
     let reply = unsafe { Reply::at(slot.object() as usize) };
-    replacement::noted_reply(me);
+    taking_part::noted_reply(me);
     // SAFETY: as above.
     let Ok(request) = (unsafe { ledger::Reply::answer(reply.core.get()) }) else {
         // The caller gave up: nobody has use for what was lent and made for it any more.
