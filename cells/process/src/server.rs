@@ -31,18 +31,19 @@ pub fn run(mut server: Server, mut reconciler: Reconciler, mut replacements: Rep
     loop {
         // What a request changed is looked at before whoever asked for it goes on.
         let mut changed = None;
-        match server.next_event_within(patience(&[due, reconciler.next_due()])) {
+        let event = server.next_event_within(patience(&[due, reconciler.next_due()]));
+        // What follows calls others: whoever rests would be waited for in vain.
+        services::bring_back();
+        match event {
             Ok(Event::Signal(bits)) => {
                 if bits & REPLACED != 0 {
                     replacements.settle(&mut reconciler, &mut server);
                 }
-                due = services::attend();
                 reconciler.signalled(bits | services::ATTENDED, &mut server);
                 replacements.settle(&mut reconciler, &mut server);
             }
             Ok(Event::Request(request)) => changed = answer(request, &mut reconciler, &mut replacements, heap),
             Err(CallError::Kernel(KernelError::TimedOut, _)) => {
-                due = services::attend();
                 reconciler.signalled(services::ATTENDED, &mut server);
                 replacements.settle(&mut reconciler, &mut server);
             }
@@ -51,6 +52,7 @@ pub fn run(mut server: Server, mut reconciler: Reconciler, mut replacements: Rep
         if let Some(oid) = changed {
             reconciler.converge(oid, &mut server);
         }
+        due = services::attend();
     }
 }
 

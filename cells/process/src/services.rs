@@ -40,6 +40,9 @@ pub(crate) const ATTENDED: u64 = 4;
 /// Those whose state is in their capabilities: an instance goes on with what the one before it left.
 const KEEP_SCRATCH: [&str; 2] = ["memory", "process"];
 
+/// Those that this server calls, and the one that they call.
+const CALLED: [&str; 4] = ["console", "virtio_blk", "persistence", "memory"];
+
 /// One of them.
 #[derive(Debug)]
 struct Service {
@@ -109,10 +112,16 @@ pub fn attend() -> Option<u64> {
     with(|services| services.attend(runtime::clock(Clock::Monotonic))).flatten()
 }
 
-/// Does what is due, and waits for what rests: before a call that may need just that, where nothing interrupts the call any more
-/// since the signal of the end was taken.
+/// Does what is due, and waits for what rests of the services that this server calls: before a call that may need just that, where
+/// nothing interrupts the call any more since the signal of the end was taken.
 pub fn bring_back() {
-    while let Some(due) = attend() {
+    let due = || {
+        with(|services| {
+            services.attend(runtime::clock(Clock::Monotonic));
+            services.rests(|service| CALLED.contains(&service.identity.name.as_str()))
+        })
+    };
+    while let Some(due) = due().flatten() {
         runtime::sleep(due.saturating_sub(runtime::clock(Clock::Monotonic)));
     }
 }
@@ -389,10 +398,16 @@ impl Services {
                 self.faults.extend(begun.err());
             }
         }
-        let rests = self.services.iter().filter_map(|service| match service.condition {
-            Condition::Rests(then) => Some(then),
-            Condition::Runs | Condition::Replaced | Condition::GivenUp => None,
-        });
+        self.rests(|_| true)
+    }
+
+    /// When the first of some that rest begins again.
+    fn rests(&self, which: impl Fn(&Service) -> bool) -> Option<u64> {
+        let rests =
+            self.services.iter().filter(|service| which(service)).filter_map(|service| match service.condition {
+                Condition::Rests(then) => Some(then),
+                Condition::Runs | Condition::Replaced | Condition::GivenUp => None,
+            });
         rests.min()
     }
 }

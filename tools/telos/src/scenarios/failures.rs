@@ -54,6 +54,39 @@ pub fn services_begin_again(stage: &Stage) -> Result<()> {
     machine.wait(PATIENCE)?.clean()
 }
 
+/// Kills in a row after which a service rests for a third of a second before it begins again.
+const KILLS: usize = 5;
+
+/// What is asked for while a service rests that it takes is done when that has begun again: the process server does not wait for what
+/// only it would bring back.
+pub fn a_resting_service_is_waited_for(stage: &Stage) -> Result<()> {
+    let state = stage.folder.join("state.fs");
+    make_state(&state)?;
+    let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
+    machine.expect_prompt(PATIENCE)?;
+    for service in ["memory", "persistence"] {
+        for kill in 1..=KILLS {
+            machine.send_line(&format!("kill {service}"))?;
+            machine.expect(&format!("{service} stopped; it begins again"), PATIENCE)?;
+            if kill < KILLS {
+                // Answered by the next instance alone.
+                match service {
+                    "memory" => memory_in_use(&mut machine).map(drop)?,
+                    _ => {
+                        machine.send_line("txlog 1")?;
+                        machine.expect("\nTIME ", PATIENCE)?;
+                    }
+                }
+            }
+        }
+        machine.send_line("spawn -w test_proc")?;
+        machine.expect("test_proc ended with status 0", PATIENCE)?;
+        machine.expect_prompt(PATIENCE)?;
+    }
+    machine.send_line("shutdown")?;
+    machine.wait(PATIENCE)?.clean()
+}
+
 /// The figures of `mem`: they come in one piece, whatever is logged around them.
 pub fn memory_in_use(machine: &mut Machine) -> Result<String> {
     machine.send_line("mem")?;

@@ -56,6 +56,11 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "tree_shows_who_started_whom", needs: Some("persistence"), run: introspection::tree },
     Scenario { name: "images_have_versions", needs: Some("persistence"), run: introspection::images },
     Scenario { name: "services_begin_again", needs: Some("persistence"), run: failures::services_begin_again },
+    Scenario {
+        name: "a_resting_service_is_waited_for",
+        needs: Some("persistence"),
+        run: failures::a_resting_service_is_waited_for,
+    },
     Scenario { name: "services_are_replaced_live", needs: Some("persistence"), run: replacements::at_the_prompt },
     Scenario { name: "kills_during_a_replacement", needs: Some("persistence"), run: replacements::under_fire },
     Scenario { name: "servers_of_users_keep_their_state", needs: Some("counter"), run: servers::of_users },
