@@ -130,15 +130,30 @@ pub fn killable(servers: &Servers, records: &mut Records) -> Result<Vec<String>,
     let processes = directory::processes(servers, records)?;
     let running = processes.into_iter().filter(|process| process.state == Some(genesis::State::Running));
     let mut names: Vec<String> = running.map(|process| process.name).collect();
-    let mut room = [0; BODY_MAX];
-    let (_, length) =
-        Call::new(servers.endpoint(Server::Process)?, Cells { from: 0 }).into_bytes(&mut room).map_err(failed)?;
-    let cells: Vec<CellSummary<'_>> =
-        postcard::from_bytes(room.get(..length).unwrap_or(&[])).map_err(|_| Failure::BadReply(Server::Process))?;
-    names.extend(cells.iter().filter(|cell| cell.state == State::Running).map(|cell| cell.name.to_string()));
+    names.extend(cell_names(servers)?);
     names.sort();
     names.dedup();
     Ok(names)
+}
+
+/// The names of the cells that run, in as many replies as it takes.
+///
+/// # Errors
+/// Those of the calls.
+pub fn cell_names(servers: &Servers) -> Result<Vec<String>, Failure> {
+    let endpoint = servers.endpoint(Server::Process)?;
+    let (mut names, mut seen) = (Vec::new(), 0);
+    let mut room = [0; BODY_MAX];
+    loop {
+        let (answered, length) = Call::new(endpoint, Cells { from: seen }).into_bytes(&mut room).map_err(failed)?;
+        let cells: Vec<CellSummary<'_>> =
+            postcard::from_bytes(room.get(..length).unwrap_or(&[])).map_err(|_| Failure::BadReply(Server::Process))?;
+        seen += cells.len() as u64;
+        names.extend(cells.iter().filter(|cell| cell.state == State::Running).map(|cell| cell.name.to_string()));
+        if cells.is_empty() || seen >= answered.value {
+            return Ok(names);
+        }
+    }
 }
 
 /// Starts a process.

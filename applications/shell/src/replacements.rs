@@ -7,8 +7,7 @@ use alloc::vec::Vec;
 use genesis::Standing;
 use runtime::Call;
 use runtime::abi::interfaces::process::{
-    CellSummary, Cells, NO_SUCH_PROCESS, Progress, Replace, ReplacementSummary, Replacements, Rollback, WaitReplaced,
-    Why,
+    NO_SUCH_PROCESS, Progress, Replace, ReplacementSummary, Replacements, Rollback, WaitReplaced, Why,
 };
 use runtime::abi::kernel::{BODY_MAX, Overdue};
 use runtime::abi::{CallError, KernelError};
@@ -17,6 +16,7 @@ use crate::command::Until;
 use crate::directory::{self, Image};
 use crate::failure::{Failure, Server};
 use crate::nearest::nearest;
+use crate::processes;
 use crate::records::Records;
 use crate::servers::Servers;
 use crate::table::{Side, Table};
@@ -50,7 +50,7 @@ fn follow(servers: &Servers, name: &str, begun: Result<(), CallError>, until: Un
     match begun {
         Ok(()) => {}
         Err(CallError::Server(NO_SUCH_PROCESS, _)) => {
-            let names = services(servers).unwrap_or_default();
+            let names = processes::cell_names(servers).unwrap_or_default();
             let meant = nearest(name, names.iter().map(String::as_str)).map(String::from);
             return Err(Failure::NoProcess { name: name.into(), meant });
         }
@@ -176,19 +176,6 @@ fn image_table(images: &[Image]) -> Table {
         table.row([&oid, name, version, &build, &hash, &tid, &bytes, is]);
     }
     table
-}
-
-/// The names of the services.
-///
-/// # Errors
-/// Those of the call.
-fn services(servers: &Servers) -> Result<Vec<String>, Failure> {
-    let mut room = [0; BODY_MAX];
-    let (_, length) =
-        Call::new(servers.endpoint(Server::Process)?, Cells { from: 0 }).into_bytes(&mut room).map_err(failed)?;
-    let cells: Vec<CellSummary<'_>> =
-        postcard::from_bytes(room.get(..length).unwrap_or(&[])).map_err(|_| Failure::BadReply(Server::Process))?;
-    Ok(cells.iter().map(|cell| cell.name.to_string()).collect())
 }
 
 fn failed(error: CallError) -> Failure {

@@ -154,7 +154,7 @@ impl Reconciler {
         }
         let until = runtime::clock(Clock::Monotonic).saturating_add(services::TRIAL);
         if let Some(new) = self.table.iter_mut().find(|process| process.oid == oid) {
-            new.standing = Standing::OnTrial { image, until };
+            new.standing = Standing::OnTrial { until };
         }
         self.trials.retain(|tried| tried.process != oid);
         self.trials.push(Tried { process: oid, name, progress: Progress::Trial });
@@ -188,7 +188,7 @@ impl Reconciler {
             .table
             .iter()
             .filter_map(|process| match (process.standing, process.state) {
-                (Standing::OnTrial { until, .. }, State::Running) if until > now => None,
+                (Standing::OnTrial { until }, State::Running) if until > now => None,
                 (Standing::OnTrial { .. }, state) => Some((process.oid, state)),
                 _ => None,
             })
@@ -247,7 +247,7 @@ impl Reconciler {
             Some(Verdict::GiveUp) | None => None,
         });
         let trials = self.table.iter().filter_map(|process| match process.standing {
-            Standing::OnTrial { until, .. } => Some(until),
+            Standing::OnTrial { until } => Some(until),
             Standing::Own | Standing::Replaced => None,
         });
         rests.chain(trials).min()

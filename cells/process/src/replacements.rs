@@ -165,9 +165,6 @@ impl Replacements {
         process: Option<&mut Process>,
         factory: &mut Factory,
     ) -> Result<(), Refusal> {
-        if overdue == Overdue::Ends && journey.is_some() {
-            return Err(Refusal(codes::WOULD_LOSE_STATE, 0));
-        }
         let (share, argument) = match &process {
             Some(process) => (may_replace(process, &candidate.image, factory)?, process.oid.number()),
             None => match subject {

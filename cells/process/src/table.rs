@@ -64,8 +64,6 @@ pub enum Standing {
     Own,
     /// One that it tries until a time, in nanoseconds since boot.
     OnTrial {
-        /// The image.
-        image: Oid,
         /// The time.
         until: u64,
     },

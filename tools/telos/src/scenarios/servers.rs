@@ -56,6 +56,9 @@ pub fn of_users(stage: &Stage) -> Result<()> {
     if !said.starts_with("counter 0.2.0 build ") || !said.ends_with("; `replace counter` has it run") {
         fail!("of the next version it was said: {said}");
     }
+    machine.send_line("replace -f counter")?;
+    machine.expect("it has a state of its own, which would be lost by force", PATIENCE)?;
+    machine.expect_prompt(PATIENCE)?;
     replace(&mut machine, "replace counter")?;
     call(&mut machine, VERSION, 2)?;
     call(&mut machine, NEXT, 4)?;
