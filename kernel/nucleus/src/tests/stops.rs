@@ -1,7 +1,7 @@
 //! Failures of the kernel, brought about on purpose. Each must end the machine with a report.
 
 use crate::boot::INTERRUPT_STACK;
-use crate::log_line::Queued;
+use crate::log_line::Polled;
 use crate::{memory, probe};
 use core::arch::asm;
 use core::fmt::Write;
@@ -33,10 +33,21 @@ pub fn double_fault() -> ! {
     x86::bug!("the exceptions' stack is {unmapped:?}, and address 0 reads as {read:?}")
 }
 
-/// Waits for the machine check that the runner brings about, with a stack pointer that is none: what interrupts this, the timer
-/// included, has to bring a stack along.
+/// Turns of a loop in which the timer interrupts many times.
+const TURNS: u64 = 50_000_000;
+
+/// Waits for the machine check that the runner brings about, with a stack pointer that is none: what interrupts this has to bring a
+/// stack along. First that is the timer. It is silent when the machine check may come, so that this, and no handler, is where that
+/// comes.
 pub fn machine_check() -> ! {
-    let _ = write!(Queued, "waiting for a machine check\r\n");
-    // SAFETY: nothing below uses the stack or returns; interrupts and exceptions have stacks of their own.
+    // SAFETY: nothing between the two moves of the stack pointer uses the stack; interrupts and exceptions have stacks of their own.
+    unsafe {
+        asm!(
+            "mov {saved}, rsp", "xor esp, esp", "2: pause", "dec {turns}", "jnz 2b", "cli", "mov rsp, {saved}",
+            saved = out(reg) _, turns = inout(reg) TURNS => _,
+        );
+    }
+    let _ = write!(Polled, "waiting for a machine check\r\n");
+    // SAFETY: nothing below uses the stack or returns; exceptions have stacks of their own.
     unsafe { asm!("xor ebp, ebp", "xor esp, esp", "2: pause", "jmp 2b", options(noreturn)) }
 }
