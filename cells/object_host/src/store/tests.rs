@@ -21,6 +21,9 @@ struct Mock {
     next: u64,
     /// What another commits between the two questions about the log.
     meddling: Option<(Oid, Record)>,
+    /// What another commits right after the next transaction has its snapshot.
+    late: Option<(Oid, Record)>,
+    is_open: bool,
     conflict: Option<Oid>,
 }
 
@@ -43,6 +46,7 @@ impl Objects for Mock {
         if let Some((oid, record)) = self.meddling.take() {
             self.commit_as(oid, record);
         }
+        self.is_open = true;
         Ok(())
     }
 
@@ -61,6 +65,7 @@ impl Objects for Mock {
     }
 
     fn abort(&mut self) {
+        self.is_open = false;
         self.written.clear();
     }
 
@@ -89,6 +94,11 @@ impl Objects for Mock {
     }
 
     fn newest(&mut self) -> Result<Vec<u64>, GraphError> {
+        if self.is_open
+            && let Some((oid, record)) = self.late.take()
+        {
+            self.commit_as(oid, record);
+        }
         Ok(self.log.clone())
     }
 }
@@ -164,6 +174,35 @@ fn a_log_that_does_not_reach_back_counts_as_changed() {
     }
     store.objects().log.truncate(1);
     assert_eq!(run(&mut session, &mut store, "counter.count"), "2");
+}
+
+#[test]
+fn what_may_be_behind_the_snapshot_is_asked_about_again() {
+    let mut store = graph();
+    Store::begin(&mut store).expect("no error");
+    Store::load(&mut store, Oid::new(7)).expect("there");
+    Store::abort(&mut store);
+    store.objects().late = Some((Oid::new(7), counter(2)));
+    for _ in 0..2 {
+        Store::begin(&mut store).expect("no error");
+        assert_eq!(Store::changed(&mut store), [Oid::new(7)]);
+        Store::abort(&mut store);
+    }
+    Store::begin(&mut store).expect("no error");
+    assert_eq!(Store::changed(&mut store), []);
+}
+
+#[test]
+fn a_log_of_own_transactions_alone_hides_no_other() {
+    let mut store = graph();
+    Store::begin(&mut store).expect("no error");
+    Store::load(&mut store, Oid::new(7)).expect("there");
+    store.objects().commit_as(Oid::new(7), counter(2));
+    Store::store(&mut store, Oid::new(9), &Object::new()).expect("no error");
+    Store::commit(&mut store).expect("no conflict");
+    store.objects().log.truncate(1);
+    Store::begin(&mut store).expect("no error");
+    assert!(Store::changed(&mut store).contains(&Oid::new(7)));
 }
 
 #[test]
