@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use abi::CallError;
 use abi::interfaces::persistence::{
     ABORTED, Abort, BUFFER_TOO_SMALL, BeginTransaction, CHANGES_LOST, Changes, Commit, GetObject, NewObject, Note,
-    OUTCOME_UNKNOWN, Outcome as AskOutcome, Revision, Root, STILL_OPEN, StoreObject, Watch,
+    OUTCOME_UNKNOWN, Outcome as AskOutcome, Revision, Root, STILL_OPEN, StoreObject, TransactionSummary, Transactions,
+    Watch,
 };
 use abi::kernel::BODY_MAX;
 use abi::token::{CallOnly, Cap, Endpoint, Notification};
@@ -166,6 +167,18 @@ impl Graph {
         };
         let (oids, _) = body.get(..length).unwrap_or(&[]).as_chunks();
         Ok(Changed::Objects(upto, oids.iter().map(|oid| Oid::new(u64::from_le_bytes(*oid))).collect()))
+    }
+
+    /// The last transactions that were committed, the newest first, as many as one answer takes.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub fn newest_transactions(&self) -> Result<Vec<u64>> {
+        let mut body = [0; BODY_MAX];
+        let (_, length) = Call::new(&self.endpoint, Transactions { before: 0 }).into_bytes(&mut body)?;
+        let listed: Vec<TransactionSummary<'_>> = postcard::from_bytes(body.get(..length).unwrap_or(&[]))
+            .map_err(|_| GraphError::Call(CallError::Malformed))?;
+        Ok(listed.iter().map(|transaction| transaction.tid).collect())
     }
 
     /// Says what it is for.
