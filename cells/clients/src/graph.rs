@@ -6,7 +6,8 @@ use abi::CallError;
 use abi::interface::Method;
 use abi::interfaces::persistence::{
     ABORTED, Abort, BUFFER_TOO_SMALL, BeginTransaction, CHANGES_LOST, Changes, Commit, GetObject, NewObject, Note,
-    OUTCOME_UNKNOWN, Outcome as AskOutcome, Revision, Root, STILL_OPEN, StoreObject, Watch,
+    OUTCOME_UNKNOWN, Outcome as AskOutcome, Revision, Root, STILL_OPEN, StoreObject, TransactionSummary, Transactions,
+    Watch,
 };
 use abi::kernel::BODY_MAX;
 use abi::token::{CallOnly, Cap, Endpoint, Notification};
@@ -166,6 +167,18 @@ impl Graph {
             Err(error) => return Err(error.into()),
         };
         Ok(Changed::Objects(upto, oids(body.get(..length).unwrap_or(&[]))))
+    }
+
+    /// The last transactions that were committed, the newest first, as many as one answer takes.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub fn newest_transactions(&self) -> Result<Vec<u64>> {
+        let mut body = [0; BODY_MAX];
+        let (_, length) = Call::new(&self.endpoint, Transactions { before: 0 }).into_bytes(&mut body)?;
+        let listed: Vec<TransactionSummary<'_>> = postcard::from_bytes(body.get(..length).unwrap_or(&[]))
+            .map_err(|_| GraphError::Call(CallError::Malformed))?;
+        Ok(listed.iter().map(|transaction| transaction.tid).collect())
     }
 
     /// Says what it is for.

@@ -21,6 +21,13 @@ pub enum Recipe {
         /// Bits of the rights, as the kernel counts them.
         rights: u8,
     },
+    /// One that stands in the table of the cell that got it. It is void in every other cell, and when that one has ended.
+    Held {
+        /// What it is.
+        kind: CapabilityKind,
+        /// Under which number: an OID that no object has, so that it stands for nothing else, ever.
+        number: u64,
+    },
 }
 
 /// Kinds of kernel objects that slots hold.
@@ -43,7 +50,7 @@ impl Recipe {
     #[must_use]
     pub fn kind(&self) -> CapabilityKind {
         match self {
-            Self::Void(kind) | Self::Service { kind, .. } => *kind,
+            Self::Void(kind) | Self::Service { kind, .. } | Self::Held { kind, .. } => *kind,
         }
     }
 }

@@ -117,6 +117,7 @@ fn name(slot: &Slot) -> String {
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Recipe::Held { kind, .. } => write!(f, "capability ({kind:?}, held by the cell that got it)"),
             Recipe::Void(kind) => write!(f, "capability ({kind:?}, void)"),
             Recipe::Service { kind, service, rights } => {
                 write!(f, "capability ({kind:?} of {}, rights {rights:#b})", service.escape_debug())

@@ -52,6 +52,7 @@ mod holdings;
 mod identity;
 mod imports;
 mod left;
+mod place;
 mod reconciler;
 mod replacements;
 mod schemas;

@@ -23,7 +23,7 @@ use runtime::objects::{self, Instance as Ended};
 use runtime::{Server, say};
 
 use crate::backoff::Verdict;
-use crate::catalogue::CatalogueError;
+use crate::catalogue::{Beginner, CatalogueError};
 use crate::decision::{Action, Actual, Desired, MOST_STEPS, When, decide};
 use crate::factory::{Factory, Refusal};
 use crate::faults::Fault;
@@ -225,10 +225,26 @@ impl Reconciler {
     ///
     /// # Errors
     /// `BAD_PRIORITY`, `NO_SUCH_PROCESS`, the store's.
-    pub fn set_priority(&mut self, oid: Oid, priority: u64) -> Result<(), Refusal> {
+    pub fn set_priority(&mut self, oid: Oid, priority: u64, beginner: Beginner) -> Result<(), Refusal> {
         let wanted = u8::try_from(priority).ok().filter(|wanted| (1..=MOST_PRIORITY).contains(wanted));
         let wanted = wanted.ok_or(Refusal(codes::BAD_PRIORITY, MOST_PRIORITY.into()))?;
-        Ok(catalogue::set_priority(&mut self.factory.graph, oid, wanted)?)
+        Ok(catalogue::set_priority(&mut self.factory.graph, oid, wanted, beginner)?)
+    }
+
+    /// Puts a process that runs behind the others of its priority.
+    ///
+    /// # Errors
+    /// `NO_SUCH_PROCESS`, the kernel's.
+    pub fn yield_timeslice(&self, oid: Oid) -> Result<(), Refusal> {
+        let running = self.process(oid).filter(|process| process.state == State::Running);
+        let instance = running.and_then(|process| process.instance.as_ref());
+        let instance = instance.ok_or(Refusal(codes::NO_SUCH_PROCESS, oid.number()))?;
+        let share = objects::thread_info(&instance.tcb)?.share;
+        // Whose priority changes goes to the end of its queue. None of those that share it runs before this is done: this server
+        // stands above them.
+        let priority = share.priority ^ 1;
+        objects::set_share(&instance.tcb, &self.factory.scheduler, objects::Share { priority, ..share })?;
+        Ok(objects::set_share(&instance.tcb, &self.factory.scheduler, share)?)
     }
 
     /// Gives a process that runs the priority that the graph asks for.

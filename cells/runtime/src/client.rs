@@ -142,21 +142,35 @@ impl<'a, M: Method> Call<'a, M> {
     }
 }
 
-/// Calls a label with words alone, for who learns at run time what a server serves; given up after so many nanoseconds.
+/// What a call brought of which only the label was known.
+#[derive(Debug)]
+pub struct Untyped {
+    /// The result word.
+    pub value: u64,
+    /// How many bytes of the reply's body there are.
+    pub length: usize,
+    /// A capability that came with it.
+    pub granted: Option<Granted>,
+}
+
+/// Calls a label with words and a body, for who learns at run time what a server serves; the reply's body goes into `into`, and
+/// it is given up after so many nanoseconds.
 ///
 /// # Errors
 /// The kernel's or the server's.
-pub fn call_label(
+pub fn call_untyped(
     endpoint: &Cap<Endpoint, CallOnly>,
     label: u32,
     words: [u64; 3],
+    body: &[u8],
+    into: &mut [u8],
     timeout: u64,
-) -> Result<u64, CallError> {
+) -> Result<Untyped, CallError> {
     let mut extra = Exchange {
-        send: core::ptr::null(),
-        send_length: 0,
-        receive: core::ptr::null_mut(),
-        receive_capacity: 0,
+        send: body.as_ptr(),
+        send_length: body.len(),
+        receive: into.as_mut_ptr(),
+        receive_capacity: into.len(),
         received: 0,
         buf: RawCap::EMPTY,
         grant: RawCap::EMPTY,
@@ -170,9 +184,24 @@ pub fn call_label(
             answer => break answer,
         }
     };
+    let granted = (!extra.granted.is_empty()).then_some(Granted(extra.granted));
+    answer.map(|value| Untyped { value, length: extra.received, granted })
+}
+
+/// The same with words alone, for a number alone.
+///
+/// # Errors
+/// The kernel's or the server's.
+pub fn call_label(
+    endpoint: &Cap<Endpoint, CallOnly>,
+    label: u32,
+    words: [u64; 3],
+    timeout: u64,
+) -> Result<u64, CallError> {
+    let Untyped { value, granted, .. } = call_untyped(endpoint, label, words, &[], &mut [], timeout)?;
     // What nobody asked for is not kept.
-    if !extra.granted.is_empty() {
-        Granted(extra.granted).refuse();
+    if let Some(granted) = granted {
+        granted.refuse();
     }
-    answer
+    Ok(value)
 }

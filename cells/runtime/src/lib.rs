@@ -26,7 +26,7 @@ mod state;
 
 pub use abi;
 pub use buf::Buf;
-pub use client::{Answered, Call, call_label};
+pub use client::{Answered, Call, Untyped, call_label, call_untyped};
 pub use console::Console;
 pub use environment::Environment;
 pub use heap::Heap;
