@@ -46,6 +46,8 @@ pub struct Outcome {
     pub text: String,
     /// Whether there is something to say: the value is not nil.
     pub is_something: bool,
+    /// The value itself, where it is a text of several lines.
+    pub lines: Option<String>,
     /// Whether a transaction stays open.
     pub is_in_transaction: bool,
 }
@@ -188,12 +190,18 @@ impl Session {
             if let Val::Object(id) = value {
                 session.world.ensure(id, outside)?;
             }
-            Ok((session.world.print(value), value != Val::Nil))
+            let lines = session.world.text_of(value).filter(|text| text.contains('\n')).map(|text| text.to_string());
+            Ok(((session.world.print(value), lines), value != Val::Nil))
         });
         if let (Err(_), Some(saved)) = (&done, saved) {
             self.variables = saved;
         }
-        done.map(|((text, is_something), is_in_transaction)| Outcome { text, is_something, is_in_transaction })
+        done.map(|(((text, lines), is_something), is_in_transaction)| Outcome {
+            text,
+            is_something,
+            lines,
+            is_in_transaction,
+        })
     }
 
     /// Sends a message to an object, as a server does for a request: one transaction.
