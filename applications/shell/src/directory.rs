@@ -142,10 +142,9 @@ mod tests {
     #[test]
     fn a_process_object_is_read() {
         let [prototype, oid, image, list] = [1, 2, 3, 4].map(Oid::new);
-        let object = genesis::with_state(
-            genesis::process(prototype, oid, "shell", image, list, genesis::Restart::Never),
-            State::Exited(3),
-        );
+        let restart = genesis::Restart::Never;
+        let made = genesis::Made { prototype, cell: "shell", image, capabilities: list, restart };
+        let object = genesis::with_state(genesis::process(oid, made), State::Exited(3));
         let expected = Process { oid: 2, name: "shell".into(), state: Some(State::Exited(3)), starter: None };
         assert_eq!(process(2, &object), expected);
         let started = genesis::started_by(object, Oid::new(7));

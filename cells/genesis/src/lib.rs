@@ -2,11 +2,16 @@
 //!
 //! ```text
 //! root     version, BaseObject, Process, Server, MemoryRegion, Image, Callable, Transactional, Schedulable,
-//!          persistence, memory, process (the three servers), images, processes
+//!          persistence, memory, process (the three servers), images, processes, userCapabilities, onceCapabilities,
+//!          shellCapabilities, lobby
+//! lobby    what a session starts from: the prototypes, the traits, the servers as PS, MMS and PMS, and the directories
 //! images   one slot an image name: the reference to its current Image object
 //! processes   list of references to Process objects
 //! faults   list of references to the last Fault objects; made with the first
 //! ```
+//!
+//! Callable, Transactional and Schedulable are traits; the three servers are composed of the first two, Process of the last two.
+//! What is to be sent to a server stands as native methods, each with the slot that leads to the endpoint and the label.
 //!
 //! Everything here is a function from objects to objects; [`Graph`] is where they are kept, so that the whole of genesis is
 //! tested on the host.
@@ -16,7 +21,9 @@
 extern crate alloc;
 
 mod directory;
+mod establish;
 mod faults;
+mod process;
 mod prototypes;
 #[cfg(test)]
 mod tests;
@@ -27,13 +34,16 @@ pub use directory::{
     Image, Standing, confirm_image, current_image, enter_image, enter_newest, enter_process, enter_trial,
     forget_newest, image, newest_image, previous_image, processes, standings, trial_image,
 };
+pub use establish::{Established, establish};
 pub use faults::{Fault, KEPT as KEPT_FAULTS, faults, with_fault};
-pub use prototypes::{
-    Restart, State, create, priority, process, restart, started_by, starter, state, with_priority, with_state,
+pub use process::{
+    CAPABILITIES, Made, Restart, State, cell_of, filled, name_of, priority, process, restart, started_by, starter,
+    state, with_priority, with_state,
 };
+pub use prototypes::{LOBBY, NAMES};
 
 /// The version of genesis that is written, and the newest that is read.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// Where objects are kept, within a transaction.
 pub trait Graph {

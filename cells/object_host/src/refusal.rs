@@ -56,6 +56,7 @@ fn reason(service: &str, code: u32) -> Option<&'static str> {
             (process::BUSY, "a replacement is under way"),
             (process::NO_PREVIOUS, "there is no image that was current before"),
             (process::SERVES_NOBODY, "the process serves nobody"),
+            (process::ALREADY_STARTED, "the object is a process already, or was one: spawn into a clone of it"),
             (process::BAD_PRIORITY, "a process cannot have this priority; the greatest that it can have"),
         ],
         _ => &[],

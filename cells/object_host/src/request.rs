@@ -84,6 +84,8 @@ const PROCESS: &[Form] = &[
     form::<process::Kill>(false, &[Takes::Text], Answer::Nothing),
     form::<process::Rollback>(false, &[Takes::Text], Answer::Nothing),
     form::<process::SetPriority>(true, &[Takes::Number], Answer::Changed),
+    form::<process::SpawnInto>(true, &[Takes::Object, Takes::Object], Answer::Object),
+    form::<process::YieldTimeslice>(true, &[], Answer::Nothing),
 ];
 
 /// The persistence server's, beside those that are about the session's own transaction.

@@ -150,6 +150,30 @@ impl Object {
         }
     }
 
+    /// Puts a slot of another version of this object, with the authority that stands in it.
+    pub fn take_over(&mut self, old: &Object, slot: &Slot) {
+        let mut slot = slot.clone();
+        slot.value.renumber(&mut |inner| match inner {
+            Value::Reference(index) => {
+                if let Some(oid) = old.references.get(*index as usize) {
+                    *index = self.index_of(*oid);
+                }
+            }
+            Value::Capability(index) => {
+                if let Some(recipe) = old.recipes.get(*index as usize) {
+                    *index = place(&mut self.recipes, recipe.clone());
+                }
+            }
+            _ => {}
+        });
+        if let Some(origin) = &mut slot.origin
+            && let Some(oid) = old.references.get(origin.of as usize)
+        {
+            origin.of = self.index_of(*oid);
+        }
+        self.put(slot);
+    }
+
     /// Takes a slot away.
     pub fn remove(&mut self, name: &str) -> Option<Slot> {
         let place = self.slots.iter().position(|slot| slot.name == name)?;

@@ -12,6 +12,7 @@ use object_model::{Object, Value};
 use object_store::{Oid, Tid};
 
 use crate::decision::Desired;
+use crate::place::Place;
 
 pub use genesis::Image as ImageObject;
 
@@ -26,6 +27,8 @@ pub enum CatalogueError {
     BadList,
     /// The object is no Process.
     NoProcess,
+    /// The object is a process already, or was one.
+    Started,
 }
 
 impl From<GraphError> for CatalogueError {
@@ -34,7 +37,16 @@ impl From<GraphError> for CatalogueError {
     }
 }
 
-type Result<T> = core::result::Result<T, CatalogueError>;
+pub(crate) type Result<T> = core::result::Result<T, CatalogueError>;
+
+/// Whose transaction something is done in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginner {
+    /// This server's: it is committed here.
+    Server,
+    /// The caller's, which travels with its request: the caller commits it, or not.
+    Caller,
+}
 
 /// The object of the root mapping's slot of a name.
 fn named(graph: &mut Graph, name: &str) -> Result<Oid> {
@@ -72,7 +84,7 @@ pub fn terms(graph: &mut Graph, oid: Oid) -> Result<Terms> {
 /// What CreateProcess takes to make a process of the current image of a name: the image, and the list of capabilities of a
 /// process that a user starts.
 pub fn spawn_arguments(graph: &mut Graph, name: &str) -> Result<Wanted> {
-    let images = named(graph, "images")?;
+    let images = images(graph)?;
     let images = graph.object(images)?;
     let image = genesis::current_image(&images, name).ok_or(CatalogueError::NoImage)?;
     let capabilities = named(graph, "userCapabilities")?;
@@ -94,7 +106,7 @@ pub struct Versions {
 
 /// The images of a name.
 pub fn versions(graph: &mut Graph, name: &str) -> Result<Versions> {
-    let images = named(graph, "images")?;
+    let images = images(graph)?;
     let images = graph.object(images)?;
     let (current, previous) = (genesis::current_image(&images, name), genesis::previous_image(&images, name));
     let (trial, newest) = (genesis::trial_image(&images, name), genesis::newest_image(&images, name));
@@ -103,7 +115,7 @@ pub fn versions(graph: &mut Graph, name: &str) -> Result<Versions> {
 
 /// The names for which an image is on trial.
 pub fn on_trial(graph: &mut Graph) -> Result<Vec<String>> {
-    let images = named(graph, "images")?;
+    let images = images(graph)?;
     let images = graph.object(images)?;
     let standings = genesis::standings(&images).into_iter();
     Ok(standings.filter(|(_, standing, _)| *standing == Standing::OnTrial).map(|(name, ..)| name).collect())
@@ -240,12 +252,9 @@ pub fn process(graph: &mut Graph, oid: Oid) -> Result<Wanted> {
     let object = graph.object(oid)?;
     let capabilities = object.reference("capabilities").ok_or(CatalogueError::NoProcess)?;
     let image = object.reference("image").ok_or(CatalogueError::NoProcess)?;
-    let images = named(graph, "images")?;
+    let images = images(graph)?;
     let images = graph.object(images)?;
-    let current = match object.get("name") {
-        Some(Value::Text(name)) => genesis::current_image(&images, name),
-        _ => None,
-    };
+    let current = genesis::cell_of(&object).and_then(|name| genesis::current_image(&images, name));
     Ok(Wanted { image: current.unwrap_or(image), capabilities })
 }
 
@@ -253,18 +262,32 @@ pub fn process(graph: &mut Graph, oid: Oid) -> Result<Wanted> {
 pub fn store_process(
     graph: &mut Graph,
     oid: Oid,
+    place: Place,
     wanted: Wanted,
-    name: &str,
-    restart: Restart,
+    (cell, restart): (&str, Restart),
     starter: Option<Oid>,
 ) -> Result<()> {
-    let prototype = prototype(graph)?;
-    let object = genesis::process(prototype, oid, name, wanted.image, wanted.capabilities, restart);
+    let made = genesis::Made {
+        prototype: prototype(graph)?,
+        cell,
+        image: wanted.image,
+        capabilities: wanted.capabilities,
+        restart,
+    };
+    let object = match place {
+        Place::New => genesis::process(oid, made),
+        Place::Object(_, object) => genesis::filled(object, oid, made),
+    };
     let object = match starter {
         Some(starter) => genesis::started_by(object, starter),
         None => object,
     };
     Ok(graph.put_object(oid, &object)?)
+}
+
+/// The name under which a process is found; `None` where the graph does not tell.
+pub fn process_name(graph: &mut Graph, oid: Oid) -> Option<String> {
+    graph.object(oid).ok().as_ref().and_then(genesis::name_of).map(String::from)
 }
 
 /// Enters a Process object in the list, in the open transaction.
@@ -273,6 +296,11 @@ pub fn enter_process(graph: &mut Graph, oid: Oid) -> Result<()> {
     let mut object = graph.object(list)?;
     genesis::enter_process(&mut object, oid);
     Ok(graph.put_object(list, &object)?)
+}
+
+/// The object of images.
+pub fn images(graph: &mut Graph) -> Result<Oid> {
+    named(graph, "images")
 }
 
 /// What every Process object is a clone of.
@@ -311,16 +339,39 @@ pub fn priority(graph: &mut Graph, oid: Oid) -> Option<u8> {
 }
 
 /// Writes the priority of a process, in a transaction of its own, or in the one that travels with the request being served.
-pub fn set_priority(graph: &mut Graph, oid: Oid, priority: u8) -> Result<()> {
-    let object = graph.object(oid).map_err(|_| CatalogueError::NoProcess)?;
-    genesis::state(&object).ok_or(CatalogueError::NoProcess)?;
+pub fn set_priority(graph: &mut Graph, oid: Oid, priority: u8, beginner: Beginner) -> Result<()> {
+    change_process(graph, oid, beginner, "priority", |object| genesis::with_priority(object, priority))
+}
+
+/// Says of a process, in the transaction of whoever asks for it, that it is not to run any more.
+pub fn note_terminated(graph: &mut Graph, oid: Oid) -> Result<()> {
+    change_process(graph, oid, Beginner::Caller, "terminated", |object| {
+        genesis::with_state(object, genesis::State::Failed)
+    })
+}
+
+/// Changes a Process object in a transaction of this server, or in its caller's, which that one commits.
+fn change_process(
+    graph: &mut Graph,
+    oid: Oid,
+    beginner: Beginner,
+    note: &str,
+    change: impl FnOnce(Object) -> Object,
+) -> Result<()> {
     graph.begin()?;
-    let written = graph.put_object(oid, &genesis::with_priority(object, priority));
-    let written = written.and_then(|()| graph.note("priority")).and_then(|()| graph.commit());
-    if written.is_err() {
+    let changed = graph.object(oid).map_err(|_| CatalogueError::NoProcess).and_then(|object| {
+        genesis::state(&object).ok_or(CatalogueError::NoProcess)?;
+        graph.put_object(oid, &change(object))?;
+        if beginner == Beginner::Server {
+            graph.note(note)?;
+            graph.commit()?;
+        }
+        Ok(())
+    });
+    if changed.is_err() && beginner == Beginner::Server {
         let _ = graph.abort();
     }
-    Ok(written.map(drop)?)
+    changed
 }
 
 /// How often the end of a process is noted anew when somebody else changes its object at the same time.

@@ -21,11 +21,12 @@ use runtime::{Console, objects, say};
 use spawner::{Instance, Memory};
 
 use crate::backoff::Failures;
-use crate::catalogue::{self, CatalogueError, ImageObject, Terms, Wanted};
+use crate::catalogue::{self, Beginner, CatalogueError, ImageObject, Terms, Wanted};
 use crate::decision::Desired;
 use crate::failure_points::Point;
 use crate::grants::{GrantError, Grants};
 use crate::identity::Identity;
+use crate::place::{self, Place};
 use crate::subject::Owner;
 use crate::table::{Prepared, Process, Standing};
 
@@ -53,15 +54,6 @@ pub struct Factory {
     pub planted: Option<Point>,
 }
 
-/// Whose transaction a process is made in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beginner {
-    /// This server's: it is committed here.
-    Server,
-    /// The caller's, which travels with its request: the caller commits it, or not.
-    Caller,
-}
-
 /// Why a process was not made: a code of the interface, with its detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal(pub u32, pub u64);
@@ -82,6 +74,7 @@ impl From<CatalogueError> for Refusal {
             CatalogueError::NoImage => Refusal(codes::BAD_IMAGE, 0),
             CatalogueError::BadList => Refusal(codes::BAD_CAPABILITIES, 0),
             CatalogueError::NoProcess => Refusal(codes::NO_SUCH_PROCESS, 0),
+            CatalogueError::Started => Refusal(codes::ALREADY_STARTED, 0),
         }
     }
 }
@@ -119,15 +112,22 @@ impl Factory {
         Ok(())
     }
 
-    /// Makes a process of an image with a list of capabilities, for the process that asks for it, if one does. It does not run yet: that is for the commit to decide.
+    /// Makes a process of an image with a list of capabilities, for the process that asks for it, if one does: a new object, or the
+    /// one of number `into`. It does not run yet: that is for the commit to decide.
     ///
     /// # Errors
     /// Nothing was left behind; a caller's transaction is doomed.
-    pub fn create(&mut self, wanted: Wanted, beginner: Beginner, starter: Option<Oid>) -> Result<Prepared, Refusal> {
+    pub fn create(
+        &mut self,
+        wanted: Wanted,
+        into: Option<Oid>,
+        beginner: Beginner,
+        starter: Option<Oid>,
+    ) -> Result<Prepared, Refusal> {
         let image = wanted.image;
         let transaction = self.graph.begin()?;
         say!(self.console, "create process of image #{}: transaction {transaction}", image.number());
-        let made = self.build(wanted, starter).and_then(|process| {
+        let made = self.build(wanted, into, starter).and_then(|process| {
             if beginner == Beginner::Server {
                 let (tid, number) = (self.commit(transaction)?.number(), process.oid.number());
                 say!(self.console, "process #{number} of {} committed at TID {tid}", process.name);
@@ -167,14 +167,20 @@ impl Factory {
         }
     }
 
-    fn build(&mut self, wanted: Wanted, starter: Option<Oid>) -> Result<Process, Refusal> {
+    fn build(&mut self, wanted: Wanted, into: Option<Oid>, starter: Option<Oid>) -> Result<Process, Refusal> {
         self.pass(Point::Begun)?;
+        let place = into.map_or(Ok(Place::New), |oid| place::find(&mut self.graph, oid))?;
         let object = catalogue::image(&mut self.graph, wanted.image)?;
         let terms = catalogue::terms(&mut self.graph, wanted.capabilities)?;
         self.pass(Point::ImageRead)?;
-        let oid = self.graph.new_object()?;
-        let process = self.instance(&object, oid, &terms)?;
-        catalogue::store_process(&mut self.graph, oid, wanted, &process.name, terms.restart, starter)?;
+        let oid = match &place {
+            Place::New => self.graph.new_object()?,
+            Place::Object(oid, _) => *oid,
+        };
+        let cell = object.name.clone();
+        let mut process = self.instance(&object, oid, &terms)?;
+        catalogue::store_process(&mut self.graph, oid, place, wanted, (&cell, terms.restart), starter)?;
+        process.name = catalogue::process_name(&mut self.graph, oid).unwrap_or(process.name);
         self.pass(Point::ObjectStored)?;
         catalogue::enter_process(&mut self.graph, oid)?;
         self.pass(Point::Entered)?;
@@ -189,7 +195,9 @@ impl Factory {
         let wanted = catalogue::process(&mut self.graph, oid)?;
         let object = catalogue::image(&mut self.graph, image.unwrap_or(wanted.image))?;
         let terms = catalogue::terms(&mut self.graph, wanted.capabilities)?;
+        let name = catalogue::process_name(&mut self.graph, oid);
         let made = self.instance(&object, oid, &terms);
+        let made = made.map(|process| Process { name: name.unwrap_or(process.name.clone()), ..process });
         let allocations = self.memory.take_allocations();
         match made {
             Ok(process) => Ok(Prepared { process: Process { allocations, ..process }, transaction: None }),

@@ -17,6 +17,7 @@ use runtime::{Environment, objects};
 use spawner::Instance;
 
 use crate::backoff::Failures;
+use crate::catalogue;
 use crate::factory::Factory;
 use crate::identity::Identity;
 use crate::subject::Owner;
@@ -151,6 +152,7 @@ fn process(oid: Oid, parts: Parts, factory: &mut Factory) -> Option<(Process, Th
     let (_, start, end) = objects::instance_info(&instance.vspace).ok()?;
     let image = image?;
     let Identity { name, version, hash } = Identity::of(&factory.loader, &image).ok()?;
+    let name = catalogue::process_name(&mut factory.graph, oid).unwrap_or(name);
     let process = Process {
         oid,
         name,

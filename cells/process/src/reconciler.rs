@@ -23,6 +23,7 @@ use runtime::objects::{self, Instance as Ended};
 use runtime::{Server, say};
 
 use crate::backoff::Verdict;
+use crate::catalogue::{Beginner, CatalogueError};
 use crate::decision::{Action, Actual, Desired, MOST_STEPS, When, decide};
 use crate::factory::{Factory, Refusal};
 use crate::faults::Fault;
@@ -50,6 +51,10 @@ pub struct Reconciler {
     pub trials: Vec<Tried>,
     /// The last commit whose changes were looked at; `None` where the graph cannot be watched.
     seen: Option<Tid>,
+    /// The object of images.
+    images: Option<Oid>,
+    /// Whether it has changed since that was last asked.
+    images_changed: bool,
 }
 
 /// An image that a process has tried, or tries.
@@ -70,7 +75,7 @@ impl Reconciler {
     pub fn start(
         mut factory: Factory,
         left: Left,
-        changed: Cap<Notification, CallOnly>,
+        changed: [Cap<Notification, CallOnly>; 2],
         is_replaced: impl Fn(Oid) -> bool,
         server: &mut Server,
     ) -> Self {
@@ -78,9 +83,9 @@ impl Reconciler {
         for process in table.iter_mut().filter(|process| is_replaced(process.oid)) {
             process.standing = Standing::Replaced;
         }
-        let watched = catalogue::prototype(&mut factory.graph)
-            .and_then(|prototype| Ok(factory.graph.watch(prototype, changed)?))
+        let watched = watch(&mut factory, changed)
             .inspect_err(|error| say!(factory.console, "the graph cannot be watched: {error:?}"));
+        let (images, seen) = watched.ok().unzip();
         let mut reconciler = Reconciler {
             factory,
             table,
@@ -88,7 +93,9 @@ impl Reconciler {
             faults: Vec::new(),
             trials: Vec::new(),
             given_up: BTreeSet::new(),
-            seen: watched.ok(),
+            seen,
+            images,
+            images_changed: false,
         };
         reconciler.find_ended();
         let everything = reconciler.everything();
@@ -218,10 +225,26 @@ impl Reconciler {
     ///
     /// # Errors
     /// `BAD_PRIORITY`, `NO_SUCH_PROCESS`, the store's.
-    pub fn set_priority(&mut self, oid: Oid, priority: u64) -> Result<(), Refusal> {
+    pub fn set_priority(&mut self, oid: Oid, priority: u64, beginner: Beginner) -> Result<(), Refusal> {
         let wanted = u8::try_from(priority).ok().filter(|wanted| (1..=MOST_PRIORITY).contains(wanted));
         let wanted = wanted.ok_or(Refusal(codes::BAD_PRIORITY, MOST_PRIORITY.into()))?;
-        Ok(catalogue::set_priority(&mut self.factory.graph, oid, wanted)?)
+        Ok(catalogue::set_priority(&mut self.factory.graph, oid, wanted, beginner)?)
+    }
+
+    /// Puts a process that runs behind the others of its priority.
+    ///
+    /// # Errors
+    /// `NO_SUCH_PROCESS`, the kernel's.
+    pub fn yield_timeslice(&self, oid: Oid) -> Result<(), Refusal> {
+        let running = self.process(oid).filter(|process| process.state == State::Running);
+        let instance = running.and_then(|process| process.instance.as_ref());
+        let instance = instance.ok_or(Refusal(codes::NO_SUCH_PROCESS, oid.number()))?;
+        let share = objects::thread_info(&instance.tcb)?.share;
+        // Whose priority changes goes to the end of its queue. None of those that share it runs before this is done: this server
+        // stands above them.
+        let priority = share.priority ^ 1;
+        objects::set_share(&instance.tcb, &self.factory.scheduler, objects::Share { priority, ..share })?;
+        Ok(objects::set_share(&instance.tcb, &self.factory.scheduler, share)?)
     }
 
     /// Gives a process that runs the priority that the graph asks for.
@@ -281,6 +304,11 @@ impl Reconciler {
         }
     }
 
+    /// Whether images were made current, or anything else of the object of images was committed, since this was last asked.
+    pub fn take_images_changed(&mut self) -> bool {
+        core::mem::take(&mut self.images_changed)
+    }
+
     /// All processes of the graph, and all that there is anything of.
     fn everything(&mut self) -> BTreeSet<Oid> {
         let listed = catalogue::listed(&mut self.factory.graph).unwrap_or_else(|error| {
@@ -301,10 +329,12 @@ impl Reconciler {
                     if changed.is_empty() {
                         return;
                     }
-                    due.extend(changed);
+                    self.images_changed |= self.images.is_some_and(|images| changed.contains(&images));
+                    due.extend(changed.into_iter().filter(|oid| self.images != Some(*oid)));
                 }
                 Ok(Changed::Anything(upto)) => {
                     self.seen = Some(upto);
+                    self.images_changed = true;
                     due.extend(self.everything());
                     return;
                 }
@@ -510,6 +540,20 @@ impl Reconciler {
             server.answer(pending, 0, status, &[]);
         }
     }
+}
+
+/// Has two signals sent: when a transaction ends that wrote a Process object, and when one does that wrote the object of images.
+/// Answers that one, and the last commit.
+fn watch(
+    factory: &mut Factory,
+    [of_processes, of_images]: [Cap<Notification, CallOnly>; 2],
+) -> Result<(Oid, Tid), CatalogueError> {
+    let prototype = catalogue::prototype(&mut factory.graph)?;
+    let images = catalogue::images(&mut factory.graph)?;
+    // What changes between the two is told for the first.
+    let seen = factory.graph.watch(prototype, of_processes)?;
+    factory.graph.watch(images, of_images)?;
+    Ok((images, seen))
 }
 
 /// Whether a process has ended and the graph does not tell so yet.

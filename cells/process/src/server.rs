@@ -10,8 +10,8 @@ use abi::{CallError, KernelError};
 use object_store::Oid;
 use runtime::{Event, Heap, Request, Server, objects};
 
-use crate::catalogue::Wanted;
-use crate::factory::{Beginner, Refusal};
+use crate::catalogue::{Beginner, Wanted};
+use crate::factory::Refusal;
 use crate::failure_points::Point;
 use crate::reconciler::Reconciler;
 use crate::replacements::Replacements;
@@ -52,6 +52,9 @@ pub fn run(mut server: Server, mut reconciler: Reconciler, mut replacements: Rep
         if let Some(oid) = changed {
             reconciler.converge(oid, &mut server);
         }
+        if reconciler.take_images_changed() {
+            replacements.follow_graph(&mut reconciler);
+        }
         due = services::attend();
     }
 }
@@ -74,7 +77,7 @@ fn answer(
         Some(Method::CreateProcess(method)) => {
             let beginner = beginner(&request);
             let wanted = Wanted { image: Oid::new(method.image), capabilities: Oid::new(method.capabilities) };
-            let made = factory.create(wanted, beginner, starter(&request));
+            let made = factory.create(wanted, None, beginner, starter(&request));
             return finish_create(request, made, beginner, reconciler);
         }
         Some(Method::Spawn(_)) => {
@@ -82,12 +85,23 @@ fn answer(
             let name = core::str::from_utf8(request.body()).unwrap_or("");
             let made = catalogue::spawn_arguments(&mut factory.graph, name)
                 .map_err(Refusal::from)
-                .and_then(|wanted| factory.create(wanted, beginner, starter(&request)));
+                .and_then(|wanted| factory.create(wanted, None, beginner, starter(&request)));
+            return finish_create(request, made, beginner, reconciler);
+        }
+        Some(Method::SpawnInto(method)) => {
+            let beginner = beginner(&request);
+            let wanted = Wanted { image: Oid::new(method.image), capabilities: Oid::new(method.capabilities) };
+            let made = factory.create(wanted, Some(Oid::new(method.process)), beginner, starter(&request));
             return finish_create(request, made, beginner, reconciler);
         }
         Some(Method::List(method)) => list(request, method.from, &reconciler.table),
         Some(Method::Terminate(method)) => {
             let oid = Oid::new(method.process);
+            if beginner(&request) == Beginner::Caller {
+                let noted = catalogue::note_terminated(&mut factory.graph, oid);
+                finish(request, noted.map_err(Refusal::from));
+                return None;
+            }
             // Who is on trial is ended first: then it is the other one's turn.
             if replacements.kill_trial(Subject::Process(oid)) {
                 request.ok(0);
@@ -162,13 +176,18 @@ fn answer(
         }
         Some(Method::SetPriority(method)) => {
             let oid = Oid::new(method.process);
-            match reconciler.set_priority(oid, method.priority) {
+            let beginner = beginner(&request);
+            match reconciler.set_priority(oid, method.priority, beginner) {
                 Ok(()) => {
                     request.ok(0);
-                    return Some(oid);
+                    return (beginner == Beginner::Server).then_some(oid);
                 }
                 Err(Refusal(code, detail)) => request.refuse(code, detail),
             }
+        }
+        Some(Method::YieldTimeslice(method)) => {
+            let yielded = reconciler.yield_timeslice(Oid::new(method.process));
+            finish(request, yielded);
         }
         Some(Method::GetUsage(_)) => {
             let capabilities = objects::count(factory.memory.cnode());

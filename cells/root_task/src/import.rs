@@ -2,10 +2,11 @@
 
 use alloc::string::{String, ToString};
 
+use abi::interfaces::persistence::NO_SUCH_OBJECT;
 use abi::token::{CallOnly, Cap, Endpoint};
 use abi::{CallError, KernelError};
 use clients::{Graph, GraphError, processes};
-use genesis::{Image, Present, State};
+use genesis::{Established, Image, Present, State};
 use object_model::{Object, Oid, Value};
 use runtime::{Console, objects, say};
 use sha2::Digest;
@@ -49,18 +50,7 @@ impl core::fmt::Display for Failure {
 /// Genesis where there is none, and every image of the archive whose hash the graph has not seen, as the current one of its
 /// name: each in one transaction. An image that does not verify is passed over.
 pub fn bring_up_to_date(graph: &mut Graph, root: Oid, authority: &mut Authority, say: &Console) -> Result<(), Failure> {
-    let present = match graph.object(root) {
-        Ok(root) => genesis::present(&root),
-        Err(_) => Present::Nothing,
-    };
-    match present {
-        Present::Newer(version) => return Err(Failure::Newer(version)),
-        Present::Version(_) => {}
-        Present::Nothing => {
-            let tid = transaction(graph, "genesis", |graph| Ok(genesis::create(graph, root)?))?;
-            say!(say, "genesis committed at TID {tid}");
-        }
-    }
+    bring_up_genesis(graph, root, say)?;
     let mut count = 0;
     let tid = transaction(graph, "boot archive", |graph| {
         count = import(graph, root, authority, say)?;
@@ -68,6 +58,31 @@ pub fn bring_up_to_date(graph: &mut Graph, root: Oid, authority: &mut Authority,
     })?;
     if count > 0 {
         say!(say, "{count} images of the boot archive became current at TID {tid}");
+    }
+    Ok(())
+}
+
+fn bring_up_genesis(graph: &mut Graph, root: Oid, say: &Console) -> Result<(), Failure> {
+    let found = match graph.object(root) {
+        Ok(found) => Some(found),
+        Err(GraphError::Call(CallError::Server(NO_SUCH_OBJECT, _))) => None,
+        Err(error) => return Err(error.into()),
+    };
+    match found.as_ref().map_or(Present::Nothing, genesis::present) {
+        Present::Newer(version) => return Err(Failure::Newer(version)),
+        Present::Version(genesis::VERSION) => return Ok(()),
+        Present::Version(_) | Present::Nothing => {}
+    }
+    let mut established = Established::Found;
+    let tid = transaction(graph, "genesis", |graph| {
+        established = genesis::establish(graph, root, found)?;
+        Ok(())
+    })?;
+    match established {
+        Established::Upgraded { from } => {
+            say!(say, "genesis of version {from} brought to version {} at TID {tid}", genesis::VERSION);
+        }
+        Established::Made | Established::Found => say!(say, "genesis committed at TID {tid}"),
     }
     Ok(())
 }
@@ -162,12 +177,12 @@ pub fn current_image(graph: &mut Graph, name: &str) -> Option<Image> {
     Image::of(&graph.object(oid).ok()?)
 }
 
-/// The newest Process object of a name.
+/// The newest Process object of a cell.
 pub fn process_of(graph: &mut Graph, name: &str) -> Result<Option<(Oid, Object)>, Failure> {
     let list = root_object(graph)?.reference("processes").ok_or(Failure::Incomplete)?;
     for oid in genesis::processes(&graph.object(list)?).into_iter().rev() {
         let object = graph.object(oid)?;
-        if matches!(object.get("name"), Some(Value::Text(known)) if known == name) {
+        if genesis::cell_of(&object) == Some(name) {
             return Ok(Some((oid, object)));
         }
     }

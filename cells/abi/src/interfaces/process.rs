@@ -32,6 +32,8 @@ pub const NO_PREVIOUS: u32 = 11;
 pub const SERVES_NOBODY: u32 = 12;
 /// A process cannot have this priority; detail: the greatest that it can have.
 pub const BAD_PRIORITY: u32 = 13;
+/// The object is a process already, or was one: a process is made of a clone.
+pub const ALREADY_STARTED: u32 = 15;
 /// What is replaced has a state of its own, which would be lost by force.
 pub const WOULD_LOSE_STATE: u32 = 14;
 
@@ -212,7 +214,7 @@ crate::interface! {
         1 CreateProcess(image: u64, capabilities: u64) -> u64;
         /// The processes from an index on, as many as fit the reply; answers how many there are.
         2 List(from: u64) -> u64;
-        /// Ends a process.
+        /// Ends a process: at once, or, in the caller's own open transaction, at that one's commit.
         3 Terminate(process: u64);
         /// Makes a process of the current image of that name (the body), as CreateProcess does.
         4 Spawn() -> u64;
@@ -249,7 +251,13 @@ crate::interface! {
         13 Replacements() -> u64;
         /// Hands over a capability to call the process that serves under a name, the body. Its badge is the caller's.
         17 Connect();
-        /// Writes the priority of a process into its object; the process has it from then on.
+        /// Writes the priority of a process into its object; the process has it from then on: at once, or from the commit of the
+        /// caller's own open transaction on.
         18 SetPriority(process: u64, priority: u64);
+        /// As CreateProcess, of an object that is there: a clone of the prototype Process, or of what delegates to it, which was
+        /// no process before. It keeps its other slots. Answers the object.
+        19 SpawnInto(process: u64, image: u64, capabilities: u64) -> u64;
+        /// Puts a process behind the others of its priority that could run.
+        20 YieldTimeslice(process: u64);
     }
 }

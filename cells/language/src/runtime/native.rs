@@ -3,10 +3,11 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use object_model::{DEPTH_LIMIT, Recipe};
+use object_model::{DEPTH_LIMIT, Recipe, Sender};
 
 use super::dispatch::Action;
 use super::heap::Cell;
+use super::link::Target;
 use super::primitives::Control;
 use super::value::{ObjectId, Symbol, Val, kind};
 use super::world::World;
@@ -86,7 +87,10 @@ impl Session {
     /// it refers to.
     pub(crate) fn endpoint(&mut self, receiver: Val, slot: Symbol, outside: &mut Outside<'_>) -> Result<Recipe, Raise> {
         let name = self.world.names.shared(slot);
-        let mut found = self.world.data_named(receiver, &name, outside)?;
+        let mut found = match self.world.data_named(receiver, &name, outside)? {
+            None => self.world.reference_inherited(receiver, slot, outside)?,
+            own => own,
+        };
         if let Some(Val::Object(_)) = found {
             found = self.world.data_named(found.unwrap_or(Val::Nil), SERVICE_ENDPOINT, outside)?;
         }
@@ -101,6 +105,22 @@ impl Session {
 }
 
 impl World {
+    /// The object that an inherited slot refers to. A capability is not inherited, so that delegating to who holds one gives
+    /// nothing; who may be asked is no secret.
+    fn reference_inherited(
+        &mut self,
+        receiver: Val,
+        slot: Symbol,
+        outside: &mut Outside<'_>,
+    ) -> Result<Option<Val>, Raise> {
+        let Some(Target::Inherited(holder, place)) = self.find(receiver, slot, Sender::Other, outside)? else {
+            return Ok(None);
+        };
+        self.ensure(holder, outside)?;
+        let value = self.cell(holder)?.data.get(place as usize).copied();
+        Ok(value.filter(|value| matches!(value, Val::Object(_))))
+    }
+
     /// The objects that a value leads to without passing through another.
     pub(crate) fn objects_in(&self, value: Val, found: &mut Vec<ObjectId>, depth: usize) {
         let Some(depth) = depth.checked_sub(1) else { return };

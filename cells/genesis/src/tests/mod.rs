@@ -1,15 +1,19 @@
 //! Genesis on a graph in memory.
 
+mod language;
+mod upgrade;
+mod version_1;
+
 use std::collections::BTreeMap;
 
-use object_model::{BadObject, Object, Oid, Record, Value};
+use object_model::{BadObject, Object, Oid, Record, Slot, Value};
 
 use crate::{
-    Fault, Graph, Image, KEPT_FAULTS, Present, Restart, State, create, current_image, enter_image, enter_process,
-    faults, present, processes, restart, state, with_fault,
+    Established, Fault, Graph, Image, KEPT_FAULTS, LOBBY, Made, NAMES, Present, Restart, State, VERSION, current_image,
+    enter_image, enter_process, establish, faults, present, processes, restart, state, with_fault,
 };
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct InMemory {
     records: BTreeMap<Oid, Record>,
     last: u64,
@@ -30,28 +34,41 @@ impl Graph for InMemory {
     }
 }
 
+impl InMemory {
+    fn root(&mut self) -> Object {
+        self.get(Oid::ROOT).expect("just made")
+    }
+
+    fn named(&mut self, name: &str) -> Object {
+        let oid = self.root().reference(name).expect(name);
+        self.get(oid).expect(name)
+    }
+}
+
 fn made() -> (InMemory, Object) {
     let mut graph = InMemory::default();
-    create(&mut graph, Oid::ROOT).expect("nothing to fail");
-    let root = graph.get(Oid::ROOT).expect("just made");
+    assert_eq!(establish(&mut graph, Oid::ROOT, None), Ok(Established::Made));
+    let root = graph.root();
     (graph, root)
 }
 
-#[test]
-fn the_plan_s_prototypes_have_their_slots() {
-    let (mut graph, root) = made();
+/// The slots that the plan lists, with the number of arguments where there are any.
+fn check_slots(graph: &mut InMemory) {
     let slots: [(&str, &[&str]); 8] = [
         ("BaseObject", &["parent", "oid"]),
-        ("Process", &["parent", "tcbCap", "cspaceCap", "vspaceCap", "spawn", "terminate", "setPriority"]),
-        ("Server", &["parent", "endpointCap", "mainLoop"]),
-        ("MemoryRegion", &["cap", "size", "permissions"]),
-        ("Image", &["name", "version", "hash", "bytes"]),
-        ("Callable", &["_dispatchMessage"]),
-        ("Transactional", &["beginTransaction", "commit", "abort", "note"]),
-        ("Schedulable", &["setPriority", "yieldTimeslice"]),
+        (
+            "Process",
+            &["parent", "tcbCap", "cspaceCap", "vspaceCap", "processCap", "spawn/2", "terminate", "setPriority/1"],
+        ),
+        ("Server", &["parent", "endpointCap", "mainLoop/1", "interface"]),
+        ("MemoryRegion", &["cap", "size", "permissions", "memoryCap", "allocate/2", "free"]),
+        ("Image", &["name", "version", "build", "hash", "bytes"]),
+        ("Callable", &["_dispatchMessage/1"]),
+        ("Transactional", &["beginTransaction", "commit", "abort", "note/1", "persistenceCap"]),
+        ("Schedulable", &["setPriority/1", "yieldTimeslice"]),
     ];
     for (name, expected) in slots {
-        let object = graph.get(root.reference(name).expect(name)).expect(name);
+        let object = graph.named(name);
         for slot in expected {
             assert!(object.slot(slot).is_some(), "{name} lacks {slot}");
         }
@@ -59,35 +76,74 @@ fn the_plan_s_prototypes_have_their_slots() {
 }
 
 #[test]
-fn the_three_servers_are_clones_composed_with_two_traits() {
-    let (mut graph, root) = made();
+fn the_plan_s_prototypes_have_their_slots() {
+    let (mut graph, _) = made();
+    check_slots(&mut graph);
+}
+
+fn check_servers(graph: &mut InMemory) {
+    let root = graph.root();
     for name in ["persistence", "memory", "process"] {
-        let server = graph.get(root.reference(name).expect(name)).expect(name);
+        let server = graph.named(name);
         assert_eq!(server.reference("parent"), root.reference("Server"));
-        for (slot, origin) in [("_dispatchMessage", "Callable"), ("commit", "Transactional")] {
+        for (slot, origin) in [("_dispatchMessage/1", "Callable"), ("commit", "Transactional")] {
             let slot = server.slot(slot).expect("composed");
             assert_eq!(server.origin(slot), root.reference(origin));
         }
+        let traits: Vec<Oid> = server.composition().expect("composed").traits().collect();
+        assert_eq!(
+            traits,
+            [root.reference("Callable"), root.reference("Transactional")].map(|oid| oid.expect("there"))
+        );
         let cap = server.get("endpointCap").and_then(|value| server.recipe(value));
         assert!(cap.is_some_and(|recipe| format!("{recipe:?}").contains(name)));
     }
 }
 
 #[test]
+fn the_three_servers_are_clones_composed_with_two_traits() {
+    let (mut graph, _) = made();
+    check_servers(&mut graph);
+}
+
+#[test]
+fn a_process_says_itself_which_priority_counts() {
+    let (mut graph, root) = made();
+    let process = graph.named("Process");
+    let own: &Slot = process.slot("setPriority/1").expect("the plan lists it");
+    assert_eq!(own.origin, None, "the prototype's own");
+    let of_trait = process.slot("yieldTimeslice").expect("of the trait");
+    assert_eq!(process.origin(of_trait), root.reference("Schedulable"));
+    let steps = &process.composition().expect("composed").steps;
+    assert!(steps.contains(&object_model::Step::Without("setPriority/1".into())), "it is left out by name: {steps:?}");
+    for name in ["Callable", "Transactional", "Schedulable"] {
+        assert!(graph.named(name).requires().is_some(), "{name} is a trait");
+    }
+}
+
+#[test]
+fn the_lobby_leads_to_everything_and_no_assignment_changes_that() {
+    let (mut graph, root) = made();
+    let lobby = graph.named("lobby");
+    for (name, of) in LOBBY {
+        assert_eq!(lobby.reference(name), root.reference(of), "{name}");
+        assert_eq!(lobby.slot(name).map(|slot| slot.change), Some(object_model::Change::Constant), "{name}");
+    }
+    assert!(NAMES.iter().all(|name| root.reference(name).is_some()));
+}
+
+#[test]
 fn the_prototype_chain_ends_at_the_base_object() {
     let (mut graph, root) = made();
-    let server = graph.get(root.reference("Server").expect("there")).expect("there");
-    assert_eq!(server.reference("parent"), root.reference("Process"));
-    let process = graph.get(root.reference("Process").expect("there")).expect("there");
-    assert_eq!(process.reference("parent"), root.reference("BaseObject"));
-    let base = graph.get(root.reference("BaseObject").expect("there")).expect("there");
-    assert_eq!(base.get("parent"), Some(&Value::Nil));
+    assert_eq!(graph.named("Server").reference("parent"), root.reference("Process"));
+    assert_eq!(graph.named("Process").reference("parent"), root.reference("BaseObject"));
+    assert_eq!(graph.named("BaseObject").get("parent"), Some(&Value::Nil));
 }
 
 #[test]
 fn a_root_says_what_it_is() {
     let (_, root) = made();
-    assert_eq!(present(&root), Present::Version(1));
+    assert_eq!(present(&root), Present::Version(VERSION));
     assert_eq!(present(&Object::new()), Present::Nothing);
     assert_eq!(present(&Object::new().data("version", Value::Int(9))), Present::Newer(9));
 }
@@ -117,9 +173,29 @@ fn images_and_processes_are_found_again() {
     assert_eq!(Image::of(&pushed), Some(Image { version: "0.1.1".into(), build: 7, ..image }));
 }
 
+fn of_cell(cell: &str, restart: Restart) -> Made<'_> {
+    Made { prototype: Oid::new(1), cell, image: Oid::new(3), capabilities: Oid::new(4), restart }
+}
+
+#[test]
+fn a_process_that_an_object_became_keeps_what_it_was() {
+    let greeter = Object::new().data("name", Value::text("greeter")).primitive("greet", "greet");
+    let filled = crate::filled(greeter, Oid::new(7), of_cell("objects", Restart::Allowed));
+    assert_eq!((crate::name_of(&filled), crate::cell_of(&filled)), (Some("greeter"), Some("objects")));
+    assert!(filled.slot("greet").is_some() && filled.get("tcbCap").is_some());
+    let nameless = crate::filled(Object::new(), Oid::new(7), of_cell("shell", Restart::Allowed));
+    assert_eq!((crate::name_of(&nameless), crate::cell_of(&nameless)), (Some("shell"), Some("shell")));
+    assert_eq!(filled.reference("prototype"), Some(Oid::new(1)));
+    assert_eq!(nameless.parents().count(), 0);
+    let other = crate::filled(nameless, Oid::new(8), of_cell("counter", Restart::Allowed));
+    assert_eq!((crate::name_of(&other), crate::cell_of(&other)), (Some("counter"), Some("counter")), "a clone of it");
+    let older = Object::new().data("name", Value::text("counter"));
+    assert_eq!(crate::cell_of(&older), Some("counter"));
+}
+
 #[test]
 fn a_process_keeps_its_exit_status() {
-    let object = crate::process(Oid::new(1), Oid::new(2), "test_proc", Oid::new(3), Oid::new(4), Restart::Never);
+    let object = crate::process(Oid::new(2), of_cell("test_proc", Restart::Never));
     assert_eq!(state(&object), Some(State::Running));
     let ended = crate::with_state(object, State::Exited(7));
     assert_eq!(state(&ended), Some(State::Exited(7)));
@@ -130,12 +206,12 @@ fn a_process_keeps_its_exit_status() {
 #[test]
 fn a_process_and_a_list_of_capabilities_say_whether_there_is_a_restart() {
     for said in [Restart::Allowed, Restart::Never] {
-        let object = crate::process(Oid::new(1), Oid::new(2), "shell", Oid::new(3), Oid::new(4), said);
+        let object = crate::process(Oid::new(2), of_cell("shell", said));
         assert_eq!(restart(&crate::with_state(object, State::Failed)), said);
     }
     assert_eq!(restart(&Object::new()), Restart::Allowed, "older objects say nothing");
-    let (mut graph, root) = made();
-    let mut list = |name: &str| graph.get(root.reference(name).expect(name)).expect(name);
+    let (mut graph, _) = made();
+    let mut list = |name: &str| graph.named(name);
     let (once, user) = (list("onceCapabilities"), list("userCapabilities"));
     assert_eq!((restart(&once), restart(&user)), (Restart::Never, Restart::Allowed));
     assert_eq!(once.get("names"), user.get("names"));
