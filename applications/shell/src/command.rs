@@ -404,6 +404,8 @@ impl Entry {
 pub enum Mistake {
     /// There is no command of this name.
     Unknown(String),
+    /// There is neither a command nor a value of this name.
+    NoName(String),
     /// Its arguments are others.
     Usage(&'static Entry, Wrong),
     /// A quotation mark was not closed.
@@ -428,8 +430,11 @@ pub fn parse(line: &str) -> Result<Option<Command>, Mistake> {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Mistake::Unknown(name) => {
-                write!(f, "there is no command `{}`; ", Plain(name))?;
+            Mistake::Unknown(name) | Mistake::NoName(name) => {
+                match self {
+                    Mistake::NoName(_) => write!(f, "there is neither a command nor a name `{}`; ", Plain(name))?,
+                    _ => write!(f, "there is no command `{}`; ", Plain(name))?,
+                }
                 if let Some(meant) = nearest(name, COMMANDS.iter().map(|entry| entry.name)) {
                     write!(f, "did you mean `{meant}`? ")?;
                 }

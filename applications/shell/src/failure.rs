@@ -44,6 +44,8 @@ pub enum Failure {
     BadReply(Server),
     /// The record is longer than the shell reads.
     TooLong(u64),
+    /// It cannot be done while a transaction is open.
+    TransactionOpen,
     /// The kernel refused a step of the shell's own.
     Kernel(KernelError),
     /// The record of an object is not the encoding of one.
@@ -118,6 +120,9 @@ impl fmt::Display for Failure {
             Failure::TooLong(bytes) => {
                 write!(f, "the record has {bytes} bytes, more than this shell reads; read the state file with telosfs")
             }
+            Failure::TransactionOpen => f.write_str(
+                "that cannot be done while a transaction is open; `self.commit()` keeps what it did, `self.abort()` does not",
+            ),
             Failure::Kernel(error) => write!(
                 f,
                 "the kernel refused this shell: {error:?}; restart the shell, and report it if that does not help"

@@ -1,6 +1,8 @@
 //! The shell: commands at the console.
 //!
-//! * [`session`]: lines to commands, and commands carried out;
+//! * [`session`]: lines to commands and programs, and both carried out;
+//! * [`lines`]: which of them a line is;
+//! * [`program`]: the language of objects at the prompt;
 //! * [`command`]: the table of commands, and what a line stands for;
 //! * [`arguments`], [`words`] and [`nearest`]: what that takes;
 //! * [`completion`]: what a tab may put before the cursor;
@@ -29,11 +31,13 @@ pub mod directory;
 pub mod failure;
 pub mod faults;
 pub mod help;
+pub mod lines;
 pub mod machine;
 pub mod memory;
 pub mod nearest;
 pub mod objects;
 pub mod processes;
+pub mod program;
 pub mod records;
 pub mod replacements;
 pub mod servers;

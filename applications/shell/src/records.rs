@@ -21,6 +21,8 @@ const PAGE_BITS: u32 = 12;
 #[derive(Debug, Default)]
 pub struct Records {
     lent: Option<Lent>,
+    /// Whether a transaction is open: memory that was allocated in it would go with it.
+    is_fixed: bool,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,11 @@ fn by_memory(error: CallError) -> Failure {
 }
 
 impl Records {
+    /// Allocates nothing from here on, or does again: nothing while a transaction is open.
+    pub fn fix(&mut self, is_fixed: bool) {
+        self.is_fixed = is_fixed;
+    }
+
     /// An object, as it was last committed.
     ///
     /// # Errors
@@ -86,6 +93,10 @@ impl Records {
 
     /// Memory to lend, of so many bytes at least.
     fn buf(&mut self, servers: &Servers, bytes: u64) -> Result<&mut Buf, Failure> {
+        let fits = self.lent.as_ref().is_some_and(|lent| lent.buf.bytes().len() as u64 >= bytes);
+        if self.is_fixed && !fits {
+            return Err(Failure::TransactionOpen);
+        }
         let fitting = self.lent.take_if(|lent| (lent.buf.bytes().len() as u64) < bytes);
         if let Some(Lent { allocation, .. }) = fitting {
             give_back(servers, allocation)?;

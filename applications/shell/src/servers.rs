@@ -16,6 +16,8 @@ pub struct Servers {
     pub console: Console,
     /// The cell's own CNode.
     pub cnode: Cap<CNode, All>,
+    /// The same, for whoever needs one to keep.
+    cnode_again: Option<Cap<CNode, All>>,
     /// Its own VSpace.
     pub vspace: Cap<VSpace, All>,
     persistence: Option<Cap<Endpoint, CallOnly>>,
@@ -33,6 +35,7 @@ impl Servers {
         let console = environment.need(slots::CONSOLE, "the console");
         Servers {
             console: Console::new(Some(console), "shell"),
+            cnode_again: Some(environment.cnode_again()),
             cnode: environment.cnode(),
             vspace: environment.need(slots::VSPACE, "its VSpace"),
             persistence: environment.take(slots::PERSISTENCE),
@@ -40,6 +43,11 @@ impl Servers {
             process: environment.take(slots::PROCESS),
             machine: environment.take(MACHINE),
         }
+    }
+
+    /// A second capability to the cell's own CNode, once.
+    pub fn take_cnode(&mut self) -> Option<Cap<CNode, All>> {
+        self.cnode_again.take()
     }
 
     /// A server's endpoint.

@@ -10,9 +10,11 @@ use runtime::abi::interfaces::console::{Complete, Ending, ReadLine};
 use runtime::abi::kernel::BODY_MAX;
 use runtime::{Call, Clock};
 
-use crate::command::{Command, parse};
+use crate::command::{Command, Mistake, Until, parse};
 use crate::completion::{self, Expected};
 use crate::failure::Failure;
+use crate::lines::{self, Line};
+use crate::program::{Workspace, plain};
 use crate::records::Records;
 use crate::servers::Servers;
 use crate::text::Plain;
@@ -22,6 +24,10 @@ use crate::{
 
 /// What each line begins with.
 pub const PROMPT: &str = "telos> ";
+/// The same while a transaction is open.
+pub const PROMPT_IN_TRANSACTION: &str = "telos*> ";
+/// What a line begins with that goes on with a program.
+pub const PROMPT_OPEN: &str = "   ...> ";
 /// Failed reads in a row after which the console is given up.
 const MOST_FAILED_READS: u32 = 8;
 /// Clears the screen and leaves the cursor at its start.
@@ -33,18 +39,27 @@ const ENDED: u64 = 0;
 const CONSOLE_LOST: u64 = 1;
 
 /// One user at one console.
-#[derive(Debug)]
 pub struct Session {
     servers: Servers,
     records: Records,
     /// The objects that the last output named.
     mentioned: BTreeSet<u64>,
+    /// The language, once it was used.
+    workspace: Option<Workspace>,
+    /// The lines of a program that is not complete.
+    open: String,
 }
 
 impl Session {
     /// A session that has not begun.
     pub fn new(servers: Servers) -> Self {
-        Session { servers, records: Records::default(), mentioned: BTreeSet::new() }
+        Session {
+            servers,
+            records: Records::default(),
+            mentioned: BTreeSet::new(),
+            workspace: None,
+            open: String::new(),
+        }
     }
 
     /// Reads and carries out commands until the input ends. Answers the shell's status.
@@ -77,13 +92,22 @@ impl Session {
         match ending {
             Ending::Tab => return self.complete(text),
             Ending::Entered => self.line(text),
-            Ending::Interrupted | Ending::EndOfInput => {}
+            Ending::Interrupted | Ending::EndOfInput => self.open.clear(),
         }
         self.read_line()
     }
 
     fn read_line(&self) -> Option<(Ending, String)> {
-        self.ask(ReadLine {}, PROMPT)
+        let prompt = match (self.open.is_empty(), self.is_in_transaction()) {
+            (false, _) => PROMPT_OPEN,
+            (true, true) => PROMPT_IN_TRANSACTION,
+            (true, false) => PROMPT,
+        };
+        self.ask(ReadLine {}, prompt)
+    }
+
+    fn is_in_transaction(&self) -> bool {
+        self.workspace.as_ref().is_some_and(Workspace::is_in_transaction)
     }
 
     /// Goes on behind a tab.
@@ -109,17 +133,32 @@ impl Session {
     }
 
     fn line(&mut self, line: &str) {
+        if !self.open.is_empty() {
+            self.open.push('\n');
+            self.open.push_str(line);
+            return self.program();
+        }
+        match lines::line(line) {
+            Line::Nothing => {}
+            Line::Command => self.command(line),
+            Line::Program => {
+                self.open.push_str(line);
+                self.program();
+            }
+            Line::Unknown(name) => self.print(&format!("{}\n", Mistake::Unknown(name.into()))),
+            Line::Taken(name) => {
+                self.print(&format!("`{name}` is a command, and cannot be read as a name; choose another\n"));
+            }
+        }
+    }
+
+    fn command(&mut self, line: &str) {
+        self.records.fix(self.is_in_transaction());
         match parse(line) {
             Ok(None) => {}
             Err(mistake) => self.print(&format!("{mistake}\n")),
             Ok(Some(command)) => match self.carry_out(command) {
-                Ok(output) => {
-                    let mentioned = completion::mentioned(&output);
-                    if !mentioned.is_empty() {
-                        self.mentioned = mentioned;
-                    }
-                    self.print(&output);
-                }
+                Ok(output) => self.tell(&output),
                 Err(failure) => {
                     let name = line.split_whitespace().next().unwrap_or("shell");
                     self.print(&format!("{}: {failure}\n", Plain(name)));
@@ -128,7 +167,45 @@ impl Session {
         }
     }
 
+    /// Prints, and remembers which objects that named.
+    fn tell(&mut self, output: &str) {
+        let mentioned = completion::mentioned(output);
+        if !mentioned.is_empty() {
+            self.mentioned = mentioned;
+        }
+        self.print(output);
+    }
+
+    /// Runs the program whose lines have come, where it is complete.
+    fn program(&mut self) {
+        if language::is_open(&self.open) && self.open.len() < language::SOURCE_LIMIT {
+            return;
+        }
+        let source = core::mem::take(&mut self.open);
+        if self.workspace.is_none() {
+            match Workspace::new(&mut self.servers, &mut self.records) {
+                Ok(workspace) => self.workspace = Some(workspace),
+                Err(failure) => return self.print(&format!("program: {failure}\n")),
+            }
+        }
+        let Some(workspace) = &mut self.workspace else { return };
+        let said = match workspace.run(&self.servers, &source) {
+            Ok(output) => output,
+            Err(error) => match lines::lone_name(&source) {
+                // What is one word may have been meant as a command.
+                Some(name) if error.message.contains(&format!("does not understand `{name}`")) => {
+                    format!("{}\n", Mistake::NoName(name.into()))
+                }
+                _ => plain(&error.to_string()),
+            },
+        };
+        self.tell(&said);
+    }
+
     fn carry_out(&mut self, command: Command) -> Result<String, Failure> {
+        if self.is_in_transaction() && waits(&command) {
+            return Err(Failure::TransactionOpen);
+        }
         let (servers, records) = (&self.servers, &mut self.records);
         match command {
             Command::Help(None) => Ok(help::all()),
@@ -163,4 +240,9 @@ impl Session {
     fn print(&self, text: &str) {
         self.servers.console.write(text.as_bytes());
     }
+}
+
+/// Whether a command waits for what an open transaction keeps from happening.
+fn waits(command: &Command) -> bool {
+    matches!(command, Command::Spawn { until: Until::Ended, .. } | Command::Replace { .. } | Command::Rollback(_))
 }

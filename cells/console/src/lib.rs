@@ -1,5 +1,6 @@
 //! The console server: whole messages out, edited lines in.
 //!
+//! * [`ahead`]: what is typed while a program runs that may be interrupted;
 //! * [`output`]: messages that wait for room in the device, and their writers;
 //! * [`newlines`]: what a message becomes on the line;
 //! * [`terminal`]: messages above the line that is being edited;
@@ -8,7 +9,8 @@
 //! This cell owns what the terminal shows. A message is written whole before the next one begins, whoever sends it, and above
 //! the line that somebody types; the kernel's log is among the messages. A writer is answered when the device has taken
 //! its last byte: a fast writer is held to the pace of the line, and nothing is polled. What nobody reads
-//! stays in the kernel's ring, so that this cell has no buffer of input, and its restart loses none but the line itself.
+//! stays in the kernel's ring, so that this cell's restart loses no input but the line itself, and what was typed ahead of a
+//! program that may be interrupted.
 //!
 //! It calls nobody but the kernel: every other cell may log.
 //!
@@ -20,6 +22,7 @@
 
 extern crate alloc;
 
+pub mod ahead;
 pub mod newlines;
 pub mod output;
 pub mod server;
@@ -59,5 +62,5 @@ pub fn main(mut environment: Environment) -> u64 {
     }
     // As many as the CNode has slots for; the server itself insists on one.
     let replies = (0..MOST_HELD).map_while(|_| objects::retype(&scratch, 0, &cnode).ok()).collect();
-    server::run(Server::new(endpoint, replies), &serial)
+    server::run(Server::new(endpoint, replies), &serial, &cnode)
 }

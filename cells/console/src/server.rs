@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 
 use abi::interfaces::console::{BUSY, Console, Ending, MALFORMED, NO_LINE};
 use abi::kernel::BODY_MAX;
-use abi::token::{All, Cap, Serial};
+use abi::token::{All, CNode, CallOnly, Cap, Notification, Serial};
 use line_editor::Event as Typed;
 use runtime::{Event, Pending, Request, Server, abi, objects};
 
+use crate::ahead::Ahead;
 use crate::output::{Output, feed};
 use crate::terminal::Terminal;
 
@@ -22,9 +23,12 @@ const MOST_READERS: usize = 16;
 const MOST_WAITING: usize = 16 * 1024;
 
 /// Serves for ever.
-pub fn run(mut server: Server, serial: &Cap<Serial, All>) -> ! {
+pub fn run(mut server: Server, serial: &Cap<Serial, All>, cnode: &Cap<CNode, All>) -> ! {
     let mut console = Service {
         serial,
+        cnode,
+        running: None,
+        ahead: Ahead::default(),
         terminal: Terminal::default(),
         output: Output::default(),
         readers: VecDeque::new(),
@@ -35,18 +39,30 @@ pub fn run(mut server: Server, serial: &Cap<Serial, All>) -> ! {
     loop {
         match server.next_event() {
             Event::Signal(_) => console.go_on(&mut server),
-            Event::Request(request) => {
+            Event::Request(mut request) => {
                 match Console::decode(request.label(), request.words()) {
                     Some(Console::Write(_)) => console.write(request),
                     Some(Console::Read(_)) => console.queue(request, Wish::Bytes),
                     Some(Console::ReadLine(_)) => console.read_line(request),
                     Some(Console::Complete(_)) => console.complete(request),
+                    Some(Console::Interrupts(_)) => match console.watch(&mut request) {
+                        true => request.ok(0),
+                        false => request.refuse(MALFORMED, 0),
+                    },
                     None => request.refuse(MALFORMED, 0),
                 }
                 console.take_input(&mut server);
+                console.look_ahead();
             }
         }
     }
+}
+
+/// A program that may be interrupted, by the badge of whom it runs for.
+#[derive(Debug)]
+struct Running {
+    badge: u64,
+    signal: Cap<Notification, CallOnly>,
 }
 
 /// What a reader waits for.
@@ -69,6 +85,9 @@ struct Reader {
 
 struct Service<'a> {
     serial: &'a Cap<Serial, All>,
+    cnode: &'a Cap<CNode, All>,
+    running: Option<Running>,
+    ahead: Ahead,
     terminal: Terminal,
     output: Output<Option<Pending>>,
     readers: VecDeque<Reader>,
@@ -85,6 +104,56 @@ impl Service<'_> {
         }
         self.take_log();
         self.take_input(server);
+        self.look_ahead();
+    }
+
+    /// Begins to look for Ctrl-C on behalf of who sends this. `false` where no notification came with it.
+    fn watch(&mut self, request: &mut Request<'_>) -> bool {
+        let Some(signal) = request.granted().and_then(|granted| granted.claim(self.cnode).ok()) else { return false };
+        if let Some(earlier) = self.running.replace(Running { badge: request.badge(), signal }) {
+            objects::delete(earlier.signal);
+        }
+        true
+    }
+
+    /// The program of a client has ended.
+    fn has_ended(&mut self, badge: u64) {
+        if let Some(running) = self.running.take_if(|running| running.badge == badge) {
+            objects::delete(running.signal);
+        }
+    }
+
+    /// Takes what nobody reads, where a Ctrl-C in it is waited for.
+    fn look_ahead(&mut self) {
+        let mut room = [0; BODY_MAX];
+        while let Some(running) = &self.running
+            && self.readers.is_empty()
+            && self.at_tab.is_none()
+        {
+            let most = self.ahead.room().min(room.len());
+            let space = room.get_mut(..most).unwrap_or_default();
+            let bytes = taken(objects::serial_read(self.serial, space), space);
+            if bytes.is_empty() {
+                return;
+            }
+            if self.ahead.typed(bytes) {
+                let has_heard = objects::signal(&running.signal, 1).is_ok();
+                let shown = self.terminal.message(b"^C\n");
+                self.emit(shown);
+                // Who does not hear it has gone.
+                if !has_heard && let Some(running) = self.running.take() {
+                    objects::delete(running.signal);
+                }
+            }
+        }
+    }
+
+    /// Bytes that were typed, as many as fit: first what was taken ahead.
+    fn typed<'r>(&mut self, room: &'r mut [u8]) -> &'r [u8] {
+        match self.ahead.read(room) {
+            0 => taken(objects::serial_read(self.serial, room), room),
+            length => room.get(..length).unwrap_or(&[]),
+        }
     }
 
     /// Takes a message. It is answered at once where the device has room for all of it.
@@ -151,6 +220,7 @@ impl Service<'_> {
             return request.refuse(BUSY, 0);
         }
         let badge = request.badge();
+        self.has_ended(badge);
         match request.defer() {
             Ok(pending) => {
                 // A line whose owner does not come back from a tab gives way to whoever reads next.
@@ -190,7 +260,7 @@ impl Service<'_> {
             match core::mem::replace(&mut reader.wish, Wish::More) {
                 Wish::Bytes => {
                     reader.wish = Wish::Bytes;
-                    let bytes = taken(objects::serial_read(self.serial, &mut room), &room);
+                    let bytes = self.typed(&mut room);
                     if bytes.is_empty() {
                         return;
                     }
@@ -205,7 +275,7 @@ impl Service<'_> {
                 Wish::More => {
                     // What follows the line is for whoever reads next, so it is taken byte by byte.
                     let byte = room.get_mut(..1).unwrap_or_default();
-                    let &[byte] = taken(objects::serial_read(self.serial, byte), byte) else { return };
+                    let &[byte] = self.typed(byte) else { return };
                     let (echo, event) = self.terminal.typed(byte);
                     self.emit(echo);
                     if let Some(event) = event {

@@ -46,6 +46,8 @@ pub struct Outcome {
     pub text: String,
     /// Whether there is something to say: the value is not nil.
     pub is_something: bool,
+    /// The value itself, where it is a text of several lines.
+    pub lines: Option<String>,
     /// Whether a transaction stays open.
     pub is_in_transaction: bool,
 }
@@ -60,6 +62,8 @@ pub struct Session {
     pub(crate) variables: BTreeMap<Symbol, Val>,
     /// `self` at the prompt.
     pub(crate) lobby: Val,
+    /// Whether names of the prompt become slots of the lobby.
+    pub(crate) keeps_names: bool,
     pub(crate) limits: Limits,
     pub(crate) fuel: u64,
     pub(crate) left: u32,
@@ -90,6 +94,7 @@ impl Session {
             atomics: Vec::new(),
             variables: BTreeMap::new(),
             lobby,
+            keeps_names: false,
             limits,
             fuel: 0,
             left: 0,
@@ -175,14 +180,28 @@ impl Session {
         if code.parameters > 0 {
             return Err(*error(ErrorKind::BadMethod, "a program takes no arguments"));
         }
-        self.in_transaction(store, host, |session, outside| {
-            let value = session.run(outside, code, lobby, holder, &[])?;
+        let saved = self.saved_variables();
+        let done = self.in_transaction(store, host, |session, outside| {
+            let ran = session.run(outside, code, lobby, holder, &[]);
+            if ran.is_ok() || session.is_explicit {
+                session.keep_variables(outside)?;
+            }
+            let value = ran?;
             if let Val::Object(id) = value {
                 session.world.ensure(id, outside)?;
             }
-            Ok((session.world.print(value), value != Val::Nil))
+            let lines = session.world.text_of(value).filter(|text| text.contains('\n')).map(|text| text.to_string());
+            Ok(((session.world.print(value), lines), value != Val::Nil))
+        });
+        if let (Err(_), Some(saved)) = (&done, saved) {
+            self.variables = saved;
+        }
+        done.map(|(((text, lines), is_something), is_in_transaction)| Outcome {
+            text,
+            is_something,
+            lines,
+            is_in_transaction,
         })
-        .map(|((text, is_something), is_in_transaction)| Outcome { text, is_something, is_in_transaction })
     }
 
     /// Sends a message to an object, as a server does for a request: one transaction.

@@ -77,9 +77,23 @@ pub(crate) fn scan(source: &str) -> Result<Vec<Token>, SourceError> {
     if source.len() > SOURCE_LIMIT {
         return Err(SourceError::new("", 0, "the source is longer than a mebibyte"));
     }
-    let mut scanner = Scanner { source, at: 0, open: Vec::new(), tokens: Vec::new() };
+    let mut scanner = Scanner::new(source);
     while scanner.next()? {}
     Ok(scanner.tokens)
+}
+
+/// Whether a source ends inside a bracket or a text, so that another line may complete it.
+#[must_use]
+pub fn is_open(source: &str) -> bool {
+    let mut scanner = Scanner::new(source);
+    loop {
+        match scanner.next() {
+            Ok(true) => {}
+            Ok(false) => return !scanner.open.is_empty(),
+            // What is wrong already is not mended by another line.
+            Err(_) => return scanner.is_in_text,
+        }
+    }
 }
 
 struct Scanner<'a> {
@@ -87,10 +101,16 @@ struct Scanner<'a> {
     at: usize,
     /// Brackets that are open; inside round and square ones a newline means nothing.
     open: Vec<&'static str>,
+    /// Whether a text has begun that has not ended.
+    is_in_text: bool,
     tokens: Vec<Token>,
 }
 
 impl<'a> Scanner<'a> {
+    fn new(source: &'a str) -> Self {
+        Self { source, at: 0, open: Vec::new(), is_in_text: false, tokens: Vec::new() }
+    }
+
     fn rest(&self) -> &'a str {
         self.source.get(self.at..).unwrap_or("")
     }
@@ -262,12 +282,16 @@ impl<'a> Scanner<'a> {
     fn text(&mut self) -> Result<String, SourceError> {
         let start = self.at;
         self.at += 1;
+        self.is_in_text = true;
         let mut text = String::new();
         loop {
             let Some(character) = self.peek() else { return self.error(start, "this text has no end") };
             self.at += character.len_utf8();
             match character {
-                '\'' => return Ok(text),
+                '\'' => {
+                    self.is_in_text = false;
+                    return Ok(text);
+                }
                 '\\' => text.push(self.escape()?),
                 _ => text.push(character),
             }
@@ -278,7 +302,9 @@ impl<'a> Scanner<'a> {
         let start = self.at - 1;
         let Some(character) = self.peek() else { return self.error(start, "this text has no end") };
         self.at += character.len_utf8();
-        Ok(match character {
+        // An escape that means nothing is not mended by another line.
+        self.is_in_text = false;
+        let escaped = match character {
             'n' => '\n',
             't' => '\t',
             'r' => '\r',
@@ -294,7 +320,9 @@ impl<'a> Scanner<'a> {
                 found
             }
             _ => return self.error(start, "known are \\n \\t \\r \\\\ \\' and \\u{...}"),
-        })
+        };
+        self.is_in_text = true;
+        Ok(escaped)
     }
 
     fn bytes(&mut self, start: usize) -> Result<Vec<u8>, SourceError> {

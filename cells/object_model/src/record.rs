@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use object_store::{Oid, Record};
+use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize};
 
 use crate::composition::STEP_LIMIT;
@@ -70,12 +71,12 @@ impl Object {
         }
         let simple = self.composition.is_none() && self.requires.is_none() && slots.iter().all(is_simple);
         let (version, payload) = match simple {
-            true => (1, postcard::to_allocvec(&slots.iter().map(SimpleSlot::of).collect::<Vec<_>>())),
+            true => (1, encoded(&slots.iter().map(SimpleSlot::of).collect::<Vec<_>>())),
             false => {
                 let steps =
                     self.composition.as_ref().map(|one| one.steps.iter().map(|step| references.step(step)).collect());
                 let traits = TraitPart { steps, requires: self.requires.clone() };
-                (VERSION, postcard::to_allocvec(&(slots.iter().map(FullSlot::of).collect::<Vec<_>>(), traits)))
+                (VERSION, encoded(&(slots.iter().map(FullSlot::of).collect::<Vec<_>>(), traits)))
             }
         };
         let references: Vec<Oid> = references.kept;
@@ -125,6 +126,13 @@ impl Object {
         let references = record.references.clone();
         Ok(Object { slots, references, recipes, composition, requires: traits.requires })
     }
+}
+
+/// The encoding of a value, in a vector of its length: an image of megabytes is not copied from one that grows to the next.
+fn encoded(value: &impl Serialize) -> postcard::Result<Vec<u8>> {
+    let mut bytes = alloc::vec![0; postcard::serialize_with_flavor(value, Size::default())?];
+    postcard::to_slice(value, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// What a record says of traits.

@@ -135,13 +135,13 @@ fn finish(
     Ok(())
 }
 
-/// The block that the root task itself is made of: the smallest of at least 16 MiB.
+/// The block that the root task itself is made of: the smallest of at least 32 MiB.
 ///
 /// # Safety
 /// As [`start`].
 unsafe fn grant_first(free: &RangeSet, slot: &Slot) -> Result<(), RootError> {
-    let own = free.iter().flat_map(paging::blocks).filter(|block| block.bits >= 24).min_by_key(|block| block.bits);
-    let Some(own) = own else { panic!("this machine has too little memory: 16 MiB in one piece are needed to start") };
+    let own = free.iter().flat_map(paging::blocks).filter(|block| block.bits >= 25).min_by_key(|block| block.bits);
+    let Some(own) = own else { panic!("this machine has too little memory: 32 MiB in one piece are needed to start") };
     let address = physmap(own.base);
     // SAFETY: free memory in the physmap, given to this one slot.
     authority::with(|context| unsafe {

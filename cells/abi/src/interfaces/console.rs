@@ -53,6 +53,9 @@ crate::interface! {
         /// Goes on with the line that was handed over at a tab. The body names what may stand in the place of its last word
         /// before the cursor, a word a line; nothing changes without any. Answers as ReadLine.
         replayable 4 Complete() -> Ending;
+        /// A program begins to run for the caller. Until the caller reads again, Ctrl-C signals the notification that travels with
+        /// the request, where nobody else reads; what was typed before it is dropped.
+        5 Interrupts();
     }
 }
 

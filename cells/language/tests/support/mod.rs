@@ -24,6 +24,8 @@ pub type Shared = Rc<RefCell<object_store::Store<MappingStorage<Ticks>>>>;
 pub struct TestStore {
     pub store: Shared,
     open: Option<TransactionId>,
+    /// How often something was stored.
+    pub written: u32,
 }
 
 fn refused(error: StoreError) -> Refused {
@@ -82,6 +84,7 @@ impl Store for TestStore {
     }
 
     fn store(&mut self, oid: Oid, object: &Object) -> Result<(), Refused> {
+        self.written += 1;
         let record = object.to_record().map_err(|why| Refused::BadObject(oid, why))?;
         self.store.borrow_mut().put(self.id()?, oid, record).map_err(refused)
     }
@@ -229,7 +232,7 @@ impl Workspace {
 
     pub fn limited(store: &Shared, limits: Limits) -> Self {
         let session = Session::new(Some(Oid::ROOT), limits);
-        Self { session, store: TestStore { store: store.clone(), open: None }, host: TestHost::default() }
+        Self { session, store: TestStore { store: store.clone(), open: None, written: 0 }, host: TestHost::default() }
     }
 
     pub fn run(&mut self, source: &str) -> Result<Outcome, Error> {

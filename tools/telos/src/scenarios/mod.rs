@@ -13,6 +13,7 @@ mod runner;
 mod servers;
 mod session;
 mod state;
+mod workspace;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -52,6 +53,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "messages_never_mix_with_the_line", needs: Some("persistence"), run: session::rows },
     Scenario { name: "a_non_maskable_interrupt_ends_nothing", needs: Some("persistence"), run: session::non_maskable },
     Scenario { name: "a_kernel_panic_is_told_at_once", needs: Some("persistence"), run: session::panic },
+    Scenario { name: "programs_at_the_prompt", needs: Some("persistence"), run: workspace::programs },
     Scenario { name: "cells_hold_what_caps_lists", needs: Some("persistence"), run: introspection::capabilities },
     Scenario { name: "tree_shows_who_started_whom", needs: Some("persistence"), run: introspection::tree },
     Scenario { name: "images_have_versions", needs: Some("persistence"), run: introspection::images },

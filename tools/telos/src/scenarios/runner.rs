@@ -32,7 +32,7 @@ pub fn typed_lines(stage: &Stage) -> Result<()> {
         "started test_proc as #",
         "test_proc ended with status 0",
         "telos> nonsense",
-        "there is no command `nonsense`",
+        "there is neither a command nor a name `nonsense`",
         "telos> shutdown",
         "shell: shutting down",
     ] {

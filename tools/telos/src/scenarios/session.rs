@@ -179,8 +179,10 @@ fn keys(machine: &mut Machine) -> Result<()> {
 
 fn mistakes(machine: &mut Machine) -> Result<()> {
     for (line, said) in [
-        ("shutdwon", "there is no command `shutdwon`; did you mean `shutdown`? `help` lists all\n"),
-        ("xyzzy", "there is no command `xyzzy`; `help` lists all\n"),
+        ("shutdwon", "there is neither a command nor a name `shutdwon`; did you mean `shutdown`? `help` lists all\n"),
+        ("xyzzy", "there is neither a command nor a name `xyzzy`; `help` lists all\n"),
+        ("spwan test_proc", "there is no command `spwan`; did you mean `spawn`? `help` lists all\n"),
+        ("mem = 3", "`mem` is a command, and cannot be read as a name; choose another\n"),
         ("ps all", "ps: `all` is one argument too many; type `ps`\n"),
         (
             "inspect abc",
