@@ -23,6 +23,7 @@ extern crate alloc;
 mod directory;
 mod establish;
 mod faults;
+pub mod interface;
 mod process;
 mod prototypes;
 #[cfg(test)]

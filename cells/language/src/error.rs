@@ -62,6 +62,8 @@ pub enum ErrorKind {
     BadMethod,
     /// A program raised it.
     Raised,
+    /// A message from another cell was answered in another form than was declared.
+    Answer,
 }
 
 impl ErrorKind {
@@ -95,6 +97,7 @@ impl ErrorKind {
             Self::Native => "native",
             Self::BadMethod => "badMethod",
             Self::Raised => "raised",
+            Self::Answer => "answer",
         }
     }
 

@@ -216,6 +216,22 @@ impl Session {
         name: &str,
         arguments: &[Argument],
     ) -> Result<Argument, Error> {
+        self.send_message_for(store, host, receiver, name, arguments, Some)
+    }
+
+    /// The same, for an answer of a certain form: where `accept` makes nothing of it, the transaction is aborted.
+    ///
+    /// # Errors
+    /// As [`send_message`](Self::send_message); [`ErrorKind::Answer`].
+    pub fn send_message_for<T>(
+        &mut self,
+        store: &mut dyn Store,
+        host: &mut dyn Host,
+        receiver: Oid,
+        name: &str,
+        arguments: &[Argument],
+        accept: impl FnOnce(Argument) -> Option<T>,
+    ) -> Result<T, Error> {
         let source = "self.perform(message, arguments)";
         self.in_transaction(store, host, |session, outside| {
             let receiver = Val::Object(session.world.object_of(receiver));
@@ -230,7 +246,8 @@ impl Session {
                 let oid = session.world.cell(id)?.oid;
                 oid.ok_or_else(|| error(ErrorKind::Native, "an object without a number"))
             };
-            session.world.argument(value, &number, object_model::DEPTH_LIMIT)
+            let answer = session.world.argument(value, &number, object_model::DEPTH_LIMIT)?;
+            accept(answer).ok_or_else(|| error(ErrorKind::Answer, "the answer is not of the form that was declared"))
         })
         .map(|(answer, _)| answer)
     }

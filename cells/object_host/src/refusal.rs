@@ -57,6 +57,7 @@ fn reason(service: &str, code: u32) -> Option<&'static str> {
             (process::NO_PREVIOUS, "there is no image that was current before"),
             (process::SERVES_NOBODY, "the process serves nobody"),
             (process::ALREADY_STARTED, "the object is a process already, or was one: spawn into a clone of it"),
+            (process::BAD_INTERFACE, "the slot `interface` of the object is no map from labels to signatures"),
             (process::BAD_PRIORITY, "a process cannot have this priority; the greatest that it can have"),
         ],
         _ => &[],

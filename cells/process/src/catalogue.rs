@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::CallError;
+use abi::interface::{Label, hash};
 use abi::interfaces::persistence::{CONFLICT, NO_SUCH_OBJECT};
 use abi::interfaces::process::State;
 use clients::{Graph, GraphError};
@@ -29,6 +30,8 @@ pub enum CatalogueError {
     NoProcess,
     /// The object is a process already, or was one.
     Started,
+    /// The object's interface is no declaration.
+    BadInterface,
 }
 
 impl From<GraphError> for CatalogueError {
@@ -288,6 +291,17 @@ pub fn store_process(
 /// The name under which a process is found; `None` where the graph does not tell.
 pub fn process_name(graph: &mut Graph, oid: Oid) -> Option<String> {
     graph.object(oid).ok().as_ref().and_then(genesis::name_of).map(String::from)
+}
+
+/// The labels that a Process object declares, for a cell that hosts it. See [`genesis::interface`].
+pub fn labels(object: &Object) -> Result<Vec<Label>> {
+    let declared = genesis::interface::interface(object).ok_or(CatalogueError::BadInterface)?;
+    let label = |served: genesis::interface::Served| Label {
+        number: served.label,
+        signature: hash(&served.signature),
+        is_replayable: false,
+    };
+    Ok(declared.into_iter().map(label).collect())
 }
 
 /// Enters a Process object in the list, in the open transaction.

@@ -6,10 +6,12 @@
 //! dooms the caller's: the kernel revokes everything that was made under it, so nothing needs to be taken apart here, and the
 //! graph never heard of it (an OID may be burnt).
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::CallError;
+use abi::interface::Label;
 use abi::interfaces::process as codes;
 use abi::slots;
 use abi::token::{All, Cap, Endpoint, Image, Loader, Scheduler, Untyped};
@@ -74,6 +76,7 @@ impl From<CatalogueError> for Refusal {
             CatalogueError::NoImage => Refusal(codes::BAD_IMAGE, 0),
             CatalogueError::BadList => Refusal(codes::BAD_CAPABILITIES, 0),
             CatalogueError::NoProcess => Refusal(codes::NO_SUCH_PROCESS, 0),
+            CatalogueError::BadInterface => Refusal(codes::BAD_INTERFACE, 0),
             CatalogueError::Started => Refusal(codes::ALREADY_STARTED, 0),
         }
     }
@@ -178,7 +181,11 @@ impl Factory {
             Place::Object(oid, _) => *oid,
         };
         let cell = object.name.clone();
-        let mut process = self.instance(&object, oid, &terms)?;
+        let labels = match &place {
+            Place::New => Vec::new(),
+            Place::Object(_, object) => catalogue::labels(object)?,
+        };
+        let mut process = self.instance(&object, oid, &terms, &labels)?;
         catalogue::store_process(&mut self.graph, oid, place, wanted, (&cell, terms.restart), starter)?;
         process.name = catalogue::process_name(&mut self.graph, oid).unwrap_or(process.name);
         self.pass(Point::ObjectStored)?;
@@ -195,8 +202,9 @@ impl Factory {
         let wanted = catalogue::process(&mut self.graph, oid)?;
         let object = catalogue::image(&mut self.graph, image.unwrap_or(wanted.image))?;
         let terms = catalogue::terms(&mut self.graph, wanted.capabilities)?;
-        let name = catalogue::process_name(&mut self.graph, oid);
-        let made = self.instance(&object, oid, &terms);
+        let own = self.graph.object(oid)?;
+        let name = genesis::name_of(&own).map(String::from);
+        let made = self.instance(&object, oid, &terms, &catalogue::labels(&own)?);
         let made = made.map(|process| Process { name: name.unwrap_or(process.name.clone()), ..process });
         let allocations = self.memory.take_allocations();
         match made {
@@ -217,38 +225,56 @@ impl Factory {
     }
 
     /// The kernel objects of a process.
-    fn instance(&mut self, object: &ImageObject, oid: Oid, terms: &Terms) -> Result<Process, Refusal> {
+    fn instance(
+        &mut self,
+        object: &ImageObject,
+        oid: Oid,
+        terms: &Terms,
+        declared: &[Label],
+    ) -> Result<Process, Refusal> {
         self.memory.note_owner(Owner::Process(oid).noted());
-        let made = self.noted_instance(object, oid, terms);
+        let made = self.noted_instance(object, oid, terms, declared);
         self.memory.note_owner(clients::Owner::default());
         made
     }
 
-    /// The endpoint of a process whose image serves something, with memory for its reply objects; both stay with the process when its
-    /// instance is replaced.
+    /// The endpoint of a process whose image serves something, or whose object declares what an image without labels serves for it, with
+    /// memory for its reply objects; both stay with the process when its instance is replaced.
     fn endpoint(
         &mut self,
         instance: &Instance,
         image: &Cap<Image, All>,
+        declared: &[Label],
     ) -> Result<Option<Cap<Endpoint, All>>, Refusal> {
-        if objects::image_interface(&self.loader, image)?.labels == 0 {
+        let serves_itself = objects::image_interface(&self.loader, image)?.labels > 0;
+        if !serves_itself && declared.is_empty() {
             return Ok(None);
         }
         let endpoint: Cap<Endpoint, All> = self.memory.make(0)?;
-        objects::serve_image(&endpoint, &self.loader, image)?;
+        if serves_itself {
+            objects::serve_image(&endpoint, &self.loader, image)?;
+        } else {
+            objects::serve_labels(&endpoint, declared)?;
+        }
         instance.grant(slots::ENDPOINT, &endpoint, 0)?;
         let scratch: Cap<Untyped, All> = self.memory.untyped(SCRATCH_BITS)?;
         instance.grant(slots::SCRATCH, &scratch, 0)?;
         Ok(Some(endpoint))
     }
 
-    fn noted_instance(&mut self, object: &ImageObject, oid: Oid, terms: &Terms) -> Result<Process, Refusal> {
+    fn noted_instance(
+        &mut self,
+        object: &ImageObject,
+        oid: Oid,
+        terms: &Terms,
+        declared: &[Label],
+    ) -> Result<Process, Refusal> {
         let image: Cap<Image, All> = spawner::image(&mut self.memory, &object.bytes)?;
         self.pass(Point::ImageFilled)?;
         let Identity { name, version, hash } = Identity::of(&self.loader, &image)?;
         let instance = Instance::new(&mut self.memory, &self.loader, &image)?;
         self.pass(Point::InstanceMade)?;
-        let endpoint = self.endpoint(&instance, &image)?;
+        let endpoint = self.endpoint(&instance, &image, declared)?;
         for name in &terms.names {
             self.grants.grant(&instance, name, oid.number() + 1)?;
         }

@@ -263,6 +263,28 @@ impl Reconciler {
         }
     }
 
+    /// Lets the endpoint of a process serve what its object declares, where its image serves nothing of its own. A label that is not
+    /// declared any more is refused by the cell that hosts the object.
+    fn follow_interface(&mut self, oid: Oid) {
+        let Some(Process { endpoint: Some(endpoint), image: Some(image), .. }) =
+            self.table.iter().find(|process| process.oid == oid)
+        else {
+            return;
+        };
+        let is_hosted =
+            objects::image_interface(&self.factory.loader, image).is_ok_and(|interface| interface.labels == 0);
+        if !is_hosted {
+            return;
+        }
+        let labels = self.factory.graph.object(oid).map_err(Refusal::from);
+        let served = labels
+            .and_then(|object| Ok(catalogue::labels(&object)?))
+            .and_then(|labels| Ok(objects::serve_labels(endpoint, &labels)?));
+        if let Err(Refusal(code, _)) = served {
+            say!(self.factory.console, "process #{} serves what it did: code {code}", oid.number());
+        }
+    }
+
     /// When there will be something to do, in nanoseconds since boot.
     pub fn next_due(&self) -> Option<u64> {
         let rests = self.table.iter().filter_map(|process| match process.rests {
@@ -283,6 +305,7 @@ impl Reconciler {
             let Some(action) = decide(self.desired(oid, actual), actual) else {
                 if actual == Actual::Running {
                     self.follow_priority(oid);
+                    self.follow_interface(oid);
                 }
                 return;
             };

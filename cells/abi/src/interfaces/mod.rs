@@ -5,5 +5,6 @@
 pub mod block;
 pub mod console;
 pub mod memory;
+pub mod objects;
 pub mod persistence;
 pub mod process;

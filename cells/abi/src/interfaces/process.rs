@@ -34,6 +34,8 @@ pub const SERVES_NOBODY: u32 = 12;
 pub const BAD_PRIORITY: u32 = 13;
 /// The object is a process already, or was one: a process is made of a clone.
 pub const ALREADY_STARTED: u32 = 15;
+/// The slot `interface` of the object is no declaration of labels.
+pub const BAD_INTERFACE: u32 = 16;
 /// What is replaced has a state of its own, which would be lost by force.
 pub const WOULD_LOSE_STATE: u32 = 14;
 

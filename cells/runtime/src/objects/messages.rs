@@ -19,7 +19,7 @@ pub fn receiving(endpoint: Cap<Endpoint, All>) -> Cap<Endpoint, ReceiveOnly> {
 ///
 /// # Errors
 /// `OutOfRange` for a label above 63.
-pub fn serve_labels<R: Rights>(endpoint: &Cap<Endpoint, R>, labels: &'static [Label]) -> Result<()> {
+pub fn serve_labels<R: Rights>(endpoint: &Cap<Endpoint, R>, labels: &[Label]) -> Result<()> {
     for label in labels {
         let words = [label.number.into(), label.signature, label.is_replayable.into()];
         invoke_with(Operation::EndpointAbi, endpoint.raw(), &words)?;
