@@ -242,7 +242,7 @@ pub use rules::{NoRules, Rules, RulesBySchema, ThreeStates, Unresolved, merged_s
 pub use storage::Storage;
 pub use storage_transaction::{Change, Staged, StorageTransaction, Voted};
 pub use store::{
-    Begun, CommitFailure, Committed, Conflict, INVALIDATION_LIMIT, Invalidated, SavepointId, SessionId, Store,
-    StoreError, TransactionId,
+    BadHandover, Begun, CommitFailure, Committed, Conflict, INVALIDATION_LIMIT, Invalidated, SavepointId, SessionId,
+    Store, StoreError, TransactionId, Volatile,
 };
 pub use undo::UndoError;

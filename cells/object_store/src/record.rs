@@ -101,7 +101,11 @@ fn length(value: &impl Serialize) -> Result<usize, StorageError> {
     postcard::serialize_with_flavor(value, Size::default()).map_err(|_| StorageError::Malformed)
 }
 
-fn encode(value: &impl Serialize, output: &mut Vec<u8>) -> Result<(), StorageError> {
+/// Appends what postcard makes of a value; on an error, `output` is unchanged.
+///
+/// # Errors
+/// [`StorageError::OutOfMemory`].
+pub(crate) fn encode(value: &impl Serialize, output: &mut Vec<u8>) -> Result<(), StorageError> {
     let start = output.len();
     let length = length(value)?;
     output.try_reserve(length)?;
