@@ -57,7 +57,7 @@ impl Record {
     /// # Errors
     /// [`StorageError::OutOfMemory`].
     pub fn encode(&self, output: &mut Vec<u8>) -> Result<(), StorageError> {
-        encode(self, output)
+        append(self, output)
     }
 
     /// Reads a whole record; nothing may follow it.
@@ -85,7 +85,7 @@ impl Metadata {
     }
 
     pub(crate) fn encode(&self, output: &mut Vec<u8>) -> Result<(), StorageError> {
-        encode(self, output)
+        append(self, output)
     }
 
     pub(crate) fn encoded_length(&self) -> Result<usize, StorageError> {
@@ -105,7 +105,7 @@ fn length(value: &impl Serialize) -> Result<usize, StorageError> {
 ///
 /// # Errors
 /// [`StorageError::OutOfMemory`].
-pub(crate) fn encode(value: &impl Serialize, output: &mut Vec<u8>) -> Result<(), StorageError> {
+pub fn append(value: &impl Serialize, output: &mut Vec<u8>) -> Result<(), StorageError> {
     let start = output.len();
     let length = length(value)?;
     output.try_reserve(length)?;

@@ -9,9 +9,10 @@ use runtime::abi::interfaces::persistence::{
 };
 use runtime::abi::kernel::BODY_MAX;
 use runtime::abi::token::RawCap;
-use runtime::{Console, Event, Heap, Request, Server, objects, say};
+use runtime::{Console, Event, Exports, Heap, Request, Server, objects, say};
 
 use crate::backing::Backing;
+use crate::handover::{Ground, SCHEMA};
 use crate::opening::Facts;
 use crate::refusal::{MALFORMED, Refusal};
 use crate::scopes::ScopePool;
@@ -25,21 +26,21 @@ const BEGINNER_DIED: u64 = 1 << 63;
 #[derive(Debug)]
 pub struct Service<S> {
     sessions: Sessions<S, ScopePool>,
-    facts: Facts,
+    ground: Ground,
     console: Console,
     heap: &'static Heap,
 }
 
 impl<S: Backing> Service<S> {
     /// A server over a store that is open.
-    pub fn new(sessions: Sessions<S, ScopePool>, facts: Facts, console: Console, heap: &'static Heap) -> Self {
-        Service { sessions, facts, console, heap }
+    pub fn new(sessions: Sessions<S, ScopePool>, ground: Ground, console: Console, heap: &'static Heap) -> Self {
+        Service { sessions, ground, console, heap }
     }
 
     /// Serves for ever.
     pub fn run(mut self, mut server: Server) -> ! {
         loop {
-            match server.next_event() {
+            match server.next_event_exporting(&mut self) {
                 Event::Signal(bits) if bits & BEGINNER_DIED != 0 => self.beginner_died(),
                 Event::Signal(_) => {}
                 Event::Request(request) => self.serve(request),
@@ -230,14 +231,46 @@ impl<S: Backing> Service<S> {
 
     fn statistics(&self) -> Statistics {
         let storage = self.sessions.store().storage();
+        let Facts { capacity, formatted, torn } = self.ground.facts;
         Statistics {
             objects: self.sessions.objects(),
             last: self.sessions.last().number(),
-            used: self.facts.capacity.saturating_sub(storage.free_bytes()),
-            capacity: self.facts.capacity,
-            formatted: self.facts.formatted,
-            torn: self.facts.torn,
+            used: capacity.saturating_sub(storage.free_bytes()),
+            capacity,
+            formatted,
+            torn,
         }
+    }
+}
+
+/// What is in memory ends with this instance: it exports nothing, and so cannot be replaced.
+impl<S: Backing> Exports for Service<S> {
+    fn export(&mut self, schema: u32) -> Option<Vec<u8>> {
+        let ground = self.ground_for(schema)?;
+        let mut bytes = Vec::new();
+        self.sessions.export(&ground, &mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    fn export_changes(&mut self, schema: u32) -> Option<Vec<u8>> {
+        let ground = self.ground_for(schema)?;
+        let mut bytes = Vec::new();
+        self.sessions.export_changes(&ground, &mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    fn is_proven(&mut self) {
+        self.sessions.end_trial();
+    }
+}
+
+impl<S: Backing> Service<S> {
+    /// What is told beside the transactions; `None` in another schema, or where no other instance could go on.
+    fn ground_for(&self, schema: u32) -> Option<Ground> {
+        let storage = self.sessions.store().storage();
+        let can_be_told = schema == SCHEMA && storage.outlives_the_server();
+        let (next_oid, last) = (storage.oid_limit(), storage.last_transaction());
+        can_be_told.then(|| Ground { next_oid, last, ..self.ground.clone() })
     }
 }
 

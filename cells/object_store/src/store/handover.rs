@@ -19,7 +19,7 @@ use super::open::{OpenTransactions, Touch};
 use super::sessions::Sessions;
 use super::transaction::{Kind, State, Transaction};
 use super::{SessionId, Store, TransactionId};
-use crate::record::encode;
+use crate::record::append;
 use crate::{Metadata, Oid, Record, Storage, StorageError, Tid};
 
 /// What a store knows beside its storage.
@@ -106,7 +106,7 @@ impl Volatile {
     /// # Errors
     /// [`StorageError::OutOfMemory`].
     pub fn export(&self, output: &mut Vec<u8>) -> Result<(), StorageError> {
-        encode(self, output)
+        append(self, output)
     }
 
     /// Whether a transaction is open.
@@ -135,7 +135,7 @@ impl<S: Storage> Store<S> {
     /// # Errors
     /// [`StorageError::OutOfMemory`].
     pub fn export(&mut self, output: &mut Vec<u8>) -> Result<(), StorageError> {
-        encode(&(self.next, self.open.all(), &self.sessions), output)?;
+        append(&(self.next, self.open.all(), &self.sessions), output)?;
         // What is told from now on comes behind this.
         if self.open.is_recorded() {
             self.record();
@@ -163,9 +163,9 @@ impl<S: Storage> Store<S> {
         let touched = self.open.take_touched();
         let sessions = self.sessions.take_touched().then_some(&self.sessions);
         let start = output.len();
-        let written = encode(&(self.next, sessions, touched.len()), output).and_then(|()| {
+        let written = append(&(self.next, sessions, touched.len()), output).and_then(|()| {
             touched.into_iter().try_for_each(|(id, touch)| {
-                encode(&id, output)?;
+                append(&id, output)?;
                 tell(&mut self.open, id, touch, output)
             })
         });
@@ -213,11 +213,11 @@ fn tell(
         Whole(&'a Transaction),
         Since(&'a Header, &'a [Op]),
     }
-    let Some(transaction) = open.to_tell(&id) else { return encode(&Telling::Gone, output) };
+    let Some(transaction) = open.to_tell(&id) else { return append(&Telling::Gone, output) };
     let recorded = transaction.changes.take_recorded();
     match touch {
-        Touch::Whole => encode(&Telling::Whole(transaction), output),
-        Touch::Since => encode(&Telling::Since(&Header::of(transaction), &recorded), output),
+        Touch::Whole => append(&Telling::Whole(transaction), output),
+        Touch::Since => append(&Telling::Since(&Header::of(transaction), &recorded), output),
     }
 }
 

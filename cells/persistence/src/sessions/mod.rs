@@ -14,10 +14,12 @@
 //! hears of the death after it. What became of a transaction is told by [`Sessions::outcome`].
 
 mod failure;
+mod handover;
 mod kernel;
 
 pub use failure::Failure;
-pub use kernel::{Attached, Scopes};
+pub use handover::Resumed;
+pub use kernel::{Attached, Left, Scopes};
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -122,6 +124,8 @@ pub struct Sessions<S, K: Scopes> {
     limits: Limits,
     staged: usize,
     objects: u64,
+    /// What was told of ends and changes, where what changes is recorded.
+    told: Option<handover::Told>,
 }
 
 impl<S, K: Scopes> core::fmt::Debug for Sessions<S, K> {
@@ -135,7 +139,13 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
     pub fn new(store: Store<S>, scopes: K, limits: Limits, objects: u64) -> Self {
         let watches = Watches::new(store.storage().last_transaction());
         let (open, outcomes) = (BTreeMap::new(), Outcomes::default());
-        Sessions { store, scopes, open, outcomes, watches, limits, staged: 0, objects }
+        Sessions { store, scopes, open, outcomes, watches, limits, staged: 0, objects, told: None }
+    }
+
+    /// What another instance finds when this one is gone.
+    #[cfg(test)]
+    pub(crate) fn into_remains(self) -> (S, K) {
+        (self.store.into_storage(), self.scopes)
     }
 
     /// The store beneath.
@@ -221,6 +231,8 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             return Err(Failure::Doomed);
         }
         let id = open.id;
+        self.mark(id)?;
+        let Some(open) = self.open.get(&sender.scope) else { return Err(Failure::NoTransaction) };
         let new_root = open.staged.contains_key(&Oid::ROOT) && !self.exists(Oid::ROOT)?;
         let tid = match self.store.commit(id) {
             Ok(tid) => tid,
