@@ -3,7 +3,7 @@
 use core::fmt;
 
 use abi::slots;
-use abi::token::{All, Cap, Machine, VSpace};
+use abi::token::{All, Cap, Machine, Notification, VSpace};
 use abi::{CallError, KernelError};
 use clients::{Graph, GraphError, MemoryServer, NoMemory};
 use object_model::Oid;
@@ -11,6 +11,7 @@ use runtime::{Console, Environment, objects, sleep};
 
 use crate::deaths::Hangar;
 use crate::figures::{Figures, Servers};
+use crate::handovers;
 use crate::mailbox::{self, Trace};
 
 /// The cell's own name: it is the image of its children.
@@ -85,10 +86,15 @@ pub struct Test {
     pub image: Oid,
     /// What they may have.
     pub list: Oid,
+    /// Tells a drone that holds a transaction to go on.
+    pub go: Option<Cap<Notification, All>>,
     mailbox: Oid,
+    passed: u32,
+    failed: u32,
 }
 
-type Case = (&'static str, fn(&mut Test) -> Result<(), Failure>);
+/// A test and its name.
+pub type Case = (&'static str, fn(&mut Test) -> Result<(), Failure>);
 
 const CASES: [Case; 14] = [
     ("a_process_starts_at_its_caller_s_commit", Test::a_commit_starts_the_process),
@@ -114,21 +120,17 @@ pub fn run(mut environment: Environment, graph: Graph) -> u64 {
         Ok(test) => test,
         Err(failure) => panic!("the tests cannot begin: {failure}"),
     };
-    let mut passed = 0;
-    for (name, case) in CASES {
-        match case(&mut test) {
-            Ok(()) => {
-                passed += 1;
-                test.say(format_args!("test {name} ... ok"));
-            }
-            Err(failure) => {
-                test.say(format_args!("test {name} ... FAILED: {failure}"));
-                // What the next one begins must be its own.
-                let _ = test.graph.abort();
-            }
+    if handovers::are_wanted(&machine) {
+        for (name, case) in handovers::CASES {
+            test.count(format_args!("{name}"), case);
+        }
+        handovers::strikes(&mut test);
+    } else {
+        for (name, case) in CASES {
+            test.count(format_args!("{name}"), case);
         }
     }
-    let failed = CASES.len() - passed;
+    let (passed, failed) = (test.passed, test.failed);
     test.say(format_args!("{passed} passed, {failed} failed"));
     objects::halt(&machine, if failed == 0 { 0 } else { FAILED })
 }
@@ -153,7 +155,23 @@ impl Test {
         let image = genesis::current_image(&graph.object(images)?, IMAGE).ok_or(Failure::Wrong("there is no image"))?;
         let mailbox = mailbox::make(&mut graph)?;
         let hangar = Hangar::new(&mut memory, again, vspace)?;
-        Ok(Test { console, servers, graph, memory, hangar, image, list, mailbox })
+        Ok(Test { console, servers, graph, memory, hangar, image, list, mailbox, go: None, passed: 0, failed: 0 })
+    }
+
+    /// Runs a test, and says what became of it.
+    pub fn count(&mut self, name: fmt::Arguments<'_>, case: impl FnOnce(&mut Test) -> Result<(), Failure>) {
+        match case(self) {
+            Ok(()) => {
+                self.passed += 1;
+                self.say(format_args!("test {name} ... ok"));
+            }
+            Err(failure) => {
+                self.failed += 1;
+                self.say(format_args!("test {name} ... FAILED: {failure}"));
+                // What the next one begins must be its own.
+                let _ = self.graph.abort();
+            }
+        }
     }
 
     /// Prints a line.

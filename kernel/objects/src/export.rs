@@ -10,6 +10,11 @@
 use core::cell::Cell;
 use core::ptr::with_exposed_provenance_mut;
 
+use abi::KernelError;
+use capability::{ObjectKind, Slot};
+
+use crate::Failure;
+
 /// Where exported bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
