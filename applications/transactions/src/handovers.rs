@@ -158,8 +158,12 @@ impl Test {
     /// # Errors
     /// The process server's.
     fn replace(&self) -> Result<(), CallError> {
+        self.replace_service(SERVICE)
+    }
+
+    fn replace_service(&self, name: &str) -> Result<(), CallError> {
         let method = Replace { image: 0, force: 0 };
-        match Call::new(&self.servers.process, method).bytes(SERVICE.as_bytes()).timeout(PATIENCE).send() {
+        match Call::new(&self.servers.process, method).bytes(name.as_bytes()).timeout(PATIENCE).send() {
             // It was itself that was struck.
             Ok(_) | Err(CallError::Kernel(KernelError::ServerDied, _)) => Ok(()),
             Err(error) => Err(error),
@@ -178,9 +182,13 @@ impl Test {
 
     /// Waits for the end of a replacement; answers how it ended.
     fn end_of_replacement(&mut self) -> Result<Journey, Failure> {
+        self.end_of_replacement_of(SERVICE)
+    }
+
+    fn end_of_replacement_of(&mut self, name: &str) -> Result<Journey, Failure> {
         let mut room = [0; BODY_MAX];
         loop {
-            let call = Call::new(&self.servers.process, WaitReplaced {}).bytes(SERVICE.as_bytes());
+            let call = Call::new(&self.servers.process, WaitReplaced {}).bytes(name.as_bytes());
             match call.timeout(PATIENCE).into_bytes(&mut room) {
                 Ok((_, length)) => {
                     let told: Result<ReplacementSummary<'_>, _> =

@@ -55,6 +55,12 @@ fn case(test: &mut Test, strike: Strike) -> Result<(), Failure> {
         return test.wrong("it ended otherwise", format_args!("{ended:?} instead of {expected:?}"));
     }
     test.released(held, fate)?;
+    if strike.victim == Victim::ProcessServer {
+        // What has proven itself starts with a clean record.
+        test.replace_service("process")?;
+        let ended = test.end_of_replacement_of("process")?;
+        check(ended == Journey::Confirmed, "the process server was not replaced afterwards")?;
+    }
     // Whoever serves can be replaced still.
     let held = test.held()?;
     test.replace()?;
