@@ -229,7 +229,7 @@ pub use device::{BlockDevice, DeviceError, MemoryDevice, SECTOR};
 pub use error::{StopReason, StorageError};
 pub use file_storage::{
     Damage, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock, OpenError,
-    OpenReport, Refused, Verified,
+    OpenReport, Refused, Verification, Verified,
 };
 pub use identity::{Epoch, Oid, SegmentId, Tid};
 pub use mapping_storage::MappingStorage;
@@ -242,7 +242,7 @@ pub use rules::{NoRules, Rules, RulesBySchema, ThreeStates, Unresolved, merged_s
 pub use storage::Storage;
 pub use storage_transaction::{Change, Staged, StorageTransaction, Voted};
 pub use store::{
-    BadHandover, Begun, CommitFailure, Committed, Conflict, INVALIDATION_LIMIT, Invalidated, SavepointId, SessionId,
-    Store, StoreError, TransactionId, Volatile,
+    AtSavepoint, BadHandover, Begun, CommitFailure, Committed, Conflict, INVALIDATION_LIMIT, Invalidated, SavepointId,
+    SessionId, Store, StoreError, TransactionId, Volatile,
 };
 pub use undo::UndoError;

@@ -2,7 +2,8 @@
 //!
 //! The log is none of it: the next instance opens it itself, when this one has stopped. What goes over is the table of open
 //! transactions with what they have stored, their savepoints and what they demand, the kernel objects that belong to
-//! them, the watches, what became of the last transactions, and where numbers go on. It goes as *parts*: first a whole, then,
+//! them, the watches, what the last commits changed and for which requests, what became of the last transactions, and where
+//! numbers go on. It goes as *parts*: first a whole, then,
 //! for an instance on trial, what each reply has changed.
 //!
 //! # An instance on trial that fails
@@ -18,6 +19,8 @@ use runtime::State;
 use serde::{Deserialize, Serialize};
 
 use crate::opening::Facts;
+use crate::sessions::recent::Change;
+use crate::sessions::requests::{RequestId, Requests};
 
 /// The schema of all this.
 pub const SCHEMA: u32 = 1;
@@ -66,6 +69,8 @@ pub struct OpenPart {
     pub doomed: bool,
     /// The device failed in its commit.
     pub in_doubt: bool,
+    /// What of it somebody watches.
+    pub watched: Vec<Oid>,
 }
 
 /// A watch.
@@ -90,6 +95,10 @@ pub struct Table {
     pub watches: Vec<WatchPart>,
     /// Since when all changes of what is watched are known.
     pub known_from: Tid,
+    /// Since when all changes are known.
+    pub recent_from: Tid,
+    /// Transactions that were committed.
+    pub commits: u64,
 }
 
 /// What grows at its end: with each part, what has been added.
@@ -99,12 +108,20 @@ pub struct Tail {
     pub ended: Vec<(TransactionId, Option<Tid>)>,
     /// Changes of what is watched.
     pub changes: Vec<(Tid, Oid)>,
+    /// Changes.
+    pub recent: Vec<Change>,
+    /// Requests that were carried out: with the whole, all that are remembered.
+    pub known: Option<Requests>,
+    /// Requests that were carried out after those.
+    pub requests: Vec<(RequestId, Tid)>,
 }
 
 impl Tail {
     fn extend(&mut self, later: Tail) {
         self.ended.extend(later.ended);
         self.changes.extend(later.changes);
+        self.recent.extend(later.recent);
+        self.requests.extend(later.requests);
     }
 }
 
@@ -204,7 +221,7 @@ impl State for Handover {
     }
 }
 
-/// What a commit of an instance on trial carries in the log: the number of its transaction.
+/// What a commit of an instance on trial carries in the log, behind what else its extension says: the number of its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(pub TransactionId);
 
@@ -212,7 +229,10 @@ pub struct Mark(pub TransactionId);
 const MARKED: [u8; 4] = *b"mark";
 
 impl Mark {
-    /// As it stands in the transaction's extension.
+    /// Bytes of one.
+    const LENGTH: usize = 12;
+
+    /// As it stands there.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
         let mut bytes = MARKED.to_vec();
@@ -220,10 +240,20 @@ impl Mark {
         bytes
     }
 
-    /// The mark in an extension, if there is one.
+    /// The mark at the end of an extension, if there is one.
     #[must_use]
     pub fn find(extension: &[u8]) -> Option<Self> {
-        let number = extension.strip_prefix(&MARKED)?.try_into().ok()?;
+        let (_, mark) = extension.split_last_chunk::<{ Self::LENGTH }>()?;
+        let number = mark.strip_prefix(&MARKED)?.try_into().ok()?;
         Some(Mark(TransactionId::new(u64::from_le_bytes(number))))
+    }
+
+    /// An extension without the mark that stands behind it, if one does.
+    #[must_use]
+    pub fn without(extension: &[u8]) -> &[u8] {
+        match (Self::find(extension), extension.split_last_chunk::<{ Self::LENGTH }>()) {
+            (Some(_), Some((before, _))) => before,
+            _ => extension,
+        }
     }
 }

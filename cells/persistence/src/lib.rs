@@ -82,6 +82,8 @@ const MEMORY: u32 = BLOCK + 2;
 /// The first slot of what this server makes itself.
 const FIRST_OWN: u32 = MEMORY + 1;
 
+/// Requests whose answers can wait, at most, and one more.
+const REPLIES: usize = 24;
 /// Size of the transfer Buf in bits.
 const BUF_BITS: u8 = 18;
 /// Bytes of committed records that are kept in memory.
@@ -113,7 +115,7 @@ pub fn main(mut environment: Environment) -> u64 {
         Ok(found) => found,
         Err(error) => panic!("slot {MEMORY} gives no memory: {error:?}"),
     };
-    let replies = match objects::reply_objects(&memory.own, &cnode, 1) {
+    let replies = match objects::reply_objects(&memory.own, &cnode, REPLIES) {
         Ok(replies) => replies,
         Err(error) => panic!("no reply object out of slot {MEMORY}: {error:?}"),
     };
@@ -122,7 +124,7 @@ pub fn main(mut environment: Environment) -> u64 {
     let Some(block) = block else {
         say!(console, "no block driver: the store is in memory, and ends with this cell");
         let kernel = Kernel { memory, cnode, settle, console, heap, exporter };
-        kernel.serve(server, MappingStorage::new(WallClock), 0, Facts::OF_MEMORY, None);
+        kernel.serve(server, MappingStorage::new(WallClock), Facts::OF_MEMORY, None);
     };
     let buf = match transfer_buf(&memory.own, &cnode, &vspace) {
         Ok(buf) => buf,
@@ -140,7 +142,7 @@ pub fn main(mut environment: Environment) -> u64 {
         Ok(opened) => {
             let facts = handover.as_ref().map_or(opened.facts, |handover| handover.ground.facts);
             let continued = handover.map(|handover| (handover, &mut holdings, &mut environment));
-            kernel.serve(server, opened.storage, opened.report.objects, facts, continued);
+            kernel.serve(server, opened.storage, facts, continued);
         }
         // The instance before this one, which has opened it, goes on.
         Err(_) if handover.is_some() => panic!("the state file that was handed over cannot be opened"),
@@ -162,15 +164,8 @@ struct Kernel {
 type Continued<'a> = (Handover, &'a mut Holdings, &'a mut Environment);
 
 impl Kernel {
-    /// Serves a storage with so many objects, for ever.
-    fn serve<S: Backing>(
-        self,
-        server: Server,
-        mut storage: S,
-        objects: u64,
-        facts: Facts,
-        continued: Option<Continued<'_>>,
-    ) -> ! {
+    /// Serves a storage, for ever.
+    fn serve<S: Backing>(self, server: Server, mut storage: S, facts: Facts, continued: Option<Continued<'_>>) -> ! {
         if let Err(error) = objects::serve_labels(server.endpoint(), Persistence::LABELS) {
             panic!("the endpoint refuses the labels of this server: {error:?}");
         }
@@ -183,15 +178,20 @@ impl Kernel {
         let store = Store::new(storage, CACHE_BYTES).with_rules(Box::new(rules)).numbered_from(first_transaction());
         let ground = self.memory.ground(facts);
         let scopes = ScopePool::new(self.memory.kept, self.cnode, self.settle);
-        let mut sessions = Sessions::new(store, scopes, LIMITS, objects);
-        if let Some((handover, holdings, environment)) = continued {
-            match sessions.resume(handover, &mut holdings.of(environment)) {
-                Ok(resumed) => start::tell(&resumed, &self.console),
-                Err(error) => panic!("the state file is not the one that was handed over: {error:?}"),
+        let sessions = match continued {
+            None => Sessions::new(store, scopes, LIMITS),
+            Some((handover, holdings, environment)) => {
+                let resumed = Sessions::resume(store, scopes, LIMITS, handover, &mut holdings.of(environment));
+                holdings.discard(environment);
+                match resumed {
+                    Ok((sessions, resumed)) => {
+                        start::tell(&resumed, &self.console);
+                        sessions
+                    }
+                    Err(error) => panic!("the state file is not the one that was handed over: {error:?}"),
+                }
             }
-            holdings.discard(environment);
-            sessions.begin_trial();
-        }
+        };
         Service::new(sessions, ground, self.console, self.heap).run(server.exporting(self.exporter))
     }
 }

@@ -94,6 +94,28 @@ impl Changes {
         &self.created
     }
 
+    /// The savepoints, oldest first.
+    pub(super) fn savepoints(&self) -> impl Iterator<Item = SavepointId> {
+        self.savepoints.iter().map(|(savepoint, _)| *savepoint)
+    }
+
+    /// What was written and created at a savepoint; `None` if it is none or has ended.
+    pub(super) fn at(&self, savepoint: SavepointId) -> Option<(BTreeMap<Oid, &Record>, BTreeSet<Oid>)> {
+        let (_, length) = self.savepoints.iter().find(|(known, _)| *known == savepoint)?;
+        let mut writes: BTreeMap<Oid, &Record> =
+            self.writes.iter().map(|(oid, write)| (*oid, &*write.record)).collect();
+        let mut created = self.created.clone();
+        for step in self.journal.iter().skip(*length).rev() {
+            match step {
+                Step::Write(oid, Some(before)) => drop(writes.insert(*oid, &before.record)),
+                Step::Write(oid, None) => drop(writes.remove(oid)),
+                Step::Create(oid) => drop(created.remove(oid)),
+                Step::Demand(..) | Step::Undo => {}
+            }
+        }
+        Some((writes, created))
+    }
+
     /// What is done is recorded from now on.
     pub(super) fn record(&mut self) {
         self.ops = Some(Vec::new());
@@ -279,6 +301,9 @@ mod tests {
                         let place = which.index(known.len());
                         ended.extend(known.drain(place + 1..).map(|(savepoint, _)| savepoint));
                         let (savepoint, expected) = &known[place];
+                        let (written, created) = changes.at(*savepoint).unwrap();
+                        let written: Vec<(Oid, u16)> = written.iter().map(|(oid, record)| (*oid, record.schema)).collect();
+                        prop_assert_eq!((&written, created.into_iter().collect()), (&expected.0, expected.1.clone()));
                         prop_assert_eq!(changes.roll_back(*savepoint), Some(()));
                         prop_assert_eq!(&seen(&changes), expected);
                     }

@@ -9,7 +9,7 @@
 //!
 //! Everything is postcard, in the order of the fields; whoever sends it says in which version of this crate.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use super::changes::Op;
 use super::open::{OpenTransactions, Touch};
 use super::sessions::Sessions;
 use super::transaction::{Kind, State, Transaction};
-use super::{SessionId, Store, TransactionId};
+use super::{SavepointId, SessionId, Store, TransactionId};
 use crate::record::append;
 use crate::{Metadata, Oid, Record, Storage, StorageError, Tid};
 
@@ -58,6 +58,9 @@ struct Header {
     kind: Kind,
     state: State,
 }
+
+/// What a transaction had put, and the objects that it had made.
+pub type AtSavepoint<'a> = (BTreeMap<Oid, &'a Record>, BTreeSet<Oid>);
 
 /// Bytes that no store wrote, or a state that does not belong to the storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +194,23 @@ impl<S: Storage> Store<S> {
     pub fn puts(&self, id: TransactionId) -> impl Iterator<Item = (Oid, &Record)> {
         let writes = self.open.get(&id).into_iter().flat_map(|open| open.changes.writes());
         writes.map(|(&oid, write)| (oid, &*write.record))
+    }
+
+    /// The savepoints of an open transaction, oldest first.
+    pub fn savepoints(&self, id: TransactionId) -> impl Iterator<Item = SavepointId> {
+        self.open.get(&id).into_iter().flat_map(|open| open.changes.savepoints())
+    }
+
+    /// What an open transaction had put and made at a savepoint; `None` where it has no such savepoint.
+    #[must_use]
+    pub fn at_savepoint(&self, id: TransactionId, savepoint: SavepointId) -> Option<AtSavepoint<'_>> {
+        self.open.get(&id)?.changes.at(savepoint)
+    }
+
+    /// What an open transaction says of itself.
+    #[must_use]
+    pub fn metadata(&self, id: TransactionId) -> Option<&Metadata> {
+        Some(&self.open.get(&id)?.metadata)
     }
 
     /// The objects that were made for an open transaction.

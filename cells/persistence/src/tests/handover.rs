@@ -1,6 +1,6 @@
 //! The server is replaced in the middle of everything, and instances on trial die before they have answered.
 
-use object_store::{MappingStorage, Oid, Record, Store, Tid, TransactionId};
+use object_store::{MappingStorage, Oid, Record, SavepointId, Store, Tid, TransactionId};
 use proptest::prelude::*;
 use runtime::State;
 
@@ -8,15 +8,16 @@ use super::kernel::{FakeKernel, FakeLeft, Fate};
 use crate::handover::{Ground, Handover, Mark, Place, SCHEMA};
 use crate::opening::Facts;
 use crate::outcomes::Outcome;
+use crate::sessions::requests::{Carried, RequestId};
 use crate::sessions::{Aborted, Begun, Committed, Failure, Limits, Resumed, Sender, Sessions};
 
 type Tested = Sessions<MappingStorage<fn() -> u64>, FakeKernel>;
 
-const LIMITS: Limits = Limits { transactions: 3, staged_bytes: 500 };
+const LIMITS: Limits = Limits { transactions: 3, staged_bytes: 60 };
 
 fn sessions() -> Tested {
     let storage = MappingStorage::new((|| 0) as fn() -> u64);
-    Sessions::new(Store::new(storage, 100_000), FakeKernel::default(), LIMITS, 0)
+    Sessions::new(Store::new(storage, 100_000), FakeKernel::default(), LIMITS)
 }
 
 fn ground(sessions: &Tested) -> Ground {
@@ -43,7 +44,6 @@ impl Export {
     fn resume(&self, gone: Tested) -> (Tested, Resumed) {
         let handover = Handover::import(SCHEMA, &self.0).expect("imported");
         assert!(handover.is_all_of(SCHEMA, &self.0), "nothing is lost");
-        let objects = gone.objects();
         let (storage, mut kernel) = gone.into_remains();
         // The server lets go of scopes that are not told of: they were made for a request that nobody answers.
         let told = handover.table.open.iter().map(|open| open.scope.slot);
@@ -52,10 +52,8 @@ impl Export {
         let strays: Vec<u64> = open.filter(|scope| !told.contains(scope)).collect();
         strays.into_iter().for_each(|scope| kernel.end(scope, Fate::Aborted));
         kernel.idle.clear();
-        let mut next = Sessions::new(Store::new(storage, 100_000), kernel, LIMITS, objects);
-        let resumed = next.resume(handover, &mut FakeLeft).expect("goes on");
-        next.begin_trial();
-        (next, resumed)
+        let store = Store::new(storage, 100_000);
+        Sessions::resume(store, kernel, LIMITS, handover, &mut FakeLeft).expect("goes on")
     }
 }
 
@@ -84,6 +82,14 @@ enum Step {
     Watch(u64, usize),
     Changes(usize),
     Outcome(usize),
+    ReadCurrent(u64, usize),
+    Savepoint(u64),
+    RollBack(u64, u64),
+    Undo(u64, usize),
+    Identify(u64, u64),
+    OutcomeOf(u64, u64),
+    Invalidations(u64, usize),
+    SetUser(u64),
 }
 
 #[derive(Debug, PartialEq)]
@@ -98,6 +104,8 @@ enum Answer {
     Tid(Tid),
     Changed(Tid, Vec<Oid>),
     Outcome(Outcome),
+    Savepoint(SavepointId),
+    Carried(Carried),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -117,6 +125,14 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (thread(), number()).prop_map(|(thread, object)| Step::Watch(thread, object)),
         2 => number().prop_map(Step::Changes),
         2 => number().prop_map(Step::Outcome),
+        1 => (thread(), number()).prop_map(|(thread, object)| Step::ReadCurrent(thread, object)),
+        2 => thread().prop_map(Step::Savepoint),
+        2 => (thread(), 1..4u64).prop_map(|(thread, savepoint)| Step::RollBack(thread, savepoint)),
+        1 => (thread(), number()).prop_map(|(thread, commit)| Step::Undo(thread, commit)),
+        1 => (thread(), 1..4u64).prop_map(|(thread, sequence)| Step::Identify(thread, sequence)),
+        1 => (thread(), 1..4u64).prop_map(|(thread, sequence)| Step::OutcomeOf(thread, sequence)),
+        1 => (thread(), number()).prop_map(|(thread, commit)| Step::Invalidations(thread, commit)),
+        1 => thread().prop_map(Step::SetUser),
     ]
 }
 
@@ -137,8 +153,9 @@ fn apply(sessions: &mut Tested, known: &Known, step: &Step) -> Result<Answer, Fa
             if sender.scope == 0 { Ok(Answer::Done) } else { sessions.begin(sender, 9).map(Answer::Begun) }
         }
         Step::Put(thread, place, byte) => {
-            let references = [object(place / 2)];
-            sessions.put(from(sessions, thread), object(place), record(byte, &references), 60).map(|()| Answer::Done)
+            let state = record(byte, &[object(place / 2)]);
+            let bytes = state.encoded_length().expect("encodes");
+            sessions.put(from(sessions, thread), object(place), state, bytes).map(|()| Answer::Done)
         }
         Step::Create(thread) => sessions.new_object(from(sessions, thread)).map(Answer::Object),
         Step::Get(thread, place) => {
@@ -161,6 +178,26 @@ fn apply(sessions: &mut Tested, known: &Known, step: &Step) -> Result<Answer, Fa
             let of = known.transactions.get(place % known.transactions.len().max(1));
             Ok(Answer::Outcome(of.map_or(Outcome::Unknown, |id| sessions.outcome(*id))))
         }
+        Step::ReadCurrent(thread, place) => {
+            sessions.read_current(from(sessions, thread), object(place)).map(|()| Answer::Done)
+        }
+        Step::Savepoint(thread) => sessions.savepoint(from(sessions, thread)).map(Answer::Savepoint),
+        Step::RollBack(thread, savepoint) => {
+            sessions.roll_back(from(sessions, thread), SavepointId::new(savepoint)).map(|()| Answer::Done)
+        }
+        Step::Undo(thread, place) => {
+            let tid = known.tids.get(place % known.tids.len().max(1)).copied().unwrap_or(Tid::ZERO);
+            sessions.undo(from(sessions, thread), tid).map(|()| Answer::Done)
+        }
+        Step::Identify(thread, sequence) => sessions.identify(from(sessions, thread), sequence).map(|()| Answer::Done),
+        Step::OutcomeOf(thread, sequence) => Ok(Answer::Carried(sessions.outcome_of(from(sessions, thread), sequence))),
+        Step::Invalidations(thread, place) => {
+            let since = known.tids.get(place % known.tids.len().max(1)).copied().unwrap_or(Tid::ZERO);
+            sessions
+                .invalidations(from(sessions, thread), since, 100)
+                .map(|(upto, changed)| Answer::Changed(upto, changed))
+        }
+        Step::SetUser(thread) => sessions.set_user(from(sessions, thread), "somebody").map(|()| Answer::Done),
     }
 }
 
@@ -201,7 +238,8 @@ proptest! {
                 goes = next;
             }
             prop_assert_eq!(stays.open_transactions(), goes.open_transactions());
-            prop_assert_eq!((stays.watches(), stays.objects()), (goes.watches(), goes.objects()));
+            prop_assert_eq!((stays.watches(), stays.commits()), (goes.watches(), goes.commits()));
+            prop_assert_eq!((stays.room(), stays.objects()), (goes.room(), goes.objects()));
         }
         prop_assert_eq!(&stays.scopes().fates, &goes.scopes().fates);
         prop_assert_eq!(&stays.scopes().own, &goes.scopes().own);
@@ -270,7 +308,11 @@ fn a_mark_is_found_again_and_nothing_else_is_one() {
     assert_eq!(Mark::find(&mark.to_bytes()), Some(mark));
     for bytes in [&b""[..], b"mark", b"mark1234567", b"mark123456789", b"else12345678"] {
         assert_eq!(Mark::find(bytes), None);
+        assert_eq!(Mark::without(bytes), bytes);
     }
+    let request = RequestId { client: 7, sequence: 9 };
+    let marked = [request.encode(), mark.to_bytes()].concat();
+    assert_eq!((Mark::find(&marked), RequestId::decode(&marked)), (Some(mark), Some(request)));
 }
 
 #[test]
@@ -283,5 +325,7 @@ fn another_schema_and_another_log_are_refused() {
     assert!(Handover::import(SCHEMA + 1, &export.0).is_none());
     let handover = Handover::import(SCHEMA, &export.0).expect("imported");
     assert_eq!(handover.export(SCHEMA + 1), None);
-    assert!(self::sessions().resume(handover, &mut FakeLeft).is_err(), "this log lacks the commit");
+    let (storage, kernel) = self::sessions().into_remains();
+    let resumed = Sessions::resume(Store::new(storage, 0), kernel, LIMITS, handover, &mut FakeLeft);
+    assert!(resumed.is_err(), "this log lacks the commit");
 }
