@@ -11,8 +11,8 @@ use runtime::{Console, Environment, objects, sleep};
 
 use crate::deaths::Hangar;
 use crate::figures::{Figures, Servers};
-use crate::handovers;
 use crate::mailbox::{self, Trace};
+use crate::{handovers, upgrade};
 
 /// The cell's own name: it is the image of its children.
 const IMAGE: &str = "transactions";
@@ -22,6 +22,8 @@ const LIST: &str = "userCapabilities";
 const FAILED: u64 = 0x11;
 /// Nanoseconds in which a thread that could run does so many times over.
 const A_WHILE: u64 = 20_000_000;
+/// Bytes of the command line that are looked at.
+const LONGEST: usize = 256;
 /// How many such whiles a test waits at most for what it watches.
 const WHILES: u32 = 3000;
 
@@ -120,15 +122,20 @@ pub fn run(mut environment: Environment, graph: Graph) -> u64 {
         Ok(test) => test,
         Err(failure) => panic!("the tests cannot begin: {failure}"),
     };
-    if handovers::are_wanted(&machine) {
-        for (name, case) in handovers::CASES {
-            test.count(format_args!("{name}"), case);
-        }
+    let mut room = [0; LONGEST];
+    let length = objects::command_line(&machine, &mut room).unwrap_or(0) as usize;
+    let line = room.get(..length.min(LONGEST)).and_then(|line| core::str::from_utf8(line).ok()).unwrap_or("");
+    let is_wanted = |wanted: &str| line.split_whitespace().any(|word| word == wanted);
+    let cases: &[Case] = match () {
+        () if is_wanted(handovers::WANTED) => &handovers::CASES,
+        () if is_wanted(upgrade::WANTED) => &upgrade::CASES,
+        () => &CASES,
+    };
+    for (name, case) in cases {
+        test.count(format_args!("{name}"), case);
+    }
+    if is_wanted(handovers::WANTED) {
         handovers::strikes(&mut test);
-    } else {
-        for (name, case) in CASES {
-            test.count(format_args!("{name}"), case);
-        }
     }
     let (passed, failed) = (test.passed, test.failed);
     test.say(format_args!("{passed} passed, {failed} failed"));

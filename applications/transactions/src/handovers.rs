@@ -17,7 +17,7 @@ use abi::interfaces::process::{
     Kill, NO_SUCH_PROCESS, Progress as Journey, Replace, ReplacementSummary, Replacements, WaitReplaced,
 };
 use abi::kernel::{BODY_MAX, Clock};
-use abi::token::{All, Cap, Machine, Notification};
+use abi::token::{All, Cap, Notification};
 use abi::{CallError, KernelError};
 use clients::{Graph, GraphError, Outcome};
 use object_model::{Object, Oid, Value};
@@ -29,9 +29,7 @@ use crate::driver::{Case, Failure, Test, check};
 use crate::drone::{Errand, GIVEN, PAIR, PROGRESS, Progress, TRANSACTION};
 
 /// The word of the command line that chooses these tests.
-const WANTED: &str = "handovers";
-/// Bytes of the command line that are looked at.
-const LONGEST: usize = 256;
+pub const WANTED: &str = "handovers";
 /// What is replaced.
 pub const SERVICE: &str = "persistence";
 
@@ -49,14 +47,6 @@ pub const CASES: [Case; 6] = [
     ("a_server_that_dies_on_trial_loses_nothing", Test::a_server_that_dies_on_trial_loses_nothing),
     ("replacements_leave_nothing_behind", Test::replacements_leave_nothing_behind),
 ];
-
-/// Whether these tests are to run.
-pub fn are_wanted(machine: &Cap<Machine, All>) -> bool {
-    let mut room = [0; LONGEST];
-    let length = objects::command_line(machine, &mut room).unwrap_or(0) as usize;
-    let line = room.get(..length.min(LONGEST)).and_then(|line| core::str::from_utf8(line).ok()).unwrap_or("");
-    line.split_whitespace().any(|word| word == WANTED)
-}
 
 /// The drone's part.
 pub fn hold(environment: &mut Environment, graph: &mut Graph, signal: impl Fn(Progress)) {
@@ -161,7 +151,11 @@ impl Test {
         self.replace_service(SERVICE)
     }
 
-    fn replace_service(&self, name: &str) -> Result<(), CallError> {
+    /// The same of another service, or of a process.
+    ///
+    /// # Errors
+    /// The process server's.
+    pub fn replace_service(&self, name: &str) -> Result<(), CallError> {
         let method = Replace { image: 0, force: 0 };
         match Call::new(&self.servers.process, method).bytes(name.as_bytes()).timeout(PATIENCE).send() {
             // It was itself that was struck.
@@ -185,7 +179,11 @@ impl Test {
         self.end_of_replacement_of(SERVICE)
     }
 
-    fn end_of_replacement_of(&mut self, name: &str) -> Result<Journey, Failure> {
+    /// The same of another service, or of a process.
+    ///
+    /// # Errors
+    /// The process server's.
+    pub fn end_of_replacement_of(&mut self, name: &str) -> Result<Journey, Failure> {
         let mut room = [0; BODY_MAX];
         loop {
             let call = Call::new(&self.servers.process, WaitReplaced {}).bytes(name.as_bytes());

@@ -297,7 +297,8 @@ proptest! {
             export.0[place] ^= value;
         }
         if let Some(read) = Handover::read(&export.0) {
-            prop_assert!(read.export(SCHEMA).is_some());
+            let written = read.export(SCHEMA).expect("what was read can be written");
+            prop_assert!(Handover::read(&written).is_some_and(|again| again.is_all_of(SCHEMA, &written)));
         }
     }
 }
