@@ -1,6 +1,5 @@
 //! Lines to commands, and commands carried out.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,7 +12,8 @@ use runtime::{Call, Clock};
 use crate::command::{Command, parse};
 use crate::completion::{self, Expected};
 use crate::failure::Failure;
-use crate::records::Records;
+use crate::oids::Oids;
+use crate::records::{self, Records};
 use crate::servers::Servers;
 use crate::text::Plain;
 use crate::{
@@ -37,14 +37,13 @@ const CONSOLE_LOST: u64 = 1;
 pub struct Session {
     servers: Servers,
     records: Records,
-    /// The objects that the last output named.
-    mentioned: BTreeSet<u64>,
+    oids: Oids,
 }
 
 impl Session {
     /// A session that has not begun.
     pub fn new(servers: Servers) -> Self {
-        Session { servers, records: Records::default(), mentioned: BTreeSet::new() }
+        Session { servers, records: Records::default(), oids: Oids::default() }
     }
 
     /// Reads and carries out commands until the input ends. Answers the shell's status.
@@ -93,7 +92,7 @@ impl Session {
             // Where they cannot be read there is nothing to complete.
             Expected::Image => directory::images(&self.servers, &mut self.records).unwrap_or_default(),
             Expected::Running => processes::killable(&self.servers, &mut self.records).unwrap_or_default(),
-            Expected::Object => completion::objects(&self.mentioned, before),
+            Expected::Object => self.oids.completions(completion::last_word(before)),
             Expected::Nothing => Vec::new(),
         };
         self.ask(Complete {}, &completion::fitting(before, words, BODY_MAX))
@@ -109,15 +108,18 @@ impl Session {
     }
 
     fn line(&mut self, line: &str) {
-        match parse(line) {
+        // Where it is not told, the word that names it is refused.
+        if line.contains("#root")
+            && let Ok(root) = records::root(&self.servers)
+        {
+            self.oids.note_root(root);
+        }
+        match parse(line, &self.oids) {
             Ok(None) => {}
             Err(mistake) => self.print(&format!("{mistake}\n")),
             Ok(Some(command)) => match self.carry_out(command) {
                 Ok(output) => {
-                    let mentioned = completion::mentioned(&output);
-                    if !mentioned.is_empty() {
-                        self.mentioned = mentioned;
-                    }
+                    self.oids.note(&output);
                     self.print(&output);
                 }
                 Err(failure) => {

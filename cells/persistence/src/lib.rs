@@ -6,6 +6,7 @@
 //! * [`watches`]: who is to hear of which commits, and what they changed;
 //! * [`sessions`]: which transaction a request belongs to, who may end it, and what becomes of it; over any storage and
 //!   any [`sessions::Scopes`], so that it is tested on the host;
+//! * [`names`]: what clients call objects;
 //! * [`wire`]: records as they travel, and how large they may be;
 //! * [`refusal`]: what is answered where something is refused;
 //! * [`disk`], [`scopes`]: block device and transaction scopes by messages and kernel objects;
@@ -29,6 +30,7 @@ extern crate alloc;
 
 pub mod backing;
 pub mod disk;
+pub mod names;
 pub mod opening;
 pub mod outcomes;
 pub mod refusal;
@@ -53,6 +55,7 @@ use runtime::{Buf, Console, Environment, Event, Heap, Server, objects, say};
 
 use crate::backing::Backing;
 use crate::disk::Disk;
+use crate::names::Names;
 use crate::opening::Facts;
 use crate::scopes::ScopePool;
 use crate::server::Service;
@@ -106,7 +109,8 @@ pub fn main(mut environment: Environment) -> u64 {
     let kernel = Kernel { memory, cnode, settle, console, heap: environment.heap() };
     let Some(block) = block else {
         say!(kernel.console, "no block driver: the store is in memory, and ends with this cell");
-        kernel.serve(server, MappingStorage::new(WallClock), 0, Facts::OF_MEMORY);
+        let names = Names::new(&names::draw_key(runtime::random));
+        kernel.serve(server, MappingStorage::new(WallClock), names, 0, Facts::OF_MEMORY);
     };
     let buf = match transfer_buf(&kernel.memory, &kernel.cnode, &vspace) {
         Ok(buf) => buf,
@@ -119,8 +123,12 @@ pub fn main(mut environment: Environment) -> u64 {
             decline(server, UNUSABLE);
         }
     };
-    match opening::open(disk, WallClock, permutation_key(), &|line| kernel.console.say(line)) {
-        Ok(opened) => kernel.serve(server, opened.storage, opened.report.objects, opened.facts),
+    let key = names::draw_key(runtime::random);
+    match opening::open(disk, WallClock, key, &|line| kernel.console.say(line)) {
+        Ok(opened) => {
+            let names = Names::new(opened.storage.permutation_key());
+            kernel.serve(server, opened.storage, names, opened.report.objects, opened.facts)
+        }
         Err(refused) => decline(server, refused.status()),
     }
 }
@@ -136,7 +144,7 @@ struct Kernel {
 
 impl Kernel {
     /// Serves a storage with so many objects, for ever.
-    fn serve<S: Backing>(self, server: Server, storage: S, objects: u64, facts: Facts) -> ! {
+    fn serve<S: Backing>(self, server: Server, storage: S, names: Names, objects: u64, facts: Facts) -> ! {
         if let Err(error) = objects::serve_labels(server.endpoint(), Persistence::LABELS) {
             panic!("the endpoint refuses the labels of this server: {error:?}");
         }
@@ -144,7 +152,7 @@ impl Kernel {
         let store = Store::new(storage, CACHE_BYTES).with_rules(Box::new(rules)).numbered_from(first_transaction());
         let scopes = ScopePool::new(self.memory, self.cnode, self.settle);
         let sessions = Sessions::new(store, scopes, LIMITS, objects);
-        Service::new(sessions, facts, self.console, self.heap).run(server)
+        Service::new(sessions, names, facts, self.console, self.heap).run(server)
     }
 }
 
@@ -171,18 +179,6 @@ impl Clock for WallClock {
     fn now(&mut self) -> u64 {
         runtime::clock(runtime::Clock::Wall) / 1000
     }
-}
-
-/// A number that differs from one formatting to the next. The machine gives this cell no source of secrets: whoever
-/// knows when a disk was formatted can guess it, so nothing may rest on its being secret.
-fn permutation_key() -> [u8; 16] {
-    let wall = runtime::clock(runtime::Clock::Wall);
-    let since_boot = runtime::clock(runtime::Clock::Monotonic);
-    let mut key = [0; 16];
-    for (place, byte) in key.iter_mut().zip(wall.to_le_bytes().into_iter().chain(since_boot.to_le_bytes())) {
-        *place = byte;
-    }
-    key
 }
 
 /// The number of this life's first transaction: the microseconds since boot. An earlier life began fewer transactions than

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use object_store::{Oid, StorageError, StoreError, Tid, TransactionId};
+use object_store::{Oid, PublicOid, StorageError, StoreError, Tid, TransactionId};
 use runtime::abi::interfaces::persistence::{
     CHANGES_MAX, Changes, GetObject, NO_TRANSACTION, Outcome, Persistence, Statistics, StoreObject, TransactionSummary,
     Transactions, Usage, Watch,
@@ -12,6 +12,7 @@ use runtime::abi::token::RawCap;
 use runtime::{Console, Event, Heap, Request, Server, objects, say};
 
 use crate::backing::Backing;
+use crate::names::Names;
 use crate::opening::Facts;
 use crate::refusal::{MALFORMED, Refusal};
 use crate::scopes::ScopePool;
@@ -25,6 +26,7 @@ const BEGINNER_DIED: u64 = 1 << 63;
 #[derive(Debug)]
 pub struct Service<S> {
     sessions: Sessions<S, ScopePool>,
+    names: Names,
     facts: Facts,
     console: Console,
     heap: &'static Heap,
@@ -32,8 +34,14 @@ pub struct Service<S> {
 
 impl<S: Backing> Service<S> {
     /// A server over a store that is open.
-    pub fn new(sessions: Sessions<S, ScopePool>, facts: Facts, console: Console, heap: &'static Heap) -> Self {
-        Service { sessions, facts, console, heap }
+    pub fn new(
+        sessions: Sessions<S, ScopePool>,
+        names: Names,
+        facts: Facts,
+        console: Console,
+        heap: &'static Heap,
+    ) -> Self {
+        Service { sessions, names, facts, console, heap }
     }
 
     /// Serves for ever.
@@ -55,11 +63,11 @@ impl<S: Backing> Service<S> {
             Some(Persistence::Abort(_)) => self.abort(sender),
             Some(Persistence::GetObject(wish)) => return self.get(request, sender, wish),
             Some(Persistence::Revision(wish)) => {
-                self.sessions.revision(Oid::new(wish.oid)).map(Tid::number).map_err(Refusal::from)
+                self.sessions.revision(self.names.inside(wish.oid)).map(Tid::number).map_err(Refusal::from)
             }
             Some(Persistence::StoreObject(wish)) => self.store(&mut request, sender, wish),
-            Some(Persistence::NewObject(_)) => self.sessions.new_object(sender).map(Oid::number).map_err(Refusal::from),
-            Some(Persistence::Root(_)) => Ok(Oid::ROOT.number()),
+            Some(Persistence::NewObject(_)) => self.new_object(sender),
+            Some(Persistence::Root(_)) => Ok(self.names.outside(Oid::ROOT)),
             Some(Persistence::Note(_)) => self.note(sender, request.body()),
             Some(Persistence::Transactions(wish)) => return self.transactions(request, wish),
             Some(Persistence::GetStatistics(_)) => {
@@ -79,7 +87,20 @@ impl<S: Backing> Service<S> {
         };
         match done {
             Ok(value) => request.ok(value),
-            Err(Refusal { code, detail }) => request.refuse(code, detail),
+            Err(refusal) => self.refuse(request, refusal),
+        }
+    }
+
+    fn refuse(&self, request: Request<'_>, Refusal { code, detail }: Refusal) {
+        request.refuse(code, self.names.detail(detail));
+    }
+
+    fn new_object(&mut self, sender: Sender) -> Result<u64, Refusal> {
+        loop {
+            let oid = self.sessions.new_object(sender)?;
+            if self.names.are_free(oid) {
+                return Ok(self.names.outside(oid));
+            }
         }
     }
 
@@ -118,7 +139,8 @@ impl<S: Backing> Service<S> {
         let thread = sender.thread;
         match failure {
             Failure::Store(StoreError::Conflict { oid, .. }) => {
-                say!(self.console, "conflict on object {}: thread {thread} must abort", oid.number());
+                let oid = PublicOid::new(self.names.outside(oid));
+                say!(self.console, "conflict on object {oid}: thread {thread} must abort");
             }
             Failure::Store(StoreError::Storage(StorageError::Stopped(reason))) => {
                 say!(self.console, "the disk failed ({reason:?}): stopped, nothing is acknowledged any more");
@@ -141,24 +163,21 @@ impl<S: Backing> Service<S> {
     }
 
     fn get(&mut self, mut request: Request<'_>, sender: Sender, wish: GetObject) {
-        let record = match self.sessions.get(sender, Oid::new(wish.oid)) {
+        let record = match self.sessions.get(sender, self.names.inside(wish.oid)) {
             Ok(record) => record,
-            Err(failure) => {
-                let Refusal { code, detail } = failure.into();
-                return request.refuse(code, detail);
-            }
+            Err(failure) => return self.refuse(request, failure.into()),
         };
         let lease = request.lease();
         if !lease.is_empty() {
-            return match wire::encode_into(&record, lease) {
+            return match wire::encode_into(&record, &self.names, lease) {
                 Ok(length) => request.ok(length as u64),
-                Err(needed) => refuse(request, Refusal::buffer_too_small(needed)),
+                Err(needed) => self.refuse(request, Refusal::buffer_too_small(needed)),
             };
         }
         let mut body = [0; BODY_MAX];
-        match wire::encode_into(&record, &mut body) {
+        match wire::encode_into(&record, &self.names, &mut body) {
             Ok(length) => request.ok_bytes(length as u64, body.get(..length).unwrap_or(&[])),
-            Err(needed) => refuse(request, Refusal::buffer_too_small(needed)),
+            Err(needed) => self.refuse(request, Refusal::buffer_too_small(needed)),
         }
     }
 
@@ -177,8 +196,8 @@ impl<S: Backing> Service<S> {
         if length > self.sessions.room() {
             return Err(Failure::TooMuchStaged(self.sessions.room()).into());
         }
-        let record = wire::decode(bytes)?;
-        self.sessions.put(sender, Oid::new(wish.oid), record, length)?;
+        let record = wire::decode(bytes, &self.names)?;
+        self.sessions.put(sender, self.names.inside(wish.oid), record, length)?;
         Ok(0)
     }
 
@@ -196,23 +215,23 @@ impl<S: Backing> Service<S> {
                 let summaries: Vec<TransactionSummary<'_>> = found.iter().map(wire::summary).collect();
                 request.ok_body(summaries.len() as u64, &summaries);
             }
-            Err(failure) => refuse(request, failure.into()),
+            Err(failure) => self.refuse(request, failure.into()),
         }
     }
 
     fn watch(&mut self, request: &mut Request<'_>, sender: Sender, wish: Watch) -> Result<u64, Refusal> {
         let granted = request.granted().ok_or(Refusal::new(MALFORMED, 0))?;
         let signal = granted.claim(self.sessions.scopes().cnode()).map_err(|_| Refusal::new(MALFORMED, 0))?;
-        Ok(self.sessions.watch(sender, Oid::new(wish.oid), signal)?.number())
+        Ok(self.sessions.watch(sender, self.names.inside(wish.oid), signal)?.number())
     }
 
     fn changes(&self, request: Request<'_>, wish: Changes) {
         match self.sessions.changes(Tid::new(wish.since), CHANGES_MAX) {
             Ok((upto, changed)) => {
-                let bytes: Vec<u8> = changed.iter().flat_map(|oid| oid.number().to_le_bytes()).collect();
+                let bytes: Vec<u8> = changed.iter().flat_map(|oid| self.names.outside(*oid).to_le_bytes()).collect();
                 request.ok_bytes(upto.number(), &bytes);
             }
-            Err(failure) => refuse(request, failure.into()),
+            Err(failure) => self.refuse(request, failure.into()),
         }
     }
 
@@ -239,8 +258,4 @@ impl<S: Backing> Service<S> {
             torn: self.facts.torn,
         }
     }
-}
-
-fn refuse(request: Request<'_>, Refusal { code, detail }: Refusal) {
-    request.refuse(code, detail);
 }
