@@ -21,7 +21,7 @@ type Server = Sessions<MappingStorage<fn() -> u64>, FakeKernel>;
 /// A server whose root refers to every second object, and each of those to the next one.
 fn server() -> Server {
     let storage = MappingStorage::new((|| 0) as fn() -> u64);
-    let mut server = Sessions::new(Store::new(storage, 100_000), FakeKernel::default(), LIMITS, 0);
+    let mut server = Sessions::new(Store::new(storage, 100_000), FakeKernel::default(), LIMITS);
     server.begin(Sender { thread: 1, scope: 0, badge: 7 }, 1).expect("begins");
     let sender = Sender { thread: 1, scope: server.scopes().scope(1), badge: 7 };
     let oids: Vec<Oid> = (0..OBJECTS).map(|_| server.new_object(sender).expect("a number")).collect();
