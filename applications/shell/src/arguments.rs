@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::oids::BadOid;
 use crate::text::Plain;
 
 /// What is wrong with the arguments of a command.
@@ -15,7 +16,7 @@ pub enum Wrong {
     /// There is no such option.
     Option(String),
     /// It is no OID.
-    Oid(String),
+    Oid(BadOid),
     /// It is no count.
     Count(String),
     /// It is no number that a message carries.
@@ -28,9 +29,7 @@ impl fmt::Display for Wrong {
             Wrong::Missing(what) => write!(f, "{what} is missing"),
             Wrong::Unexpected(word) => write!(f, "`{}` is one argument too many", Plain(word)),
             Wrong::Option(word) => write!(f, "there is no option `{}`", Plain(word)),
-            Wrong::Oid(word) => {
-                write!(f, "`{}` is no OID, which is written #26, 26 or 0x1a and has 64 bits", Plain(word))
-            }
+            Wrong::Oid(bad) => bad.fmt(f),
             Wrong::Word(word) => {
                 write!(f, "`{}` is no number of 64 bits (32 for a method), decimal or behind 0x", Plain(word))
             }
@@ -93,13 +92,10 @@ pub fn options<'w, 'a, const N: usize>(
     Ok((are_there, words))
 }
 
-/// An object's number: decimal, with or without `#`, or hexadecimal behind `0x`.
+/// An OID, whose spelling is whole: see [`crate::oids`].
 pub fn oid(word: &str) -> Result<u64, Wrong> {
-    let number = match word.strip_prefix("0x") {
-        Some(digits) => number(digits, 16),
-        None => number(word.strip_prefix('#').unwrap_or(word), 10),
-    };
-    number.ok_or_else(|| Wrong::Oid(word.into()))
+    let digits = word.strip_prefix('#').filter(|digits| digits.len() == 16);
+    digits.and_then(|digits| number(digits, 16)).ok_or_else(|| Wrong::Oid(BadOid::Malformed(word.into())))
 }
 
 /// A number for a message: decimal, or hexadecimal behind `0x`.
@@ -127,13 +123,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_oid_has_three_spellings() {
-        for word in ["26", "#26", "0x1a", "0x1A"] {
-            assert_eq!(oid(word), Ok(26), "{word}");
-        }
-        assert_eq!(oid("#18446744073709551615"), Ok(u64::MAX));
-        for word in ["", "#", "0x", "x", "+1", "-1", "##1", "#0x1", "18446744073709551616", "1 2"] {
-            assert_eq!(oid(word), Err(Wrong::Oid(word.into())), "{word}");
+    fn an_oid_has_sixteen_digits() {
+        assert_eq!(oid("#000000000000001a"), Ok(26));
+        assert_eq!(oid("#FFFFFFFFFFFFFFFF"), Ok(u64::MAX));
+        for word in ["", "#", "0x1a", "26", "#1a", "#+00000000000001a", "#0000000000000001a", "000000000000001a"] {
+            assert_eq!(oid(word), Err(Wrong::Oid(BadOid::Malformed(word.into()))), "{word}");
         }
     }
 

@@ -16,7 +16,7 @@ use crate::processes::{self, Found};
 use crate::records::Records;
 use crate::servers::Servers;
 use crate::table::{Side, Table};
-use crate::text::Bytes;
+use crate::text::{Badge, Bytes};
 
 /// Lists the capabilities of a process or service, in as many replies as it takes.
 ///
@@ -90,7 +90,7 @@ fn texts(capability: &Capability<'_>) -> [String; 5] {
     let kind = Kind::from_number(capability.kind);
     let named = kind.map_or_else(|| format!("kind {}", capability.kind), |kind| format!("{kind:?}"));
     let badge = match (capability.badge, kind) {
-        (badge, Some(Kind::Endpoint | Kind::Notification)) if badge > 0 => badge.to_string(),
+        (badge, Some(Kind::Endpoint | Kind::Notification)) if badge > 0 => Badge(badge).to_string(),
         _ => "-".to_string(),
     };
     let from = if capability.endowed { "creator" } else { "itself" };

@@ -1,12 +1,14 @@
 //! The table of commands, and lines to commands.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use runtime::abi::kernel::Overdue;
 
 use crate::arguments::{self, Wrong};
 use crate::nearest::nearest;
+use crate::oids::{BadOid, Oids};
 use crate::text::Plain;
 use crate::words::{Unclosed, split};
 
@@ -160,7 +162,7 @@ pub const COMMANDS: &[Entry] = &[
         arguments: "[COMMAND]",
         help: "Lists the commands, or tells what one does.",
         more: "Keys: arrows, Home, End and Delete edit the line, arrow up and down recall earlier ones, Tab completes\n\
-               commands, images and the OIDs of the last list, Ctrl-C drops the line, Ctrl-D on an empty one ends.",
+               commands, images and OIDs that were shown, Ctrl-C drops the line, Ctrl-D on an empty one ends.",
         parse: |words| Ok(Command::Help(arguments::at_most_one(words)?.map(String::from))),
     },
     Entry {
@@ -207,7 +209,8 @@ pub const COMMANDS: &[Entry] = &[
         name: "inspect",
         arguments: "[-x] [OID]",
         help: "Shows the slots of a persistent object, of the root without an OID; with -x, the bytes of its record.",
-        more: "The root names what there is: `inspect`, then for example `inspect #12`. #26, 26 and 0x1a are one OID.\n\
+        more: "The root names what there is: the digits of an OID that was shown may\n\
+               be cut short where no other begins so, and Tab completes them. `#root` is the root.\n\
                `name*` is a parent, `name()` a method. A capability shows how it is made again, never a live one.",
         parse: |words| {
             let (is_raw, words) = arguments::option(words, "-x")?;
@@ -382,8 +385,7 @@ pub const COMMANDS: &[Entry] = &[
 /// A process or service, as it is typed.
 fn target(words: &[&str]) -> Result<Target, Wrong> {
     let word = arguments::one(words, "the name of a process or service, or an OID")?;
-    let is_number = word.starts_with('#') || word.starts_with(|first: char| first.is_ascii_digit());
-    Ok(if is_number { Target::Object(arguments::oid(word)?) } else { Target::Named(word.into()) })
+    Ok(if word.starts_with('#') { Target::Object(arguments::oid(word)?) } else { Target::Named(word.into()) })
 }
 
 /// The line of the table with a name.
@@ -412,19 +414,22 @@ pub enum Mistake {
     Unclosed,
 }
 
-/// The command of a line; `None` for a blank one.
+/// The command of a line, in which OIDs may be cut short; `None` for a blank one.
 ///
 /// # Errors
 /// [`Mistake`].
-pub fn parse(line: &str) -> Result<Option<Command>, Mistake> {
+pub fn parse(line: &str, oids: &Oids) -> Result<Option<Command>, Mistake> {
     let words = split(line).map_err(|Unclosed| Mistake::Unclosed)?;
-    let words: alloc::vec::Vec<&str> = words.iter().map(String::as_str).collect();
     let Some((name, arguments)) = words.split_first() else {
         return Ok(None);
     };
-    let entry = entry(name).ok_or_else(|| Mistake::Unknown((*name).into()))?;
-    let command = (entry.parse)(arguments).map_err(|wrong| Mistake::Usage(entry, wrong))?;
-    Ok(Some(command))
+    let entry = entry(name).ok_or_else(|| Mistake::Unknown(name.clone()))?;
+    let whole: Result<Vec<String>, BadOid> = arguments.iter().map(|word| oids.whole(word)).collect();
+    let command = whole.map_err(Wrong::Oid).and_then(|whole| {
+        let words: Vec<&str> = whole.iter().map(String::as_str).collect();
+        (entry.parse)(&words)
+    });
+    command.map(Some).map_err(|wrong| Mistake::Usage(entry, wrong))
 }
 
 impl fmt::Display for Mistake {
@@ -451,6 +456,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// As in a session that has shown a few.
+    fn parse(line: &str) -> Result<Option<Command>, Mistake> {
+        let mut oids = Oids::default();
+        oids.note("#000000000000000c #1b0000000000001a");
+        oids.note_root(7);
+        super::parse(line, &oids)
+    }
+
     fn replace(image: Option<u64>, overdue: Overdue, until: Until) -> Command {
         Command::Replace { name: "memory".into(), image, overdue, until }
     }
@@ -471,26 +484,25 @@ mod tests {
             ("  mem  ", Command::Memory),
             ("help spawn", Command::Help(Some("spawn".into()))),
             ("inspect", inspect(None, Form::Slots)),
-            ("inspect 12", inspect(Some(12), Form::Slots)),
-            ("inspect #12", inspect(Some(12), Form::Slots)),
-            ("inspect -x 0xffffffffffffffff", inspect(Some(u64::MAX), Form::Bytes)),
+            ("inspect #0", inspect(Some(12), Form::Slots)),
+            ("inspect #root", inspect(Some(7), Form::Slots)),
+            ("inspect -x #ffffffffffffffff", inspect(Some(u64::MAX), Form::Bytes)),
             ("inspect -x", inspect(None, Form::Bytes)),
             ("txlog", Command::Transactions(10)),
             ("txlog 3", Command::Transactions(3)),
-            ("kill #12", Command::Kill(Target::Object(12))),
-            ("kill 0x1b", Command::Kill(Target::Object(27))),
+            ("kill #000", Command::Kill(Target::Object(12))),
             ("kill memory", Command::Kill(Target::Named("memory".into()))),
             ("call counter 1", Command::Call { name: "counter".into(), label: 1, words: [0; 3] }),
             ("call x 2 3 0x10", Command::Call { name: "x".into(), label: 2, words: [3, 16, 0] }),
-            ("priority #12 7", Command::Priority { target: Target::Object(12), priority: 7 }),
+            ("priority #00 7", Command::Priority { target: Target::Object(12), priority: 7 }),
             ("priority x 7", Command::Priority { target: Target::Named("x".into()), priority: 7 }),
             ("replace memory", replace(None, Overdue::GoesOn, Until::Ended)),
-            ("replace memory #26", replace(Some(26), Overdue::GoesOn, Until::Ended)),
+            ("replace memory #1b", replace(Some(0x1b00_0000_0000_001a), Overdue::GoesOn, Until::Ended)),
             ("replace -n memory", replace(None, Overdue::GoesOn, Until::Started)),
-            ("replace -f memory 26", replace(Some(26), Overdue::Ends, Until::Ended)),
+            ("replace -f memory #0", replace(Some(12), Overdue::Ends, Until::Ended)),
             ("replace -f -n memory", replace(None, Overdue::Ends, Until::Started)),
             ("caps memory", Command::Capabilities(Target::Named("memory".into()))),
-            ("caps #27", Command::Capabilities(Target::Object(27))),
+            ("caps #0000", Command::Capabilities(Target::Object(12))),
             ("rollback memory", Command::Rollback("memory".into())),
             ("replacements", Command::Replacements),
             ("images", Command::Images),
@@ -515,9 +527,9 @@ mod tests {
             ("reboot now", "reboot: `now` is one argument too many; type `reboot`"),
             (
                 "inspect x",
-                "inspect: `x` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `inspect [-x] [OID]`",
+                "inspect: `x` is no OID, which is written # and 16 hexadecimal digits, or #root; type `inspect [-x] [OID]`",
             ),
-            ("inspect 1 2", "inspect: `2` is one argument too many; type `inspect [-x] [OID]`"),
+            ("inspect #0 2", "inspect: `2` is one argument too many; type `inspect [-x] [OID]`"),
             ("inspect -q 1", "inspect: there is no option `-q`; type `inspect [-x] [OID]`"),
             ("txlog -1", "txlog: `-1` is no count, which is a number from 1 on; type `txlog [COUNT]`"),
             ("spawn", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
@@ -526,7 +538,14 @@ mod tests {
             ("replace", "replace: the name of a service or process is missing; type `replace [-n] [-f] NAME [IMAGE]`"),
             ("replace a 1 2", "replace: `2` is one argument too many; type `replace [-n] [-f] NAME [IMAGE]`"),
             ("replace -f -f a", "replace: there is no option `-f`; type `replace [-n] [-f] NAME [IMAGE]`"),
-            ("kill 1x", "kill: `1x` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `kill NAME|OID`"),
+            (
+                "kill #1x",
+                "kill: `#1x` is no OID, which is written # and 16 hexadecimal digits, or #root; type `kill NAME|OID`",
+            ),
+            (
+                "kill #2",
+                "kill: nothing that was shown here begins with `#2`; type all 16 digits, or list the object first; type `kill NAME|OID`",
+            ),
             ("faults 0", "faults: `0` is no count, which is a number from 1 on; type `faults [-v] [COUNT]`"),
             ("spawn -w", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
             ("spawn \"\"", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),

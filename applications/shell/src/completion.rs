@@ -5,7 +5,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::command::COMMANDS;
-use crate::text::Oid;
 
 /// What is expected at the cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +15,7 @@ pub enum Expected {
     Image,
     /// The name of what runs.
     Running,
-    /// An object's number.
+    /// An OID.
     Object,
     /// Nothing that is known here.
     Nothing,
@@ -34,6 +33,7 @@ pub fn expected(before: &str) -> Expected {
     match words.as_slice() {
         [] | ["help"] => Expected::Command,
         ["spawn"] | ["spawn", "-w"] => Expected::Image,
+        ["kill" | "caps" | "priority"] if last_word(before).starts_with('#') => Expected::Object,
         ["kill" | "caps" | "call" | "priority"] => Expected::Running,
         ["rollback"] => Expected::Running,
         ["replace", "-n" | "-f", "-n" | "-f", rest @ ..]
@@ -51,18 +51,6 @@ pub fn expected(before: &str) -> Expected {
 /// The names of all commands.
 pub fn commands() -> Vec<String> {
     COMMANDS.iter().map(|entry| entry.name.to_string()).collect()
-}
-
-/// Numbers, in the spelling that the word before the cursor has begun.
-pub fn objects(known: &BTreeSet<u64>, before: &str) -> Vec<String> {
-    let is_bare = last_word(before).starts_with(|first: char| first.is_ascii_digit());
-    known.iter().map(|oid| if is_bare { oid.to_string() } else { Oid(*oid).to_string() }).collect()
-}
-
-/// The object numbers that a text mentions as `#26`.
-pub fn mentioned(text: &str) -> BTreeSet<u64> {
-    let digits = |rest: &str| rest.find(|next: char| !next.is_ascii_digit()).unwrap_or(rest.len());
-    text.split('#').skip(1).filter_map(|rest| rest.get(..digits(rest))?.parse().ok()).collect()
 }
 
 /// The words that continue the last one before the cursor, a line each, as many as fit so many bytes. The first and the last in
@@ -99,6 +87,8 @@ mod tests {
             ("inspect -x #1", Expected::Object),
             ("kill m", Expected::Running),
             ("caps m", Expected::Running),
+            ("caps #1", Expected::Object),
+            ("call #1", Expected::Running),
             ("replace m", Expected::Running),
             ("replace -f -n m", Expected::Running),
             ("replace -f memory #", Expected::Object),
@@ -111,15 +101,6 @@ mod tests {
         ] {
             assert_eq!(expected(before), what, "{before:?}");
         }
-    }
-
-    #[test]
-    fn numbers_are_found_in_what_was_listed() {
-        let text = "12 OIDs\n#26  running\nlist = [#7, #8](#9x #) # #99999999999999999999 #26";
-        let known = mentioned(text);
-        assert_eq!(known, BTreeSet::from([7, 8, 9, 26]));
-        assert_eq!(objects(&known, "inspect "), ["#7", "#8", "#9", "#26"]);
-        assert_eq!(objects(&known, "inspect 2"), ["7", "8", "9", "26"]);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub struct Image {
     pub bytes: usize,
 }
 
-/// The images, by name.
+/// The images, by name and age.
 ///
 /// # Errors
 /// Those of reading the objects.
@@ -74,7 +74,7 @@ pub fn image_list(servers: &Servers, records: &mut Records) -> Result<Vec<Image>
         let hash = hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
         list.push(Image { oid, name, standing, version, build, tid, hash, bytes: bytes.len() });
     }
-    list.sort_by(|one, other| (&one.name, one.oid).cmp(&(&other.name, other.oid)));
+    list.sort_by(|one, other| (&one.name, one.tid, one.oid).cmp(&(&other.name, other.tid, other.oid)));
     Ok(list)
 }
 

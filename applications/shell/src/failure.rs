@@ -317,10 +317,13 @@ mod tests {
         ];
         for failure in bad.map(|why| Failure::NoObject(26, why)).into_iter().chain([Failure::Corrupt(26)]) {
             let text = failure.to_string();
-            assert!(text.contains("#26") && text.ends_with("`inspect -x #26` shows its bytes"), "{text}");
+            assert!(
+                text.contains("#000000000000001a") && text.ends_with("`inspect -x #000000000000001a` shows its bytes"),
+                "{text}"
+            );
         }
         let unknown = Failure::Call(Server::Persistence, CallError::Server(persistence::NO_SUCH_OBJECT, 99));
-        assert!(unknown.to_string().starts_with("there is no object #99; `inspect` shows the root"));
+        assert!(unknown.to_string().starts_with("there is no object #0000000000000063; `inspect` shows the root"));
     }
 
     #[test]

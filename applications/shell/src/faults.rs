@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::records::Records;
 use crate::servers::Servers;
 use crate::table::{Side, Table};
-use crate::text::{Date, Oid, Plain};
+use crate::text::{Badge, Date, Oid, Plain};
 
 /// The names of what a report has in `registers`, in order.
 const REGISTERS: [&str; 17] = [
@@ -53,7 +53,7 @@ fn whole(fault: &Fault) -> String {
     let mut text = format!("{} {} {} ({hash:016x}){of}\n", Date(*time), Plain(cell), Plain(version));
     text += &format!("  cause    {}\n  it       {}\n", Plain(cause), Plain(consequence));
     if let Some([label, badge, thread]) = request {
-        text += &format!("  serving  label {label}, badge {badge:#x}, thread {thread}\n");
+        text += &format!("  serving  label {label}, badge {}, thread {thread}\n", Badge(*badge));
     }
     for (index, place) in trace.iter().enumerate() {
         text += &format!("  {}  {}\n", if index == 0 { "at     " } else { "from   " }, Plain(place));
@@ -101,7 +101,7 @@ TIME (UTC)           CELL    CAUSE                     AT              IT
             text.starts_with("2026-11-24 02:28:56 memory 0.1.0 (00000000000000ab)\n  cause    page fault"),
             "{text}"
         );
-        assert!(text.contains("  serving  label 3, badge 0x1b, thread 12\n  at       memory::a+0x10\n"), "{text}");
+        assert!(text.contains("  serving  label 3, badge 27, thread 12\n  at       memory::a+0x10\n"), "{text}");
         assert!(text.contains("\n  from     memory::main+0x2\n     rax 0000000000000000"), "{text}");
         assert!(text.ends_with("rflags 0000000000000010\n"), "{text}");
         let short = Fault { registers: vec![], request: None, trace: vec![], ..fault() };

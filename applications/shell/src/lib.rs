@@ -5,6 +5,7 @@
 //! * [`program`]: the language of objects at the prompt;
 //! * [`command`]: the table of commands, and what a line stands for;
 //! * [`arguments`], [`words`] and [`nearest`]: what that takes;
+//! * [`oids`]: the OIDs that were shown, a few digits of which are enough;
 //! * [`completion`]: what a tab may put before the cursor;
 //! * [`servers`]: what the shell may call;
 //! * [`records`] and [`directory`]: what it reads in the graph;
@@ -36,6 +37,7 @@ pub mod machine;
 pub mod memory;
 pub mod nearest;
 pub mod objects;
+pub mod oids;
 pub mod processes;
 pub mod program;
 pub mod records;

@@ -73,8 +73,13 @@ mod tests {
             .data("name", Value::text("shell"))
             .numbered(ObjectId::new(7));
         let record = encoded(&object);
-        let expected =
-            format!("object #7: 3 slots, {} bytes\nparent* = #3\nname    = \"shell\"\noid     = 7\n", record.len());
+        let expected = format!(
+            "object {}: 3 slots, {} bytes\nparent* = {}\nname    = \"shell\"\noid     = {}\n",
+            Oid(7),
+            record.len(),
+            Oid(3),
+            Oid(7)
+        );
         assert_eq!(show(7, &record, Form::Slots), Ok(expected));
     }
 
@@ -83,7 +88,7 @@ mod tests {
         let mut record = encoded(&Object::new().data("name", Value::Nil));
         record.pop();
         assert_eq!(show(7, &record, Form::Slots), Err(Failure::Corrupt(7)));
-        assert!(show(7, &record, Form::Bytes).is_ok_and(|text| text.starts_with("object #7: ")));
+        assert!(show(7, &record, Form::Bytes).is_ok_and(|text| text.starts_with("object #0000000000000007: ")));
         let mut other = Object::new().to_record().expect("small");
         other.schema = 9;
         let mut record = Vec::new();

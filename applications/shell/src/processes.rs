@@ -295,13 +295,13 @@ mod tests {
         let page = postcard::to_allocvec(&[summary(12, State::Exited(0)), summary(13, State::Running)].as_slice());
         let live = live_page(&page.expect("it is encodable")).expect("well-formed");
         let expected = "\
-OID  STATE        VERSION  NAME
-#9   exited 3     -        test_proc
-#10  failed       -        bench
-#11  not started  -        lost
-#12  exited 0     0.1.0    test_proc
-#13  running      0.1.0    shell
-#14  ?            -        x
+OID                STATE        VERSION  NAME
+#0000000000000009  exited 3     -        test_proc
+#000000000000000a  failed       -        bench
+#000000000000000b  not started  -        lost
+#000000000000000c  exited 0     0.1.0    test_proc
+#000000000000000d  running      0.1.0    shell
+#000000000000000e  ?            -        x
 ";
         assert_eq!(process_table(&known, &live).to_string(), expected);
     }

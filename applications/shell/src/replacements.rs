@@ -211,11 +211,15 @@ mod tests {
         let older = Image { version: String::new(), build: 0, standing: Standing::Current, ..image.clone() };
         let text = image_table(&[image, older]).to_string();
         assert!(
-            text.contains("#26  memory  0.1.1        7  00000000000000ab  1795530277442780   4096  new\n"),
+            text.contains(
+                "#000000000000001a  memory  0.1.1        7  00000000000000ab  1795530277442780   4096  new\n"
+            ),
             "{text}"
         );
         assert!(
-            text.contains("#26  memory  -            -  00000000000000ab  1795530277442780   4096  current\n"),
+            text.contains(
+                "#000000000000001a  memory  -            -  00000000000000ab  1795530277442780   4096  current\n"
+            ),
             "{text}"
         );
     }

@@ -1,6 +1,5 @@
 //! Lines to commands, and commands carried out.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -14,8 +13,9 @@ use crate::command::{Command, Mistake, Until, parse};
 use crate::completion::{self, Expected};
 use crate::failure::Failure;
 use crate::lines::{self, Line};
+use crate::oids::Oids;
 use crate::program::{Workspace, plain};
-use crate::records::Records;
+use crate::records::{self, Records};
 use crate::servers::Servers;
 use crate::text::Plain;
 use crate::{
@@ -42,8 +42,8 @@ const CONSOLE_LOST: u64 = 1;
 pub struct Session {
     servers: Servers,
     records: Records,
-    /// The objects that the last output named.
-    mentioned: BTreeSet<u64>,
+    /// The objects that were shown.
+    oids: Oids,
     /// The language, once it was used.
     workspace: Option<Workspace>,
     /// The lines of a program that is not complete.
@@ -53,13 +53,7 @@ pub struct Session {
 impl Session {
     /// A session that has not begun.
     pub fn new(servers: Servers) -> Self {
-        Session {
-            servers,
-            records: Records::default(),
-            mentioned: BTreeSet::new(),
-            workspace: None,
-            open: String::new(),
-        }
+        Session { servers, records: Records::default(), oids: Oids::default(), workspace: None, open: String::new() }
     }
 
     /// Reads and carries out commands until the input ends. Answers the shell's status.
@@ -117,7 +111,7 @@ impl Session {
             // Where they cannot be read there is nothing to complete.
             Expected::Image => directory::images(&self.servers, &mut self.records).unwrap_or_default(),
             Expected::Running => processes::killable(&self.servers, &mut self.records).unwrap_or_default(),
-            Expected::Object => completion::objects(&self.mentioned, before),
+            Expected::Object => self.oids.completions(completion::last_word(before)),
             Expected::Nothing => Vec::new(),
         };
         self.ask(Complete {}, &completion::fitting(before, words, BODY_MAX))
@@ -154,7 +148,13 @@ impl Session {
 
     fn command(&mut self, line: &str) {
         self.records.fix(self.is_in_transaction());
-        match parse(line) {
+        // Where it is not told, the word that names it is refused.
+        if line.contains("#root")
+            && let Ok(root) = records::root(&self.servers)
+        {
+            self.oids.note_root(root);
+        }
+        match parse(line, &self.oids) {
             Ok(None) => {}
             Err(mistake) => self.print(&format!("{mistake}\n")),
             Ok(Some(command)) => match self.carry_out(command) {
@@ -169,10 +169,7 @@ impl Session {
 
     /// Prints, and remembers which objects that named.
     fn tell(&mut self, output: &str) {
-        let mentioned = completion::mentioned(output);
-        if !mentioned.is_empty() {
-            self.mentioned = mentioned;
-        }
+        self.oids.note(output);
         self.print(output);
     }
 

@@ -2,6 +2,8 @@
 
 use core::fmt::{self, Write};
 
+use runtime::abi::interfaces::persistence::FIRST_OID;
+
 /// Text from elsewhere: what would control the terminal is shown as a replacement character.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain<'a>(pub &'a str);
@@ -23,7 +25,20 @@ pub struct Oid(pub u64);
 
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
+        fmt::Display::fmt(&object_model::Oid::new(self.0), f)
+    }
+}
+
+/// A badge: the OID of a process, or the small number of a service.
+#[derive(Clone, Copy, Debug)]
+pub struct Badge(pub u64);
+
+impl fmt::Display for Badge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            FIRST_OID.. => Oid(self.0).fmt(f),
+            service => service.fmt(f),
+        }
     }
 }
 
@@ -146,7 +161,8 @@ mod tests {
 
     #[test]
     fn oids_are_written_as_the_log_writes_them() {
-        assert_eq!(Oid(10).to_string(), "#10");
-        assert_eq!(Oid(u64::MAX).to_string(), "#18446744073709551615");
+        assert_eq!(Oid(10).to_string(), "#000000000000000a");
+        assert_eq!(Badge(u64::MAX).to_string(), "#ffffffffffffffff");
+        assert_eq!(Badge(2).to_string(), "2");
     }
 }

@@ -57,12 +57,14 @@ struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// The process below which one stands: who had it started, if that runs. A process is older than what it starts, so the
-    /// numbers grow downwards; one of another order is an error of whoever wrote the object, and no reason to go in circles.
+    /// The process below which one stands: who had it started, if that runs. A process is older than what it starts, so it comes
+    /// before it in the graph; another order is an error of whoever wrote the object, and no reason to go in circles.
     fn parent(&self, process: u64) -> Option<u64> {
-        let starter = self.known.iter().find(|known| known.oid == process)?.starter?;
+        let place = self.known.iter().position(|known| known.oid == process)?;
+        let starter = self.known.get(place)?.starter?;
+        let is_older = self.known.get(..place)?.iter().any(|known| known.oid == starter);
         let runs = self.running.iter().any(|(_, usage)| usage.process == starter);
-        (runs && starter < process && starter != 0).then_some(starter)
+        (runs && is_older && starter != 0).then_some(starter)
     }
 
     fn children(&self, process: u64) -> Vec<&'a Line> {
@@ -90,7 +92,6 @@ impl<'a> Tree<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::format;
     use proptest::prelude::*;
 
     fn line(name: &str, process: u64) -> Line {
@@ -125,14 +126,14 @@ mod tests {
         let known =
             [known(27, None), known(28, Some(27)), known(30, Some(27)), known(31, Some(30)), known(32, Some(28))];
         let expected = "\
-NAME                OID  THREADS  MEMORY   HEAP  UNTYPED
-kernel              -          -       -      -        -
-|- memory           -          1  64 KiB  4 KiB    1 MiB
-`- process          -          1  64 KiB  4 KiB    1 MiB
-   |- shell         #27        1  64 KiB  4 KiB        -
-   |  `- worker     #30        1  64 KiB  4 KiB        -
-   |     `- helper  #31        1  64 KiB  4 KiB        -
-   `- orphan        #32        1  64 KiB  4 KiB        -
+NAME                OID                THREADS  MEMORY   HEAP  UNTYPED
+kernel              -                        -       -      -        -
+|- memory           -                        1  64 KiB  4 KiB    1 MiB
+`- process          -                        1  64 KiB  4 KiB    1 MiB
+   |- shell         #000000000000001b        1  64 KiB  4 KiB        -
+   |  `- worker     #000000000000001e        1  64 KiB  4 KiB        -
+   |     `- helper  #000000000000001f        1  64 KiB  4 KiB        -
+   `- orphan        #0000000000000020        1  64 KiB  4 KiB        -
 ";
         assert_eq!(table(&running, &known).to_string(), expected);
     }
@@ -145,7 +146,7 @@ kernel              -          -       -      -        -
             let known: Vec<Process> = (1..).zip(&starters).map(|(oid, starter)| known(oid, *starter)).collect();
             let text = table(&running, &known).to_string();
             for oid in 1..=starters.len() {
-                let times = text.lines().filter(|row| row.contains(&format!(" #{oid} "))).count();
+                let times = text.lines().filter(|row| row.contains(&Oid(oid as u64).to_string())).count();
                 prop_assert_eq!(times, 1, "{}", text);
             }
         }

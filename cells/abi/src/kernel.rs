@@ -367,6 +367,8 @@ unsafe extern "C" {
     pub fn telos_k_sleep(nanoseconds: u64);
     /// Reads a clock.
     pub fn telos_k_clock(clock: u64) -> u64;
+    /// 64 random bits. They are a secret where the processor has a generator; the kernel's log says at boot whether it has.
+    pub fn telos_k_random() -> u64;
     /// Ends the calling cell with a status.
     pub fn telos_k_exit(status: u64) -> !;
     /// Ends the calling cell as failed; the text goes to the fault report.

@@ -83,7 +83,10 @@ fn what_a_persistent_object_leads_to_is_kept() {
          }",
     );
     let mut other = Workspace::over(&store);
-    assert_eq!(other.value("things.list"), "[1, 2.5, 'text', #symbol, x'ff', nil, true, ['a': object #5]]");
+    assert_eq!(
+        other.value("things.list"),
+        "[1, 2.5, 'text', #symbol, x'ff', nil, true, ['a': object #0000000000000005]]"
+    );
     assert_eq!(other.value("things.next.twice(21)"), "42");
     assert_eq!(other.value("things.secretly"), "7");
     assert_eq!(other.error("things.secret").kind, ErrorKind::NotUnderstood);

@@ -1,12 +1,12 @@
 //! An object as text, for a person.
 //!
-//! References are shown as `#number`, by which they can be looked at in turn. Whatever an object holds, the text has one row
+//! References are shown as `#` and 16 hexadecimal digits, by which they can be looked at in turn. Whatever an object holds, the text has one row
 //! a slot and no control character in it.
 
 use alloc::string::String;
 use core::fmt::{self, Write};
 
-use crate::{Object, Recipe, Slot, SlotKind, Value};
+use crate::{Object, Oid, Recipe, Slot, SlotKind, Value};
 
 /// The most characters of a text that are shown.
 const TEXT_SHOWN: usize = 64;
@@ -33,9 +33,13 @@ impl Object {
 
     fn render_slot(&self, out: &mut String, slot: &Slot, width: usize) -> fmt::Result {
         write!(out, "{:width$} = ", name(slot))?;
-        self.render_value(out, &slot.value)?;
+        match slot.value {
+            // The object's own number, which is shown as it is typed.
+            Value::Int(number) if slot.name == "oid" => write!(out, "{}", Oid::new(number.cast_unsigned()))?,
+            _ => self.render_value(out, &slot.value)?,
+        }
         if let Some(origin) = self.origin(slot) {
-            write!(out, "  (from #{})", origin.number())?;
+            write!(out, "  (from {origin})")?;
         }
         out.write_char('\n')
     }
@@ -58,7 +62,7 @@ impl Object {
                 if bytes.len() > BYTES_SHOWN { write!(out, "... {} bytes>", bytes.len()) } else { out.write_str(">") }
             }
             Value::Reference(_) => match self.target(value) {
-                Some(oid) => write!(out, "#{}", oid.number()),
+                Some(oid) => write!(out, "{oid}"),
                 None => out.write_str("#?"),
             },
             Value::List(values) => {

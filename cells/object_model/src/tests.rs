@@ -106,7 +106,7 @@ fn every_kind_of_value_is_rendered() {
         .holding("endpointCap", recipe);
     let origin = Object::new().primitive("commit", "commit");
     compose(&mut object, &[(Oid::new(9), &origin)]).expect("no conflict");
-    let expected = r#"parent*     = #4
+    let expected = r#"parent*     = #0000000000000004
 bytes       = <01010101010101010101010101010101... 40 bytes>
 text        = "one\ntwo"
 spawn()     = native: label 4 of processCap
@@ -115,7 +115,7 @@ list        = [nil, true, -7]
 map         = {a\tb: nil}
 tcbCap      = capability (Tcb, void)
 endpointCap = capability (Endpoint of memory, rights 0b101)
-commit()    = primitive commit  (from #9)
+commit()    = primitive commit  (from #0000000000000009)
 "#;
     assert_eq!(object.render(), expected);
     let _: &[Slot] = object.slots();

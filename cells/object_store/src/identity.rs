@@ -4,6 +4,8 @@
 //! [`SegmentId`] names a place on the device, an [`Epoch`] a publication of the root. All are plain numbers here: authority
 //! over an object is made elsewhere, from a permuted image of its [`Oid`].
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Declares an ordered newtype over an integer, with a constructor and an accessor.
@@ -32,6 +34,9 @@ macro_rules! number {
 
 number!(
     /// The identity of an object: issued once by a storage, never again, also after a power cut.
+    ///
+    /// A storage counts them from 0. Whoever is on the other side of an [`OidPermutation`](crate::OidPermutation) knows an object
+    /// by its image, holds that as an [`Oid`] too, and shows it to people as `#` and 16 hexadecimal digits.
     Oid,
     u64
 );
@@ -54,8 +59,14 @@ number!(
 );
 
 impl Oid {
-    /// The object from which every other must be reachable.
+    /// The object from which every other must be reachable, as a storage counts.
     pub const ROOT: Self = Self(0);
+}
+
+impl fmt::Display for Oid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{:016x}", self.0)
+    }
 }
 
 impl Tid {

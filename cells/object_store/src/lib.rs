@@ -49,7 +49,8 @@
 //! Formatting writes it with 1, flushes, writes both roots (epochs 2 and 1) at once, flushes, writes it with 2, flushes. A
 //! device is *blank* if its first mebibyte is zero, *half formatted* if the identity says 1, and only those are formatted.
 //! A state file of another version, or with a feature that is not known, is refused and stays untouched
-//! ([`DeviceState::WrongVersion`] names both versions). Version 1 had the whole index in one list, and no pack.
+//! ([`DeviceState::WrongVersion`] names both versions). Version 1 had the whole index in one list, and no pack;
+//! in the payloads of version 2 objects go by the numbers that stand here, where those of version 3 have what clients know them by.
 //!
 //! ## Root, one block
 //!
@@ -242,7 +243,7 @@ pub use rules::{NoRules, Rules, RulesBySchema, ThreeStates, Unresolved, merged_s
 pub use storage::Storage;
 pub use storage_transaction::{Change, Flush, Staged, StorageTransaction, Voted};
 pub use store::{
-    AtSavepoint, BadHandover, Begun, CommitFailure, Committed, Conflict, Ended, Flushing, INVALIDATION_LIMIT, Invalidated,
-    SavepointId, SessionId, Started, Store, StoreError, TransactionId, Volatile,
+    AtSavepoint, BadHandover, Begun, CommitFailure, Committed, Conflict, Ended, Flushing, INVALIDATION_LIMIT,
+    Invalidated, SavepointId, SessionId, Started, Store, StoreError, TransactionId, Volatile,
 };
 pub use undo::UndoError;

@@ -34,6 +34,12 @@ impl PublicOid {
     }
 }
 
+impl fmt::Display for PublicOid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Oid::new(self.0), f)
+    }
+}
+
 /// The permutation under one key. It is as secret as the key.
 #[derive(Clone)]
 pub struct OidPermutation {
@@ -104,6 +110,7 @@ fn join((high, low): (u32, u32)) -> u64 {
 #[cfg(test)]
 mod tests {
     use alloc::collections::BTreeSet;
+    use alloc::string::ToString;
 
     use proptest::prelude::*;
 
@@ -126,6 +133,12 @@ mod tests {
         let permutation = OidPermutation::new(b"a key for tests.");
         let images = [0, 1, 2, u64::MAX].map(|number| permutation.outside(Oid::new(number)).number());
         assert_eq!(images, IMAGES);
+    }
+
+    #[test]
+    fn an_object_is_shown_by_sixteen_digits() {
+        assert_eq!(PublicOid::new(0x1a).to_string(), "#000000000000001a");
+        assert_eq!(Oid::new(u64::MAX).to_string(), "#ffffffffffffffff");
     }
 
     const IMAGES: [u64; 4] =

@@ -73,7 +73,7 @@ pub fn main(mut environment: Environment) -> u64 {
     let endpoints = Endpoints { persistence: Some(copy(&persistence, &cnode)), memory, process };
     let mut hosted = Hosted::new(oid, own, joined, ServerHost::new(endpoints, host_cnode, || false));
     let labels = hosted.interface(Beginner::Own).map_or(0, |served| served.len());
-    say!(console, "serves {labels} labels of object #{}", oid.number());
+    say!(console, "serves {labels} labels of object {oid}");
     let mut server = Server::new(endpoint, replies);
     loop {
         if let Event::Request(request) = server.next_event() {

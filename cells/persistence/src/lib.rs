@@ -6,6 +6,7 @@
 //! * [`watches`]: who is to hear of which commits, and what they changed;
 //! * [`sessions`]: which transaction a request belongs to, who may end it, and what becomes of it; over any storage and
 //!   any [`sessions::Scopes`], so that it is tested on the host;
+//! * [`names`]: what clients call objects;
 //! * [`wire`]: records as they travel, and how large they may be;
 //! * [`refusal`]: what is answered where something is refused;
 //! * [`handover`]: what goes over to the next version of this server, which is replaced while it serves;
@@ -32,6 +33,7 @@ extern crate alloc;
 pub mod backing;
 pub mod disk;
 pub mod handover;
+pub mod names;
 pub mod opening;
 pub mod outcomes;
 pub mod refusal;
@@ -59,6 +61,7 @@ use runtime::{Buf, Console, Environment, Event, Exporter, Exports, Heap, Server,
 use crate::backing::Backing;
 use crate::disk::Disk;
 use crate::handover::Handover;
+use crate::names::Names;
 use crate::opening::{Facts, Opened};
 use crate::scopes::ScopePool;
 use crate::server::Service;
@@ -125,7 +128,8 @@ pub fn main(mut environment: Environment) -> u64 {
     let Some(block) = block else {
         say!(console, "no block driver: the store is in memory, and ends with this cell");
         let kernel = Kernel { memory, cnode, settle, console, heap, exporter };
-        kernel.serve(server, MappingStorage::new(WallClock), Facts::OF_MEMORY, |store, scopes, _| {
+        let names = Names::new(&names::draw_key(runtime::random));
+        kernel.serve(server, MappingStorage::new(WallClock), names, Facts::OF_MEMORY, |store, scopes, _| {
             Sessions::new(store, scopes, LIMITS)
         });
     };
@@ -135,22 +139,27 @@ pub fn main(mut environment: Environment) -> u64 {
     };
     let kernel = Kernel { memory, cnode, settle, console, heap, exporter };
     let opened = match Disk::new(block, buf) {
-        Ok(disk) => opening::open(disk, WallClock, permutation_key(), &|line| kernel.console.say(line)),
+        Ok(disk) => opening::open(disk, WallClock, names::draw_key(runtime::random), &|line| kernel.console.say(line)),
         Err(error) => {
             say!(kernel.console, "the block driver does not tell its capacity: {error}");
             Err(opening::Refused::Unusable)
         }
     };
     match opened {
-        Ok(Opened { storage, facts, .. }) => match handover {
-            None => kernel.serve(server, storage, facts, |store, scopes, _| Sessions::new(store, scopes, LIMITS)),
-            Some(handover) => {
-                let facts = handover.ground.facts;
-                kernel.serve(server, storage, facts, |store, scopes, console| {
-                    go_on(store, scopes, console, handover, (&mut holdings, &mut environment))
-                })
+        Ok(Opened { storage, facts, .. }) => {
+            let names = Names::new(storage.permutation_key());
+            match handover {
+                None => {
+                    kernel.serve(server, storage, names, facts, |store, scopes, _| Sessions::new(store, scopes, LIMITS))
+                }
+                Some(handover) => {
+                    let facts = handover.ground.facts;
+                    kernel.serve(server, storage, names, facts, |store, scopes, console| {
+                        go_on(store, scopes, console, handover, (&mut holdings, &mut environment))
+                    })
+                }
             }
-        },
+        }
         // The instance before this one, which has opened it, goes on.
         Err(_) if handover.is_some() => panic!("the state file that was handed over cannot be opened"),
         Err(refused) => decline(server, refused.status(), kernel.exporter),
@@ -173,6 +182,7 @@ impl Kernel {
         self,
         server: Server,
         storage: S,
+        names: Names,
         facts: Facts,
         begin: impl FnOnce(Store<S>, ScopePool, &Console) -> Sessions<S, ScopePool>,
     ) -> ! {
@@ -183,7 +193,7 @@ impl Kernel {
         let store = Store::new(storage, CACHE_BYTES).with_rules(Box::new(rules)).numbered_from(first_transaction());
         let ground = self.memory.ground(facts);
         let sessions = begin(store, ScopePool::new(self.memory.kept, self.cnode, self.settle), &self.console);
-        Service::new(sessions, ground, self.console, self.heap).run(server.exporting(self.exporter))
+        Service::new(sessions, names, ground, self.console, self.heap).run(server.exporting(self.exporter))
     }
 }
 
@@ -250,18 +260,6 @@ impl Clock for WallClock {
     fn now(&mut self) -> u64 {
         runtime::clock(runtime::Clock::Wall) / 1000
     }
-}
-
-/// A number that differs from one formatting to the next. The machine gives this cell no source of secrets: whoever
-/// knows when a disk was formatted can guess it, so nothing may rest on its being secret.
-fn permutation_key() -> [u8; 16] {
-    let wall = runtime::clock(runtime::Clock::Wall);
-    let since_boot = runtime::clock(runtime::Clock::Monotonic);
-    let mut key = [0; 16];
-    for (place, byte) in key.iter_mut().zip(wall.to_le_bytes().into_iter().chain(since_boot.to_le_bytes())) {
-        *place = byte;
-    }
-    key
 }
 
 /// The number of this life's first transaction: the microseconds since boot. An earlier life began fewer transactions than

@@ -1,6 +1,6 @@
 //! What is answered where something is refused: a code of the interface and a detail.
 
-use object_store::{StorageError, StoreError};
+use object_store::{Oid, StorageError, StoreError};
 use runtime::abi::interfaces::persistence::{
     ABORTED, ALREADY_DONE, BAD_RECORD, BEYOND_LAST, BUFFER_TOO_SMALL, CHANGES_LOST, CONFLICT, MUST_ABORT, NEVER_DONE,
     NO_SAVEPOINT, NO_SUCH_OBJECT, NO_SUCH_TRANSACTION, NO_TRANSACTION, NOT_POSSIBLE, NOT_THE_BEGINNER, NOT_UNDOABLE,
@@ -22,20 +22,35 @@ pub const BUSY: u32 = 12;
 /// Code: the state file cannot be read at this place. Detail: the segment in the upper half, the offset in the lower.
 pub const UNREADABLE: u32 = 13;
 
+/// What a code says besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// A number.
+    Number(u64),
+    /// An object, as the store counts; clients are told what they call it.
+    Object(Oid),
+}
+
 /// A code and its detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The code.
     pub code: u32,
     /// What it says besides.
-    pub detail: u64,
+    pub detail: Detail,
 }
 
 impl Refusal {
     /// A code with its detail.
     #[must_use]
     pub const fn new(code: u32, detail: u64) -> Self {
-        Refusal { code, detail }
+        Refusal { code, detail: Detail::Number(detail) }
+    }
+
+    /// A code with an object as its detail.
+    #[must_use]
+    pub const fn of(code: u32, oid: Oid) -> Self {
+        Refusal { code, detail: Detail::Object(oid) }
     }
 
     /// The record of so many bytes does not fit the memory that was lent.
@@ -113,9 +128,9 @@ impl From<StoreError> for Refusal {
             StoreError::NoSuchTransaction(tid) => Self::new(NO_SUCH_TRANSACTION, tid.number()),
             StoreError::NotUndoable(tid) => Self::new(NOT_UNDOABLE, tid.number()),
             StoreError::NeverExisted(oid) | StoreError::CreatedLater { oid, .. } | StoreError::Deleted { oid, .. } => {
-                Self::new(NO_SUCH_OBJECT, oid.number())
+                Self::of(NO_SUCH_OBJECT, oid)
             }
-            StoreError::Conflict { oid, .. } => Self::new(CONFLICT, oid.number()),
+            StoreError::Conflict { oid, .. } => Self::of(CONFLICT, oid),
             StoreError::Storage(error) => error.into(),
         }
     }
@@ -124,13 +139,11 @@ impl From<StoreError> for Refusal {
 impl From<StorageError> for Refusal {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Conflict { oid, .. } | StorageError::ReadConflict { oid, .. } => {
-                Self::new(CONFLICT, oid.number())
-            }
-            StorageError::Dangling { to, .. } => Self::new(BAD_RECORD, to.number()),
-            StorageError::StillReferenced { oid, .. } => Self::new(CONFLICT, oid.number()),
+            StorageError::Conflict { oid, .. } | StorageError::ReadConflict { oid, .. } => Self::of(CONFLICT, oid),
+            StorageError::Dangling { to, .. } => Self::of(BAD_RECORD, to),
+            StorageError::StillReferenced { oid, .. } => Self::of(CONFLICT, oid),
             StorageError::NotNewer { tid, .. } => Self::new(BAD_RECORD, tid.number()),
-            StorageError::OidNotIssued(oid) => Self::new(NO_SUCH_OBJECT, oid.number()),
+            StorageError::OidNotIssued(oid) => Self::of(NO_SUCH_OBJECT, oid),
             StorageError::TransactionTooLarge { limit, .. } => Self::new(TOO_LARGE, limit),
             StorageError::MetadataTooLarge { limit } => Self::new(TOO_LARGE, limit as u64),
             StorageError::OutOfSpace { free, .. } => Self::new(STORE_FULL, free),

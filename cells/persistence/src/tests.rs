@@ -3,6 +3,7 @@
 mod details;
 mod handover;
 mod kernel;
+mod names;
 mod opening;
 mod sessions;
 mod transactions;

@@ -1,8 +1,12 @@
-//! Records as they travel: the store's own encoding, in a body or in lent memory, and how large they may be.
+//! Records as they travel: the store's own encoding, in a body or in lent memory, with the references by the names that clients
+//! know, and how large they may be.
 
 use object_store::{Record, RevisionKind, TransactionInfo};
 use runtime::abi::interfaces::persistence::{RevisionSummary, TransactionSummary};
 use runtime::abi::kernel::BODY_MAX;
+use serde::Serialize;
+
+use crate::names::Names;
 
 use crate::sessions::Revision;
 
@@ -34,7 +38,7 @@ pub enum BadRecord {
 ///
 /// # Errors
 /// [`BadRecord`].
-pub fn decode(bytes: &[u8]) -> Result<Record, BadRecord> {
+pub fn decode(bytes: &[u8], names: &Names) -> Result<Record, BadRecord> {
     if bytes.len() > RECORD_LIMIT {
         return Err(BadRecord::TooLarge { limit: RECORD_LIMIT });
     }
@@ -44,17 +48,52 @@ pub fn decode(bytes: &[u8]) -> Result<Record, BadRecord> {
     if references > REFERENCE_LIMIT {
         return Err(BadRecord::TooLarge { limit: REFERENCE_LIMIT });
     }
-    Record::decode(bytes).map_err(|_| BadRecord::Malformed)
+    let mut record = Record::decode(bytes).map_err(|_| BadRecord::Malformed)?;
+    names.take_in(&mut record);
+    Ok(record)
 }
 
-/// Writes a record to the start of `room`; answers its length.
+/// Writes a record for a client to the start of `room`; answers its length.
 ///
 /// # Errors
-/// The length that it needs.
-pub fn encode_into(record: &Record, room: &mut [u8]) -> Result<usize, usize> {
-    let Ok(needed) = record.encoded_length() else { runtime::bug!("a record of the store cannot be encoded") };
-    let space = room.get_mut(..needed).ok_or(needed)?;
-    postcard::to_slice(record, space).map(|written| written.len()).map_err(|_| needed)
+/// The length that it needs; then `room` holds a part of it.
+pub fn encode_into(record: &Record, names: &Names, room: &mut [u8]) -> Result<usize, usize> {
+    let Record { schema, version, references, capabilities, payload } = record;
+    let mut writer = Writer { room, length: 0 };
+    writer.put(&(schema, version, references.len()));
+    for reference in references {
+        writer.put(&names.outside(*reference));
+    }
+    for bytes in [capabilities, payload] {
+        writer.put(&bytes.len());
+        writer.append(bytes);
+    }
+    if writer.length <= writer.room.len() { Ok(writer.length) } else { Err(writer.length) }
+}
+
+/// Writes what fits, and counts what does not.
+struct Writer<'a> {
+    room: &'a mut [u8],
+    length: usize,
+}
+
+impl Writer<'_> {
+    /// Appends a few numbers as postcard writes them, each of ten bytes at most.
+    fn put(&mut self, numbers: &impl Serialize) {
+        let mut encoded = [0; 32];
+        match postcard::to_slice(numbers, &mut encoded) {
+            Ok(encoded) => self.append(encoded),
+            Err(_) => runtime::bug!("three numbers have more than 30 bytes"),
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        if let Some(place) = self.room.get_mut(self.length..end) {
+            place.copy_from_slice(bytes);
+        }
+        self.length = end;
+    }
 }
 
 /// A transaction as the interface tells it, its texts cut to what is shown.

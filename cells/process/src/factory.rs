@@ -129,11 +129,11 @@ impl Factory {
     ) -> Result<Prepared, Refusal> {
         let image = wanted.image;
         let transaction = self.graph.begin()?;
-        say!(self.console, "create process of image #{}: transaction {transaction}", image.number());
+        say!(self.console, "create process of image {image}: transaction {transaction}");
         let made = self.build(wanted, into, starter).and_then(|process| {
             if beginner == Beginner::Server {
-                let (tid, number) = (self.commit(transaction)?.number(), process.oid.number());
-                say!(self.console, "process #{number} of {} committed at TID {tid}", process.name);
+                let (tid, oid) = (self.commit(transaction)?.number(), process.oid);
+                say!(self.console, "process {oid} of {} committed at TID {tid}", process.name);
             }
             Ok(process)
         });
@@ -149,7 +149,7 @@ impl Factory {
                     // Nor does it stay where the caller did not wait for this, and has committed meanwhile.
                     self.give_back(allocations);
                 }
-                say!(self.console, "no process of image #{}: code {}", image.number(), refusal.0);
+                say!(self.console, "no process of image {image}: code {}", refusal.0);
                 Err(refusal)
             }
         }
@@ -276,7 +276,7 @@ impl Factory {
         self.pass(Point::InstanceMade)?;
         let endpoint = self.endpoint(&instance, &image, declared)?;
         for name in &terms.names {
-            self.grants.grant(&instance, name, oid.number() + 1)?;
+            self.grants.grant(&instance, name, oid.number())?;
         }
         self.pass(Point::Granted)?;
         instance.configure(&self.scheduler, SHARE, oid.number())?;

@@ -1,7 +1,8 @@
 //! What a process may be given, by name.
 //!
 //! A capability list in the graph holds names, never handles; only this server, which holds the live tokens, turns a name
-//! into a capability, with a badge that tells the servers which process calls.
+//! into a capability, with a badge that tells the servers which process calls: its OID. Badges of services are smaller than
+//! any OID.
 
 use abi::token::{All, CallOnly, Cap, Endpoint, Machine};
 use abi::{KernelError, slots};

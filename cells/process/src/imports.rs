@@ -31,18 +31,18 @@ pub fn import(bytes: &[u8], reconciler: &mut Reconciler) -> Result<(Oid, String)
         None => Entry::Current,
     };
     let Stored { oid, tid, found } = catalogue::store_image(&mut factory.graph, &image, entry)?;
-    let (number, tid) = (oid.number(), tid.number());
+    let tid = tid.number();
     let already = match found {
         Found::New => "",
         Found::Known => " already",
     };
-    say!(factory.console, "image #{number} of {name} {version} stored at TID {tid}{already}");
+    say!(factory.console, "image {oid} of {name} {version} stored at TID {tid}{already}");
     let next = match entry {
         Entry::Newest => format!("`replace {name}` has it run"),
         Entry::Current => format!("`spawn {name}` starts it"),
     };
     let start = start(&image.hash);
-    Ok((oid, format!("{name} {version} build {build} hash {start:016x} is #{number} at TID {tid}{already}; {next}")))
+    Ok((oid, format!("{name} {version} build {build} hash {start:016x} is {oid} at TID {tid}{already}; {next}")))
 }
 
 /// The first bytes of a hash, as they are shown.

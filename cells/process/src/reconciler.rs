@@ -256,9 +256,9 @@ impl Reconciler {
         let Some(instance) = self.process(oid).and_then(|process| process.instance.as_ref()) else { return };
         let share = objects::Share { priority, ..info.share };
         match objects::set_share(&instance.tcb, &self.factory.scheduler, share) {
-            Ok(()) => say!(self.factory.console, "process #{} has priority {priority}", oid.number()),
+            Ok(()) => say!(self.factory.console, "process {oid} has priority {priority}"),
             Err(error) => {
-                say!(self.factory.console, "process #{} keeps its priority: {error:?}", oid.number());
+                say!(self.factory.console, "process {oid} keeps its priority: {error:?}");
             }
         }
     }
@@ -281,7 +281,7 @@ impl Reconciler {
             .and_then(|object| Ok(catalogue::labels(&object)?))
             .and_then(|labels| Ok(objects::serve_labels(endpoint, &labels)?));
         if let Err(Refusal(code, _)) = served {
-            say!(self.factory.console, "process #{} serves what it did: code {code}", oid.number());
+            say!(self.factory.console, "process {oid} serves what it did: code {code}");
         }
     }
 
@@ -445,12 +445,11 @@ impl Reconciler {
 
     /// Does one step. `false` where there is no sense in another one now.
     fn perform(&mut self, action: Action, oid: Oid, server: &mut Server) -> bool {
-        let number = oid.number();
         match action {
             Action::Make => match self.factory.remake(oid, None) {
                 Ok(prepared) => self.prepared.push(prepared),
                 Err(Refusal(code, _)) => {
-                    say!(self.factory.console, "process #{number} cannot run again: code {code}");
+                    say!(self.factory.console, "process {oid} cannot run again: code {code}");
                     self.given_up.insert(oid);
                 }
             },
@@ -462,12 +461,12 @@ impl Reconciler {
                         let _ = objects::stop_thread(&instance.tcb);
                     }
                     process.state = state_of(process);
-                    say!(self.factory.console, "process #{number} of {} stopped, as the graph says", process.name);
+                    say!(self.factory.console, "process {oid} of {} stopped, as the graph says", process.name);
                 }
             }
             Action::Discard => {
                 if let Some(prepared) = self.take_prepared(oid) {
-                    say!(self.factory.console, "process #{number} of {} was not committed", prepared.process.name);
+                    say!(self.factory.console, "process {oid} of {} was not committed", prepared.process.name);
                     self.factory.give_back(prepared.process.allocations);
                 }
                 self.given_up.remove(&oid);
@@ -481,7 +480,7 @@ impl Reconciler {
 
     fn begin_again(&mut self, oid: Oid) {
         let Some(process) = self.table.iter_mut().find(|process| process.oid == oid) else { return };
-        let (number, name) = (oid.number(), &process.name);
+        let name = &process.name;
         process.rests = None;
         let (Some(instance), Some(image)) = (&process.instance, &process.image) else { return };
         let begun = objects::restart(&instance.tcb, &self.factory.loader, image, Scratch::Clear)
@@ -490,9 +489,9 @@ impl Reconciler {
             Ok(()) => {
                 process.state = State::Running;
                 process.failures.started(runtime::clock(Clock::Monotonic));
-                say!(self.factory.console, "process #{number} of {name} begins again");
+                say!(self.factory.console, "process {oid} of {name} begins again");
             }
-            Err(error) => say!(self.factory.console, "process #{number} of {name} cannot begin again: {error:?}"),
+            Err(error) => say!(self.factory.console, "process {oid} of {name} cannot begin again: {error:?}"),
         }
     }
 
@@ -502,16 +501,16 @@ impl Reconciler {
             Some(instance) => instance.start(),
             None => Err(abi::KernelError::InvalidCapability),
         };
-        let (number, name) = (oid.number(), &process.name);
+        let name = &process.name;
         match started {
             Ok(()) => {
-                say!(self.factory.console, "process #{number} of {name} started");
+                say!(self.factory.console, "process {oid} of {name} started");
                 process.failures.started(runtime::clock(Clock::Monotonic));
                 self.table.retain(|process| process.oid != oid);
                 self.table.push(process);
             }
             Err(error) => {
-                say!(self.factory.console, "process #{number} of {name} does not start: {error:?}");
+                say!(self.factory.console, "process {oid} of {name} does not start: {error:?}");
                 self.factory.give_back(process.allocations);
                 self.given_up.insert(oid);
             }
@@ -523,14 +522,13 @@ impl Reconciler {
     fn note(&mut self, oid: Oid, state: State, server: &mut Server) -> bool {
         let noted = catalogue::note_end(&mut self.factory.graph, oid, state);
         let name = self.table.iter().find(|process| process.oid == oid).map_or("?", |process| &process.name);
-        let number = oid.number();
         match noted {
             Ok(tid) => {
                 let tid = tid.number();
-                say!(self.factory.console, "process #{number} of {name} ended ({state:?}), noted at TID {tid}");
+                say!(self.factory.console, "process {oid} of {name} ended ({state:?}), noted at TID {tid}");
                 self.mark_noted(oid);
             }
-            Err(error) => say!(self.factory.console, "the end of process #{number} is not noted: {error:?}"),
+            Err(error) => say!(self.factory.console, "the end of process {oid} is not noted: {error:?}"),
         }
         self.release(oid, server);
         noted.is_ok()

@@ -148,7 +148,7 @@ impl Replacements {
         let begun = self.begin_with(subject, (name, image, overdue), (&candidate, journey), process, factory);
         match begun {
             Ok(()) => {
-                say!(factory.console, "{name} is replaced by an instance of image #{}", image.number());
+                say!(factory.console, "{name} is replaced by an instance of image {image}");
                 self.of(subject).candidate = Some(candidate);
                 Ok(())
             }

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use abi::interfaces::persistence::FIRST_OID;
 use abi::interfaces::process::{self as codes, CellSummary, Process as Method, ProcessSummary, State, Strike, Use};
 use abi::kernel::{Clock, Overdue, TIMEOUT_NONE};
 use abi::token::{CallOnly, Cap, Endpoint};
@@ -243,9 +244,9 @@ fn beginner(request: &Request<'_>) -> Beginner {
     }
 }
 
-/// The process that a request comes from; `None` for the root task, which has no badge. See [`crate::grants`] for the others'.
+/// The process that a request comes from; `None` for the root task and the services. See [`crate::grants`] for the others'.
 fn starter(request: &Request<'_>) -> Option<Oid> {
-    request.badge().checked_sub(1).map(Oid::new)
+    Some(request.badge()).filter(|badge| *badge >= FIRST_OID).map(Oid::new)
 }
 
 fn finish_create(

@@ -87,12 +87,7 @@ pub fn first_half(
         .and_then(|()| graph.commit());
     match (ended, stored) {
         (Ok(_), Ok(tid)) => {
-            say!(
-                say,
-                "nonce {nonce} stored in process #{} at TID {}; the machine stops unclean",
-                process.number(),
-                tid.number()
-            );
+            say!(say, "nonce {nonce} stored in process {process} at TID {}; the machine stops unclean", tid.number());
             objects::halt(machine, UNCLEAN)
         }
         (ended, stored) => {

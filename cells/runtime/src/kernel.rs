@@ -30,6 +30,7 @@ mod raw {
         telos_k_yield();
         telos_k_sleep(a: u64);
         telos_k_clock(a: u64) -> u64;
+        telos_k_random() -> u64;
         telos_k_exit(a: u64) -> !;
         telos_k_panic(a: *const u8, b: usize) -> !;
     }
@@ -118,6 +119,12 @@ pub(crate) fn invoke_in_full(operation: Operation, cap: RawCap, words: &mut [u64
 pub fn clock(clock: Clock) -> u64 {
     // SAFETY: an integer crosses.
     unsafe { raw::telos_k_clock(clock as u64) }
+}
+
+/// 64 random bits, of the processor's generator. On a machine without one they can be guessed: the kernel's log says so at boot.
+pub fn random() -> u64 {
+    // SAFETY: takes nothing.
+    unsafe { raw::telos_k_random() }
 }
 
 /// The time-stamp counter: in the emulator that counts, the number of executed instructions.

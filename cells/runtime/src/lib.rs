@@ -31,7 +31,7 @@ pub use console::Console;
 pub use environment::Environment;
 pub use heap::Heap;
 pub use interrupts::on_interrupt;
-pub use kernel::{clock, exit, sleep, time_stamp, yield_now};
+pub use kernel::{clock, exit, random, sleep, time_stamp, yield_now};
 pub use server::{Event, Pending, Request, Server};
 pub use state::{Exporter, Exports, State};
 

@@ -5,7 +5,7 @@ use crate::{log_line, memory, panic, surface, tests, traps};
 use log::info;
 use paging::RangeSet;
 use x86::segments::Stack;
-use x86::{acpi, clock, cpu, interrupts, io_apic, local_apic, machine_check, per_cpu, segments, serial};
+use x86::{acpi, clock, cpu, interrupts, io_apic, local_apic, machine_check, per_cpu, random, segments, serial};
 use x86_64::VirtAddr;
 
 /// The timer's ticks a second.
@@ -54,6 +54,7 @@ fn start(boot_information: u32) -> BootResources {
         free_ranges.size() >> 20,
         clock::time_stamp_frequency() / 1000
     );
+    tell_random_source();
     local_apic::start_timer(TICKS);
     route_serial_line();
     cpu::enable_interrupts();
@@ -77,6 +78,15 @@ fn run(resources: BootResources) -> ! {
     }
     info!("root task started");
     objects::scheduler::run()
+}
+
+/// Says what secrets of this boot are worth.
+fn tell_random_source() {
+    match random::source() {
+        random::Source::Seed => info!("random numbers come from RDSEED"),
+        random::Source::Generator => info!("random numbers come from RDRAND"),
+        random::Source::Jitter => log::warn!("the processor has no random numbers: those of its clock can be guessed"),
+    }
 }
 
 fn install_interrupt_stacks() {

@@ -6,7 +6,7 @@
 use abi::kernel::{Answer, Clock, Exchange, Message, ReplyBody, WORDS};
 use objects::ipc::gate::{telos_k_call, telos_k_receive, telos_k_reply_receive};
 use objects::{fault, instance, invoke, ipc, scheduler};
-use x86::{clock, cpu};
+use x86::{clock, cpu, random};
 
 #[inline(always)]
 fn enter() {
@@ -117,6 +117,10 @@ surface! {
             WALL => clock::unix_seconds().saturating_mul(1_000_000_000).saturating_add(clock::now_ns()),
             _ => clock::now_ns(),
         }
+    }
+
+    fn telos_k_random() -> u64 {
+        random::bits()
     }
 
     fn telos_k_exit(status: u64) -> ! {

@@ -16,7 +16,7 @@ use x86::interrupts::{self, TrapFrame};
 use x86::lock::IrqMutex;
 use x86::segments::{Stack, stack_top};
 use x86::switch::{prepare_stack, switch};
-use x86::{clock, cpu, local_apic, ports, serial};
+use x86::{clock, cpu, local_apic, ports, random, serial};
 use x86_64::VirtAddr;
 
 /// A name and what must hold.
@@ -43,6 +43,7 @@ static TESTS: &[Test] = &[
     ("the_timer_preempts_two_busy_contexts", preemption),
     ("timer_ticks", timer),
     ("clock_advances", clock_advances),
+    ("random_words_are_scattered", random_words),
     ("serial_ring_drains_by_interrupt", serial_ring),
     ("serial_bytes_arrive_by_interrupt", serial_receive),
     ("the_log_is_kept_for_its_reader_and_lost_for_nobody", kept_log),
@@ -348,6 +349,19 @@ fn clock_advances() -> Result<(), &'static str> {
     ensure(clock::now_ns() - clock_before > 15_000_000, "twenty ticks took less than 15 ms by the clock")?;
     // 2020 to 2100.
     ensure((1_577_836_800..4_102_444_800).contains(&clock::unix_seconds()), "the wall clock is absurd")
+}
+
+fn random_words() -> Result<(), &'static str> {
+    const WORDS: usize = 256;
+    let mut words = [0u64; WORDS];
+    words.fill_with(random::bits);
+    let ones: u32 = words.iter().map(|word| word.count_ones()).sum();
+    // Of 16384 fair coins, more than 600 from the middle is beyond nine standard deviations.
+    ensure(ones.abs_diff(32 * WORDS as u32) < 600, "one value of a bit is much more frequent")?;
+    words.sort_unstable();
+    ensure(words.is_sorted_by(|one, other| one < other), "a word came twice")?;
+    let near = words.iter().zip(words.iter().skip(1)).filter(|(one, other)| *other - *one < 1 << 24).count();
+    ensure(near == 0, "words stand close together")
 }
 
 fn serial_ring() -> Result<(), &'static str> {

@@ -44,6 +44,8 @@ mod pit;
 #[cfg(target_os = "none")]
 pub mod ports;
 #[cfg(target_os = "none")]
+pub mod random;
+#[cfg(target_os = "none")]
 mod rtc;
 #[cfg(target_os = "none")]
 pub mod segments;

@@ -127,7 +127,17 @@ pub fn command(boot: &Boot, state: Option<&Path>) -> Command {
     command.args(["-machine", "pc", "-m", "512M", "-smp", "1", "-nic", "none", "-display", "none", "-monitor", "none"]);
     match boot.clock {
         Clock::Instructions => {
-            command.args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max,vendor=GenuineIntel"])
+            // What is counted must not depend on random numbers.
+            command.args([
+                "-accel",
+                "tcg",
+                "-icount",
+                "shift=0,sleep=off",
+                "-cpu",
+                "max,vendor=GenuineIntel",
+                "-seed",
+                "1",
+            ])
         }
         Clock::Host if fast(boot) => command.args(["-accel", "kvm", "-cpu", "max"]),
         Clock::Host => command.args(["-accel", "tcg", "-cpu", "max"]),

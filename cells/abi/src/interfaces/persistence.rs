@@ -2,6 +2,8 @@
 //!
 //! Codes: [`CONFLICT`] and its like. A record travels as the bytes of the request's or reply's body, or in the lent
 //! Buf where it is longer; the value word of GetObject tells its length, and it stands in the Buf whenever one is lent.
+//!
+//! OIDs are numbers of 64 bits without an order: whoever was given one can pass it on, and nobody can guess one.
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +57,9 @@ pub const NEVER_DONE: u32 = 25;
 pub const UNSEEN: u64 = u64::MAX;
 /// The progress of what is over, or was never begun.
 pub const COMPLETE: u64 = 1000;
+
+/// The least OID: a smaller number names no object. In messages 0 stands for none, and badges below this are those of services.
+pub const FIRST_OID: u64 = 1 << 16;
 
 /// The most OIDs that one answer to Changes lists.
 pub const CHANGES_MAX: usize = crate::kernel::BODY_MAX / 8;

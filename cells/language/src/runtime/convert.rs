@@ -33,12 +33,10 @@ impl World {
     /// What a refusal is to a program.
     pub(crate) fn refused(&self, refused: Refused) -> Raise {
         match refused {
-            Refused::Conflict(oid) => {
-                error(ErrorKind::Conflict, format!("object #{} was changed by another", oid.number()))
-            }
-            Refused::NoObject(oid) => error(ErrorKind::Store, format!("there is no object #{}", oid.number())),
+            Refused::Conflict(oid) => error(ErrorKind::Conflict, format!("object {oid} was changed by another")),
+            Refused::NoObject(oid) => error(ErrorKind::Store, format!("there is no object {oid}")),
             Refused::BadObject(oid, why) => {
-                error(ErrorKind::Store, format!("object #{} does not decode or encode: {why:?}", oid.number()))
+                error(ErrorKind::Store, format!("object {oid} does not decode or encode: {why:?}"))
             }
             Refused::Void(why) => error(ErrorKind::Void, why),
             Refused::Other(why) => error(ErrorKind::Store, why),

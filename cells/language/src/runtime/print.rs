@@ -146,7 +146,7 @@ impl World {
                 let what = if is_trait { "trait" } else { "object" };
                 match (name, cell.oid) {
                     (Some(name), _) if !name.is_empty() => format!("{what} {}", short(&name)),
-                    (_, Some(oid)) => format!("{what} #{}", oid.number()),
+                    (_, Some(oid)) => format!("{what} {oid}"),
                     _ => format!("{what} ~{}", id.0),
                 }
             }

@@ -211,7 +211,7 @@ impl World {
 
     /// What two transactions made of one object, slot by slot.
     fn conflict(&mut self, oid: Oid, outside: &mut Outside<'_>) -> String {
-        let mut report = format!("object #{} was changed by another transaction", oid.number());
+        let mut report = format!("object {oid} was changed by another transaction");
         let Some(id) = self.by_oid.get(&oid).copied() else { return report };
         let known =
             &mut |id: ObjectId| Ok(self.objects.get(id.0 as usize).and_then(|cell| cell.oid).unwrap_or(Oid::ROOT));

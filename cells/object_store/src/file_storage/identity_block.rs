@@ -13,7 +13,7 @@ use crate::device::SECTOR;
 /// The first eight bytes of a state file.
 pub(crate) const MAGIC: [u8; 8] = *b"TelOS\0id";
 /// The format that this crate reads and writes.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// The incompatible features that this crate knows: none yet.
 pub(crate) const KNOWN_FEATURES: u32 = 0;
 

@@ -8,8 +8,9 @@ use runtime::abi::interfaces::persistence::{
 };
 use runtime::{Pending, Request, say};
 
-use super::{Service, refuse};
+use super::Service;
 use crate::backing::Backing;
+use crate::names::Names;
 use crate::refusal::{BUSY, Refusal};
 use crate::sessions::Packed;
 
@@ -41,7 +42,7 @@ impl<S: Backing> Service<S> {
     pub(super) fn pack(&mut self, request: Request<'_>, wish: Pack) {
         let until = if wish.before == 0 { Tid::MAX } else { Tid::new(wish.before) };
         if let Err(failure) = self.sessions.pack(until) {
-            return refuse(request, failure.into());
+            return self.refuse(request, failure.into());
         }
         say!(self.console, "a pack has begun");
         defer(request, |pending| self.waiting.pack.push(pending));
@@ -50,7 +51,7 @@ impl<S: Backing> Service<S> {
     pub(super) fn pack_progress(&mut self, request: Request<'_>, wish: PackProgress) {
         let progress = self.sessions.maintenance().pack_progress();
         if wish.seen == UNSEEN || progress != wish.seen || progress == COMPLETE {
-            return request.ok_body(progress, &pack_state(self.sessions.maintenance().packed()));
+            return request.ok_body(progress, &self.pack_state());
         }
         defer(request, |pending| self.waiting.pack_progress.push((wish.seen, pending)));
     }
@@ -58,7 +59,7 @@ impl<S: Backing> Service<S> {
     pub(super) fn verify(&mut self, request: Request<'_>, wish: Verify) {
         if wish.seen == UNSEEN {
             if let Err(failure) = self.sessions.verify() {
-                return refuse(request, failure.into());
+                return self.refuse(request, failure.into());
             }
             say!(self.console, "a verification has begun");
         }
@@ -77,7 +78,7 @@ impl<S: Backing> Service<S> {
         }
         let maintenance = self.sessions.maintenance();
         let progress = maintenance.pack_progress();
-        let state = pack_state(maintenance.packed());
+        let state = self.pack_state();
         if progress == COMPLETE {
             for pending in self.waiting.pack.drain(..) {
                 answers.push(Answer { to: pending, status: state.failure, value: state.bytes, body: Vec::new() });
@@ -108,13 +109,32 @@ impl<S: Backing> Service<S> {
         }
     }
 
+    fn pack_state(&self) -> PackState {
+        let packed = self.sessions.maintenance().packed();
+        let report = packed.report.as_ref();
+        PackState {
+            work: packed.work,
+            horizon: report.map_or(0, |report| report.horizon.number()),
+            dropped: report.map_or((0, 0, 0), |report| (report.objects, report.revisions, report.transactions)),
+            bytes: report.map_or(0, |report| report.bytes),
+            dangling: report.map_or(0, |report| report.dangling_count),
+            first_dangling: packed
+                .first_dangling()
+                .map(|dangling| (self.names.outside(dangling.from), self.names.outside(dangling.to))),
+            failure: packed.failure.map_or(0, |error| match error {
+                PackError::Storage(error) => code_of(error),
+                PackError::Running | PackError::NotRunning | PackError::Unsupported => NOT_POSSIBLE,
+            }),
+        }
+    }
+
     fn verify_state(&self) -> VerifyState {
         let verifying = self.sessions.maintenance().verifying();
         let verified = verifying.verified;
         VerifyState {
             read: (verified.records, verified.transactions, verified.batches),
             damages: verified.damages,
-            first: verifying.first.map(damaged),
+            first: verifying.first.map(|damage| damaged(damage, &self.names)),
             failure: verifying.failure.map_or(0, code_of),
         }
     }
@@ -137,33 +157,17 @@ fn tell<T: serde::Serialize>(waiting: &mut Vec<(u64, Pending)>, progress: u64, s
     }
 }
 
-fn pack_state(packed: &Packed) -> PackState {
-    let report = packed.report.as_ref();
-    PackState {
-        work: packed.work,
-        horizon: report.map_or(0, |report| report.horizon.number()),
-        dropped: report.map_or((0, 0, 0), |report| (report.objects, report.revisions, report.transactions)),
-        bytes: report.map_or(0, |report| report.bytes),
-        dangling: report.map_or(0, |report| report.dangling_count),
-        first_dangling: packed.first_dangling().map(|dangling| (dangling.from.number(), dangling.to.number())),
-        failure: packed.failure.map_or(0, |error| match error {
-            PackError::Storage(error) => code_of(error),
-            PackError::Running | PackError::NotRunning | PackError::Unsupported => NOT_POSSIBLE,
-        }),
-    }
-}
-
 fn code_of(error: StorageError) -> u32 {
     Refusal::from(error).code
 }
 
 /// A damage, with segment and offset.
-fn damaged(damage: Damage) -> (Damaged, u32, u64) {
+fn damaged(damage: Damage, names: &Names) -> (Damaged, u32, u64) {
     match damage {
         Damage::Identity | Damage::Root(_) => (Damaged::Head, 0, 0),
         Damage::Index => (Damaged::Index, 0, 0),
         Damage::Record { oid, tid, segment, offset } => {
-            (Damaged::Record(oid.number(), tid.number()), segment.number(), offset)
+            (Damaged::Record(names.outside(oid), tid.number()), segment.number(), offset)
         }
         Damage::Transaction { tid, segment, offset } => (Damaged::Transaction(tid.number()), segment.number(), offset),
         Damage::Batch { segment, offset } => (Damaged::Batch, segment.number(), offset),

@@ -11,7 +11,7 @@ mod maintenance;
 mod records;
 mod statistics;
 
-use object_store::{Oid, SavepointId, StorageError, StoreError, Tid, TransactionId};
+use object_store::{Oid, PublicOid, SavepointId, StorageError, StoreError, Tid, TransactionId};
 use runtime::abi::CallError;
 use runtime::abi::KernelError;
 use runtime::abi::interfaces::persistence::{Outcome, Persistence, Watch};
@@ -22,6 +22,7 @@ use runtime::{Console, Event, Heap, Request, Server, say};
 use self::maintenance::{Answer, Waiting};
 use crate::backing::Backing;
 use crate::handover::Ground;
+use crate::names::Names;
 use crate::refusal::{MALFORMED, Refusal};
 use crate::scopes::ScopePool;
 use crate::sessions::{Aborted, Begun, Failure, Sender, Sessions};
@@ -33,6 +34,7 @@ const BEGINNER_DIED: u64 = 1 << 63;
 #[derive(Debug)]
 pub struct Service<S> {
     sessions: Sessions<S, ScopePool>,
+    names: Names,
     ground: Ground,
     console: Console,
     heap: &'static Heap,
@@ -41,8 +43,14 @@ pub struct Service<S> {
 
 impl<S: Backing> Service<S> {
     /// A server over a store that is open.
-    pub fn new(sessions: Sessions<S, ScopePool>, ground: Ground, console: Console, heap: &'static Heap) -> Self {
-        Service { sessions, ground, console, heap, waiting: Waiting::default() }
+    pub fn new(
+        sessions: Sessions<S, ScopePool>,
+        names: Names,
+        ground: Ground,
+        console: Console,
+        heap: &'static Heap,
+    ) -> Self {
+        Service { sessions, names, ground, console, heap, waiting: Waiting::default() }
     }
 
     /// Serves for ever.
@@ -82,11 +90,11 @@ impl<S: Backing> Service<S> {
             Some(Persistence::Abort(_)) => self.abort(sender),
             Some(Persistence::GetObject(wish)) => return self.get(request, sender, wish),
             Some(Persistence::Revision(wish)) => {
-                self.sessions.revision(Oid::new(wish.oid)).map(Tid::number).map_err(Refusal::from)
+                self.sessions.revision(self.names.inside(wish.oid)).map(Tid::number).map_err(Refusal::from)
             }
             Some(Persistence::StoreObject(wish)) => self.store(&mut request, sender, wish),
-            Some(Persistence::NewObject(_)) => self.sessions.new_object(sender).map(Oid::number).map_err(Refusal::from),
-            Some(Persistence::Root(_)) => Ok(Oid::ROOT.number()),
+            Some(Persistence::NewObject(_)) => self.new_object(sender),
+            Some(Persistence::Root(_)) => Ok(self.names.outside(Oid::ROOT)),
             Some(Persistence::Note(_)) => self.note(sender, request.body()),
             Some(Persistence::Transactions(wish)) => return self.transactions(request, wish),
             Some(Persistence::GetStatistics(_)) => {
@@ -107,7 +115,9 @@ impl<S: Backing> Service<S> {
             Some(Persistence::GetObjectAt(wish)) => return self.get_at(request, wish),
             Some(Persistence::Pack(wish)) => return self.pack(request, wish),
             Some(Persistence::PackProgress(wish)) => return self.pack_progress(request, wish),
-            Some(Persistence::ReadCurrent(wish)) => done(self.sessions.read_current(sender, Oid::new(wish.oid))),
+            Some(Persistence::ReadCurrent(wish)) => {
+                done(self.sessions.read_current(sender, self.names.inside(wish.oid)))
+            }
             Some(Persistence::Savepoint(_)) => {
                 self.sessions.savepoint(sender).map(SavepointId::number).map_err(Refusal::from)
             }
@@ -131,7 +141,21 @@ impl<S: Backing> Service<S> {
         };
         match answer {
             Ok(value) => request.ok(value),
-            Err(refusal) => refuse(request, refusal),
+            Err(refusal) => self.refuse(request, refusal),
+        }
+    }
+
+    /// Refuses a request, with the objects by their names.
+    fn refuse(&self, request: Request<'_>, Refusal { code, detail }: Refusal) {
+        request.refuse(code, self.names.detail(detail));
+    }
+
+    fn new_object(&mut self, sender: Sender) -> Result<u64, Refusal> {
+        loop {
+            let oid = self.sessions.new_object(sender)?;
+            if self.names.are_free(oid) {
+                return Ok(self.names.outside(oid));
+            }
         }
     }
 
@@ -170,7 +194,8 @@ impl<S: Backing> Service<S> {
         let thread = sender.thread;
         match failure {
             Failure::Store(StoreError::Conflict { oid, .. }) => {
-                say!(self.console, "conflict on object {}: thread {thread} must abort", oid.number());
+                let oid = PublicOid::new(self.names.outside(oid));
+                say!(self.console, "conflict on object {oid}: thread {thread} must abort");
             }
             Failure::Store(StoreError::Storage(StorageError::Stopped(reason))) => {
                 say!(self.console, "the disk failed ({reason:?}): stopped, nothing is acknowledged any more");
@@ -199,12 +224,8 @@ impl<S: Backing> Service<S> {
     fn watch(&mut self, request: &mut Request<'_>, sender: Sender, wish: Watch) -> Result<u64, Refusal> {
         let granted = request.granted().ok_or(Refusal::new(MALFORMED, 0))?;
         let signal = granted.claim(self.sessions.scopes().cnode()).map_err(|_| Refusal::new(MALFORMED, 0))?;
-        Ok(self.sessions.watch(sender, Oid::new(wish.oid), signal)?.number())
+        Ok(self.sessions.watch(sender, self.names.inside(wish.oid), signal)?.number())
     }
-}
-
-fn refuse(request: Request<'_>, Refusal { code, detail }: Refusal) {
-    request.refuse(code, detail);
 }
 
 /// The answer to what has no value of its own.

@@ -30,12 +30,14 @@ pub use past::Revision;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use object_store::{
     Load, Metadata, Oid, Record, Storage, StorageError, Store, StoreError, Tid, TransactionId, TransactionInfo,
 };
+use runtime::abi::interfaces::persistence::FIRST_OID;
 
 use details::Savepoint;
 use recent::Recent;
@@ -125,6 +127,14 @@ struct Open<S> {
 impl<S> Open<S> {
     fn staged_bytes(&self) -> usize {
         self.staged.values().sum()
+    }
+}
+
+/// What a client is called where nobody says: a process by its OID, which is its badge, a service by its badge.
+fn client(badge: u64) -> String {
+    match badge {
+        FIRST_OID.. => format!("process {}", Oid::new(badge)),
+        _ => format!("client {badge}"),
     }
 }
 
@@ -234,7 +244,7 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
         if self.open.len() >= self.limits.transactions {
             return Err(Failure::TooManyTransactions(self.limits.transactions));
         }
-        let id = self.store.begin(Metadata::new(&format!("client {}", sender.badge), ""))?;
+        let id = self.store.begin(Metadata::new(&client(sender.badge), ""))?;
         let Attached { identity, scope } = match self.scopes.attach(caller) {
             Ok(attached) => attached,
             Err(error) => {
@@ -454,8 +464,14 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
     /// commit: [`Sessions::changes`] tells what changed after it. A client has one watch of an object.
     ///
     /// # Errors
-    /// `TooManyWatches`.
+    /// `TooManyWatches`, `Store` where there is no such object, committed or made by an open transaction; the root may be watched
+    /// before there is one.
     pub fn watch(&mut self, sender: Sender, oid: Oid, signal: K::Signal) -> Result<Tid, Failure> {
+        let is_made = oid == Oid::ROOT || self.open.values().any(|open| open.created.contains(&oid));
+        if !is_made && let Err(failure) = self.revision(oid) {
+            self.scopes.forget(signal);
+            return Err(failure);
+        }
         // What nobody listens to any more makes room.
         if self.watches.count() >= watches::MOST {
             self.tell_watchers();

@@ -335,12 +335,14 @@ fn a_watch_is_replaced_and_one_that_nobody_hears_goes() {
     sessions.watch(watcher, PROTOTYPE, 72).expect("watched");
     assert_eq!((sessions.watches(), sessions.scopes().forgotten.as_slice()), (1, [WATCHER].as_slice()));
     sessions.scopes_mut().gone.insert(72);
-    for number in 1..watches::MOST as u64 {
-        sessions.watch(watcher, Oid::new(100 + number), 73).expect("watched");
+    let sender = begin(&mut sessions, 1);
+    let made: Vec<Oid> = (0..=watches::MOST).map(|_| sessions.new_object(sender).expect("made")).collect();
+    for oid in made.iter().skip(2) {
+        sessions.watch(watcher, *oid, 73).expect("watched");
     }
-    sessions.watch(watcher, Oid::new(99), 73).expect("the one that is gone makes room");
+    sessions.watch(watcher, made[0], 73).expect("the one that is gone makes room");
     assert_eq!(sessions.scopes().forgotten, [WATCHER, 72]);
-    let refused = sessions.watch(watcher, Oid::new(98), 74);
+    let refused = sessions.watch(watcher, made[1], 74);
     assert_eq!(refused, Err(Failure::TooManyWatches(watches::MOST)));
     assert_eq!(sessions.scopes().forgotten, [WATCHER, 72, 74]);
 }

@@ -5,7 +5,12 @@ use proptest::prelude::*;
 use runtime::abi::interfaces::persistence::TransactionSummary;
 use runtime::abi::kernel::BODY_MAX;
 
+use crate::names::Names;
 use crate::wire::{BadRecord, Page, REFERENCE_LIMIT, decode, encode_into, summary};
+
+fn names() -> Names {
+    Names::new(b"a key for tests.")
+}
 
 fn info(description: String) -> TransactionInfo {
     TransactionInfo {
@@ -18,25 +23,44 @@ fn info(description: String) -> TransactionInfo {
 #[test]
 fn a_table_of_references_has_a_limit_before_it_is_decoded() {
     let head = postcard::to_allocvec(&(1u16, 1u16, REFERENCE_LIMIT + 1)).expect("encodes");
-    assert_eq!(decode(&head), Err(BadRecord::TooLarge { limit: REFERENCE_LIMIT }));
-    assert_eq!(decode(&[]), Err(BadRecord::Malformed));
+    assert_eq!(decode(&head, &names()), Err(BadRecord::TooLarge { limit: REFERENCE_LIMIT }));
+    assert_eq!(decode(&[], &names()), Err(BadRecord::Malformed));
 }
 
 #[test]
 fn what_does_not_fit_says_what_it_needs() {
     let record = Record { payload: vec![5; 100], ..Record::default() };
-    assert_eq!(encode_into(&record, &mut [0; 100]), Err(105));
-    assert_eq!(encode_into(&record, &mut [0; 105]), Ok(105));
+    assert_eq!(encode_into(&record, &names(), &mut [0; 100]), Err(105));
+    assert_eq!(encode_into(&record, &names(), &mut [0; 105]), Ok(105));
 }
 
 proptest! {
     #[test]
+    fn a_record_travels_whole_with_names_for_numbers(
+        schema: u16, version: u16, references: Vec<u64>, capabilities: Vec<u8>, payload: Vec<u8>,
+    ) {
+        let references: Vec<Oid> = references.into_iter().map(Oid::new).collect();
+        let record = Record { schema, version, references, capabilities, payload };
+        let needed = encode_into(&record, &names(), &mut []).expect_err("a record has no less than five bytes");
+        let mut room = vec![0; needed];
+        prop_assert_eq!(encode_into(&record, &names(), &mut room), Ok(needed));
+        // What a client reads.
+        let outside = Record::decode(&room).expect("a record as the store encodes them");
+        let named: Vec<u64> = record.references.iter().map(|oid| names().outside(*oid)).collect();
+        prop_assert_eq!(outside.references.iter().map(|oid| oid.number()).collect::<Vec<_>>(), named);
+        prop_assert_eq!((&outside.payload, &outside.capabilities), (&record.payload, &record.capabilities));
+        // What comes back from it.
+        prop_assert_eq!(decode(&room, &names()), Ok(record));
+        prop_assert_eq!(encode_into(&decode(&room, &names()).expect("sound"), &names(), &mut room[1..]), Err(needed));
+    }
+
+    #[test]
     fn any_bytes_are_a_record_or_an_error(bytes: Vec<u8>) {
-        if let Ok(record) = decode(&bytes) {
+        if let Ok(record) = decode(&bytes, &names()) {
             let mut room = vec![0; bytes.len()];
             // Postcard reads numbers that are longer than they need to be, so the encoding is at most as long.
-            let length = encode_into(&record, &mut room).expect("no longer than it came");
-            prop_assert_eq!(decode(&room[..length]), Ok(record));
+            let length = encode_into(&record, &names(), &mut room).expect("no longer than it came");
+            prop_assert_eq!(decode(&room[..length], &names()), Ok(record));
         }
     }
 

@@ -16,9 +16,9 @@ pub fn capabilities(stage: &Stage) -> Result<()> {
     let mut machine = boot(stage)?;
     let shell = machine.ask("caps shell", PATIENCE)?;
     let endpoints = ["of console", "of persistence", "of memory", "of process"];
-    let badge = badge_of_shell(&mut machine)?.to_string();
+    let badge = oid_of_shell(&mut machine)?;
     if endpoints.iter().any(|of| column(&shell, "Endpoint", of, 4) != Some(badge.as_str())) {
-        fail!("the shell calls four servers under the badge of its process, one above its OID:\n{shell}");
+        fail!("the shell calls four servers under the OID of its process:\n{shell}");
     }
     for (kind, what) in [("CNode", "of shell"), ("VSpace", "of shell"), ("Tcb", "of shell"), ("Machine", "-")] {
         if column(&shell, kind, what, 0).is_none() {
@@ -40,7 +40,7 @@ pub fn capabilities(stage: &Stage) -> Result<()> {
     }
     for (line, said) in [
         ("caps memry", "neither a process nor a service of the name `memry` runs; did you mean `memory`?"),
-        ("caps #999999", "caps: there is no such process; `ps` lists them"),
+        ("caps #00000000000f423f", "caps: there is no such process; `ps` lists them"),
         ("caps vir\t", "caps virtio_blk"),
     ] {
         let answer = machine.ask(line, PATIENCE)?;
@@ -64,7 +64,7 @@ pub fn tree(stage: &Stage) -> Result<()> {
         }
     }
     let shell = tree.lines().skip_while(|row| !row.starts_with("`- process ")).nth(1).unwrap_or_default();
-    if !shell.starts_with("   `- shell ") || !shell.contains(&format!(" #{} ", badge_of_shell(&mut machine)? - 1)) {
+    if !shell.starts_with("   `- shell ") || !shell.contains(&format!(" {} ", oid_of_shell(&mut machine)?)) {
         fail!("`tree` was to show the shell below the process server, with its OID:\n{tree}");
     }
     // It has the memory of the machine in its hands, less what the root task gave the services before it.
@@ -127,12 +127,12 @@ fn column<'t>(list: &'t str, kind: &str, what: &str, word: usize) -> Option<&'t 
     row.split_whitespace().nth(word)
 }
 
-/// One more than the OID of the shell's process.
-fn badge_of_shell(machine: &mut Machine) -> Result<u64> {
+/// The OID of the shell's process, as it is shown.
+fn oid_of_shell(machine: &mut Machine) -> Result<String> {
     let processes = machine.ask("ps", PATIENCE)?;
     let row = processes.lines().find(|row| row.starts_with('#') && row.ends_with(" shell")).unwrap_or_default();
-    match row.split_whitespace().next().and_then(|word| word.strip_prefix('#')?.parse::<u64>().ok()) {
-        Some(oid) => Ok(oid + 1),
+    match row.split_whitespace().next() {
+        Some(oid) => Ok(oid.into()),
         None => fail!("`ps` does not list the shell:\n{processes}"),
     }
 }

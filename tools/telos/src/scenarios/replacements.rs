@@ -62,7 +62,7 @@ pub fn at_the_prompt(stage: &Stage) -> Result<()> {
         }
     }
     for (line, answer) in [
-        ("replace memory #1", "replace: "),
+        ("replace memory #000000000000000a", "replace: "),
         ("replace memry", "neither a process nor a service of the name `memry` runs; did you mean `memory`?"),
         ("rollback memory", "no image was current before"),
     ] {

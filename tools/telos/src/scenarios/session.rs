@@ -1,9 +1,10 @@
 //! The shell as a person uses it.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::fail;
-use crate::failure::Result;
+use crate::failure::{Context, Result};
 use crate::monitor::{MACHINE_CHECK, Monitor};
 use crate::qemu::{Echo, Machine, Stopped};
 use crate::run::make_state;
@@ -124,14 +125,45 @@ fn is_tid(word: &str) -> bool {
 
 /// The root names what there is; what it names can be shown in turn.
 fn objects(machine: &mut Machine) -> Result<()> {
-    let root =
-        says(machine, "inspect", &["object #0: ", "version ", "BaseObject ", "Process ", "Server ", "processes "])?;
+    let root = says(machine, "inspect", &["object #", "version ", "BaseObject ", "Process ", "Server ", "processes "])?;
     let images = says(machine, &format!("inspect {}", reference(&root, "images")?), &["test_proc ", "shell "])?;
     let image = format!("inspect {}", reference(&images, "test_proc")?);
     says(machine, &image, &["parent*", "name    = \"test_proc\"", "hash    = <", "bytes   = <", " bytes>"])?;
     let server = format!("inspect {}", reference(&root, "memory")?);
     says(machine, &server, &["capability (Endpoint of memory", "commit()", "(from #"])?;
-    says(machine, "inspect -x #0", &["object #0: ", "\n000000  "]).map(drop)
+    let raw = says(machine, "inspect -x #root", &["\n000000  "])?;
+    let heading =
+        |text: &str| text.lines().find_map(|line| line.strip_prefix("object ")?.split(':').next().map(String::from));
+    let oid = heading(&root).unwrap_or_default();
+    if heading(&raw).as_ref() != Some(&oid) || oid.len() != 17 {
+        fail!("`#root` was to be the root, {oid}:\n{raw}");
+    }
+    names(machine, &oid)
+}
+
+/// OIDs are cut short, and guessed.
+fn names(machine: &mut Machine, root: &str) -> Result<()> {
+    let listed = says(machine, "images", &["OID"])? + &says(machine, "inspect", &["Process "])?;
+    let oids: BTreeSet<&str> = listed.match_indices('#').filter_map(|(at, _)| listed.get(at..at + 17)).collect();
+    // There are more of them than digits: two begin alike.
+    let alike = oids.iter().zip(oids.iter().skip(1)).find(|(one, other)| one[..2] == other[..2]);
+    let Some((one, other)) = alike else { fail!("more than sixteen OIDs were to be listed:\n{listed}") };
+    let (begun, shared) = (&one[..2], one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count());
+    let refusal = format!("inspect: `{begun}` begins ");
+    says(machine, &format!("inspect {begun}"), &[&refusal, " OIDs that were shown: #", "; type more digits"])?;
+    // One digit beyond what it shares with its neighbour; should a third begin so, all but the last.
+    let enough = &one[..(shared + 1).max(12)];
+    says(machine, &format!("inspect {enough}"), &[&format!("object {one}: ")])?;
+    says(machine, &format!("inspect {enough}\t"), &[&format!("object {one}: ")])?;
+    // The numbers that the store counts by, and the root's neighbours.
+    let neighbour = u64::from_str_radix(&root[1..], 16).context("the root's OID")? ^ 1;
+    for number in (0..8).chain([neighbour, u64::MAX]) {
+        let said = format!(
+            "inspect: there is no object #{number:016x}; `inspect` shows the root, from which all are reached\n"
+        );
+        says(machine, &format!("inspect #{number:016x}"), &[&said])?;
+    }
+    Ok(())
 }
 
 /// What a slot of an object refers to, as it is typed.
@@ -186,11 +218,11 @@ fn mistakes(machine: &mut Machine) -> Result<()> {
         ("ps all", "ps: `all` is one argument too many; type `ps`\n"),
         (
             "inspect abc",
-            "inspect: `abc` is no OID, which is written #26, 26 or 0x1a and has 64 bits; type `inspect [-x] [OID]`\n",
+            "inspect: `abc` is no OID, which is written # and 16 hexadecimal digits, or #root; type `inspect [-x] [OID]`\n",
         ),
         (
-            "inspect #999999",
-            "inspect: there is no object #999999; `inspect` shows the root, from which all are reached\n",
+            "inspect #00000000000f423f",
+            "inspect: there is no object #00000000000f423f; `inspect` shows the root, from which all are reached\n",
         ),
         ("txlog 0", "txlog: `0` is no count, which is a number from 1 on; type `txlog [COUNT]`\n"),
         ("spawn", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`\n"),
