@@ -213,6 +213,11 @@ impl<'a> Head<'a> {
         self.metadata.is_empty()
     }
 
+    /// What the transaction says of itself.
+    pub(crate) fn metadata(&self) -> Option<Metadata> {
+        Metadata::decode(self.metadata).ok()
+    }
+
     /// How many changes there are.
     pub(crate) fn changes(&self) -> usize {
         self.directory.len() / ENTRY
