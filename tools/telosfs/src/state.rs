@@ -164,11 +164,19 @@ impl State {
     /// It cannot be read, or is none.
     pub fn open(path: &Path, console: &mut Console<'_>) -> Result<State, Failure> {
         let device = open_file(path, console)?;
-        let (store, report) = FileStorage::open_read_only(device).map_err(|refused| refusal(path, refused.error))?;
-        let names = Names::new(store.permutation_key());
-        let mut state = State { store, report, names, path: path.into() };
+        let mut state = State::over(path, device)?;
         state.learn_names();
         Ok(state)
+    }
+
+    /// A state of which nothing has been read but what opening reads: objects have no names but their OIDs.
+    ///
+    /// # Errors
+    /// The file is no state, or too damaged.
+    pub fn over(path: &Path, device: ReadOnlyFile) -> Result<State, Failure> {
+        let (store, report) = FileStorage::open_read_only(device).map_err(|refused| refusal(path, refused.error))?;
+        let names = Names::new(store.permutation_key());
+        Ok(State { store, report, names, path: path.into() })
     }
 
     /// The names that the root gives. Where it cannot be read, objects go without.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use object_store::{Damage, FileStorage, Oid, Salvage, SegmentId, Tid, Verified};
+use object_store::{Damage, Oid, Salvage, SegmentId, Tid, Verified};
 use serde_json::{Value as Json, json};
 
 use super::print;
@@ -10,7 +10,7 @@ use crate::arguments::Format;
 use crate::console::Console;
 use crate::device::ReadOnlyFile;
 use crate::failure::{Failure, Status};
-use crate::state::{Names, State, open_file, refusal};
+use crate::state::{Names, State, open_file};
 
 /// How many objects a row for people names.
 const OIDS_SHOWN: usize = 8;
@@ -38,20 +38,13 @@ struct Answer {
 /// It cannot be read, or is no state at all.
 pub(super) fn run(file: &Path, format: Format, console: &mut Console<'_>) -> Result<Status, Failure> {
     let device = open_file(file, console)?;
-    let answer = match FileStorage::open_read_only(device) {
-        Ok((store, report)) => {
-            let names = Names::new(store.permutation_key());
-            drop(store);
-            let mut state = State::open(file, &mut Console { notes: &mut std::io::sink(), ..reborrow(console) })?;
-            match whole(&mut state) {
-                Ok((read, named)) => Answer::new(&names, None, report.last, read, &named),
-                // The index is damaged, and so is the log that would replace it.
-                Err(failure) if failure.status == Status::Damage => salvaged(file, failure, console)?,
-                Err(failure) => return Err(failure),
-            }
-        }
-        Err(refused) => salvaged(file, refusal(file, refused.error), console)?,
-    };
+    // Nothing is read before `verify` reads it: an index that was found damaged earlier would be in order by then.
+    let answer = State::over(file, device).and_then(|mut state| {
+        let (read, named) = whole(&mut state)?;
+        Ok(Answer::new(&state.names, None, state.report.last, read, &named))
+    });
+    // Too damaged to be opened, or so that the log cannot replace a damaged index.
+    let answer = answer.or_else(|failure| salvaged(file, failure, console))?;
     let json = || {
         json!({
             "file": file.display().to_string(),

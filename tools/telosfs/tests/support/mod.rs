@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use genesis::Graph;
 use object_model::{BadObject, Object, Oid, SlotKind, Value};
 use object_store::{
-    BlockDevice, Clock, FileStorage, FormatOptions, Load, Metadata, NoClock, OidPermutation, Record, Storage,
-    StorageError, StorageTransaction, Tid,
+    BlockDevice, Clock, FileStorage, FormatOptions, Load, Metadata, NoClock, OidPermutation, PackRequest, Record,
+    Storage, StorageError, StorageTransaction, Tid,
 };
 use serde_json::Value as Json;
 use telosfs::device::{NewFile, ReadOnlyFile};
@@ -93,6 +93,17 @@ impl Graph for Building<'_> {
     }
 }
 
+/// What happens to a sample before its last transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Nothing: the whole log is scanned at every opening.
+    Plain,
+    /// Its index is written, so that opening does not see the log before.
+    Checkpoint,
+    /// Its past up to the eleventh transaction is packed away, and its index is written.
+    Pack,
+}
+
 /// What a sample holds.
 pub struct Sample {
     pub path: PathBuf,
@@ -127,8 +138,13 @@ pub fn document(text: &str, to: Oid) -> Record {
     object.referring("next", to).to_record().expect("small")
 }
 
-/// Makes the sample.
+/// Makes the plain sample.
 pub fn sample(folder: &Folder) -> Sample {
+    sample_of(folder, Life::Plain)
+}
+
+/// Makes a sample.
+pub fn sample_of(folder: &Folder, life: Life) -> Sample {
     let path = folder.path("state.fs");
     let file = File::options().read(true).write(true).create_new(true).open(&path).expect("made");
     let mut device = NewFile::new(file, SECTORS).expect("sized");
@@ -155,6 +171,12 @@ pub fn sample(folder: &Folder) -> Sample {
     ));
     for turn in 0..20 {
         tids.push(commit(&mut store, "edit", vec![(documents, Some(document(&format!("turn {turn}"), raw)))]));
+    }
+    if life == Life::Pack {
+        store.pack(PackRequest::until(tids[10])).expect("packed");
+    }
+    if life != Life::Plain {
+        store.checkpoint().expect("there is room");
     }
     tids.push(commit(&mut store, "end it", vec![(ended, None)]));
     tids.push(commit(
