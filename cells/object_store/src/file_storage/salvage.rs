@@ -23,6 +23,9 @@ use super::volume::Volume;
 use crate::device::{BlockDevice, SECTOR};
 use crate::{Metadata, Oid, Record, RevisionKind, SegmentId, StorageError, Tid};
 
+/// How many times its length a damaged body is gone over at most, in search of heads.
+const SEARCH_EFFORT: u64 = 64;
+
 /// A damaged state file, read as far as it can be.
 pub struct Salvage<D> {
     volume: Volume<D>,
@@ -108,6 +111,11 @@ impl<D: BlockDevice> Salvage<D> {
         }
     }
 
+    /// Gives the device back.
+    pub fn into_device(self) -> D {
+        self.volume.into_device()
+    }
+
     /// What is damaged beside the records that [`lost`](Self::lost) tells: identity, roots, batches and headers of runs.
     #[must_use]
     pub fn damages(&self) -> &[Damage] {
@@ -182,7 +190,7 @@ impl<D: BlockDevice> Salvage<D> {
 
     fn read_record(&mut self, oid: Oid, tid: Tid, place: Place) -> Result<Option<Record>, StorageError> {
         let bytes = match self.volume.read_bytes(place.address, place.length) {
-            Err(StorageError::Rot { .. }) => return Ok(None),
+            Err(StorageError::Rot { .. } | StorageError::Device(_)) => return Ok(None),
             read => read?,
         };
         let right = record_checksum(self.volume.seal, oid, tid, &bytes) == place.checksum;
@@ -220,7 +228,7 @@ impl<D: BlockDevice> Salvage<D> {
         let mut sector = 1;
         while sector < end {
             let place = self.volume.sector(run, sector);
-            let bytes = self.volume.read_sectors(place, 1)?;
+            let bytes = self.read_or_zeros(place, 1)?;
             match BatchHeader::decode(self.volume.seal, &bytes, run, place) {
                 Some(header) if header.sectors() <= end - sector => {
                     self.flushed = self.flushed.max(header.flushed);
@@ -241,7 +249,7 @@ impl<D: BlockDevice> Salvage<D> {
                 self.gap(run, expected, sector)?;
             }
             let place = self.volume.sector(run, sector);
-            let bytes = self.volume.read_sectors(place, header.sectors())?;
+            let bytes = self.read_or_zeros(place, header.sectors())?;
             let whole = BatchHeader::verify(self.volume.seal, &bytes);
             let in_doubt = is_last && header.sequence >= self.flushed && batches.last() == Some(&(sector, header));
             expected = sector + header.sectors();
@@ -274,7 +282,7 @@ impl<D: BlockDevice> Salvage<D> {
         while sector < to {
             let count = (to - sector).min(limit);
             let place = self.volume.sector(run, sector);
-            let bytes = self.volume.read_sectors(place, count)?;
+            let bytes = self.read_or_zeros(place, count)?;
             self.take_body(&bytes, place * SECTOR as u64)?;
             sector += count;
         }
@@ -291,16 +299,42 @@ impl<D: BlockDevice> Salvage<D> {
     /// Takes what is whole in a body, whose first byte stands at an address. Behind what is not, the next head is searched.
     fn take_body(&mut self, body: &[u8], address: u64) -> Result<(), StorageError> {
         let mut position = 0;
+        // What looks like a head is only known by its checksum, and a file may be made so that everything looks like one.
+        let mut effort = (body.len() as u64).saturating_mul(SEARCH_EFFORT);
         while let Some(rest) = body.get(position..).filter(|rest| !rest.is_empty()) {
-            let Some(head) = Head::decode(self.volume.seal, rest).filter(|head| head.tid != Tid::ZERO) else {
+            let length = Head::claimed_length(rest).filter(|&length| length <= rest.len() as u64);
+            effort = effort.saturating_sub(length.unwrap_or(0));
+            if effort == 0 {
+                return Ok(());
+            }
+            let head = length.and_then(|_| Head::decode(self.volume.seal, rest)).filter(|head| head.tid != Tid::ZERO);
+            let Some(head) = head else {
                 position += 1;
                 continue;
             };
-            self.take_transaction(&head, address + position as u64)?;
+            self.take_transaction(&head, address.saturating_add(position as u64))?;
             // A record that is lost has its length in the head all the same.
             position = position.saturating_add(usize::try_from(head.total()).unwrap_or(usize::MAX));
         }
         Ok(())
+    }
+
+    /// Reads sectors. Those that the device does not give any more are zeros, as good as any other damage.
+    fn read_or_zeros(&mut self, sector: u64, count: u64) -> Result<Vec<u8>, StorageError> {
+        match self.volume.read_sectors(sector, count) {
+            Err(StorageError::Device(_)) => {}
+            read => return read,
+        }
+        let mut bytes = Vec::new();
+        for one in sector..sector.saturating_add(count) {
+            bytes.try_reserve(SECTOR)?;
+            match self.volume.read_sectors(one, 1) {
+                Ok(read) => bytes.extend(read),
+                Err(StorageError::Device(_)) => bytes.resize(bytes.len() + SECTOR, 0),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(bytes)
     }
 
     fn take_transaction(&mut self, head: &Head<'_>, address: u64) -> Result<(), StorageError> {
