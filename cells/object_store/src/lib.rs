@@ -230,7 +230,7 @@ pub use device::{BlockDevice, DeviceError, MemoryDevice, SECTOR};
 pub use error::{StopReason, StorageError};
 pub use file_storage::{
     Damage, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock, OpenError,
-    OpenReport, Refused, Salvage, Salvaged, SalvagedChange, Verified,
+    OpenReport, Refused, Salvage, Salvaged, SalvagedChange, Verification, Verified,
 };
 pub use identity::{Epoch, Oid, SegmentId, Tid};
 pub use mapping_storage::MappingStorage;

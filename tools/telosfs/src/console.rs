@@ -66,11 +66,20 @@ impl Meter {
     pub(crate) fn step(&mut self, notes: &mut dyn Write) {
         self.count += 1;
         // The clock is not asked for each of millions.
-        if !self.visible || !self.count.is_multiple_of(256) || self.shown.unwrap_or(self.begun).elapsed() < PATIENCE {
+        if self.count.is_multiple_of(256) {
+            self.reach(self.count, notes);
+        }
+    }
+
+    /// So many are done.
+    pub(crate) fn reach(&mut self, count: u64, notes: &mut dyn Write) {
+        self.count = count;
+        if !self.visible || self.shown.unwrap_or(self.begun).elapsed() < PATIENCE {
             return;
         }
         self.shown = Some(Instant::now());
-        let _ = write!(notes, "\r{} {}", self.count, self.what);
+        // Where the notes cannot be written there is nobody to tell.
+        let _ = write!(notes, "\r{count} {}", self.what);
         let _ = notes.flush();
     }
 

@@ -41,7 +41,7 @@ pub use format::DeviceState;
 pub use identity_block::FORMAT_VERSION;
 pub use report::{FormatError, FormatOptions, LastBatch, OpenError, OpenReport, Refused};
 pub use salvage::{Salvage, Salvaged, SalvagedChange};
-pub use verify::{Damage, Verified};
+pub use verify::{Damage, Verification, Verified};
 
 use alloc::vec::Vec;
 
@@ -123,6 +123,17 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     #[must_use]
     pub fn permutation_key(&self) -> &[u8; 16] {
         &self.volume.root().key
+    }
+
+    /// The device beneath, to look at.
+    pub fn device(&self) -> &D {
+        self.volume.device_ref()
+    }
+
+    /// Objects that exist.
+    #[must_use]
+    pub fn object_count(&self) -> u64 {
+        self.objects
     }
 
     /// Bytes in segments that are free.

@@ -59,6 +59,10 @@ impl<D: BlockDevice> Volume<D> {
         &mut self.device
     }
 
+    pub(crate) fn device_ref(&self) -> &D {
+        &self.device
+    }
+
     pub(crate) fn stopped(&self) -> Option<StopReason> {
         self.stopped
     }

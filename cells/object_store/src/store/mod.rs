@@ -120,6 +120,11 @@ impl<S: Storage> Store<S> {
         self.cache.bytes()
     }
 
+    /// How often a state was found in the cache, and how often not.
+    pub fn cache_counts(&self) -> (u64, u64) {
+        self.cache.counts()
+    }
+
     /// Opens a session for a client that keeps states between its transactions. It keeps none yet.
     pub fn open_session(&mut self) -> SessionId {
         self.sessions.open()

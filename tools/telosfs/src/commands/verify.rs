@@ -12,6 +12,8 @@ use crate::device::ReadOnlyFile;
 use crate::failure::{Failure, Status};
 use crate::state::{Names, State, open_file};
 
+/// Batches or records that are read before the progress is told again.
+const STEP: usize = 256;
 /// How many objects a row for people names.
 const OIDS_SHOWN: usize = 8;
 
@@ -40,7 +42,7 @@ pub(super) fn run(file: &Path, format: Format, console: &mut Console<'_>) -> Res
     let device = open_file(file, console)?;
     // Nothing is read before `verify` reads it: an index that was found damaged earlier would be in order by then.
     let answer = State::over(file, device).and_then(|mut state| {
-        let (read, named) = whole(&mut state)?;
+        let (read, named) = whole(&mut state, console)?;
         Ok(Answer::new(&state.names, None, state.report.last, read, &named))
     });
     // Too damaged to be opened, or so that the log cannot replace a damaged index.
@@ -98,9 +100,17 @@ impl Answer {
 }
 
 /// Verifies a state that opens.
-fn whole(state: &mut State) -> Result<(Verified, Vec<Named>), Failure> {
+fn whole(state: &mut State, console: &mut Console<'_>) -> Result<(Verified, Vec<Named>), Failure> {
     let mut damages = Vec::new();
-    let read = state.store.verify(|damage| damages.push(damage)).map_err(|error| state.failure(error))?;
+    let mut verification = state.store.verify_start();
+    let mut meter = console.meter("of 1000 parts verified");
+    while !verification.is_over() {
+        let step = state.store.verify_step(&mut verification, STEP, &mut |damage| damages.push(damage));
+        step.map_err(|error| state.failure(error))?;
+        meter.reach(state.store.verify_progress(&verification), console.notes);
+    }
+    meter.end(console.notes);
+    let read = verification.verified();
     let concerned = if damages.is_empty() { Ok(Vec::new()) } else { state.store.concerned(&damages) };
     // Where the index cannot be walked any more, the damages stand without their objects.
     let concerned = concerned.unwrap_or_else(|_| damages.iter().map(own_object).collect());
