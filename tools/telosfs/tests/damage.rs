@@ -266,7 +266,9 @@ fn check(folder: &Folder, sample: &Sample, bytes: &[u8], used: &[bool], byte: u6
         let named = lost.iter().any(|one| one["oid"] == public(key.0) && one["tid"] == key.1.number());
         assert!(named || told, "byte {byte}: {key:?} is missing without a word");
     }
-    assert!(copied.len() + 8 > whole.len(), "byte {byte}: a flipped bit costs one batch at most");
+    // Genesis is the largest of the batches.
+    let most = whole.keys().filter(|key| key.1 == sample.tids[0]).count();
+    assert!(copied.len() + most >= whole.len(), "byte {byte}: a flipped bit costs one batch at most");
 }
 
 /// The sectors from which a batch or an index block of a segment reaches up to its last byte that is not zero.
