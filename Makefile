@@ -8,7 +8,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 TELOS := cargo run --quiet --package telos --
 COMMANDS := build run fresh test soak test-reboot bench iso gdb fmt lint doc
 
-.PHONY: help setup push new-cell bench-objects $(COMMANDS)
+.PHONY: help setup push new-cell telosfs bench-objects $(COMMANDS)
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make run          boot; a script on standard input is typed line by line"
 	@echo "make push CELL=X  build a cell and send it to the running system, for replace X"
 	@echo "make new-cell NAME=X  a small server to begin from, in cells/X"
+	@echo "make telosfs ARGS=...  look into the state file without booting: log, show root, verify, ...; ARGS=--help"
 	@echo "make fresh        delete the state file; make run then makes a new one"
 	@echo "make test         host tests, in-kernel tests, a boot under UEFI, scenario tests"
 	@echo "make soak         the tests with long counts"
@@ -41,6 +42,10 @@ push: setup
 
 new-cell: setup
 	@$(TELOS) new-cell $(NAME)
+
+# Reads a state file without booting; never writes to it.
+telosfs: setup
+	@cargo run --quiet --release --package telosfs -- $(ARGS)
 
 # On the host, in one run; lua5.4 and python3 are taken where they are installed.
 bench-objects: setup

@@ -10,7 +10,8 @@
 //! - [`Rules`] is what the store is told about payloads, which it cannot read: merging conflicts, voiding authority.
 //! - [`OidPermutation`] makes of an [`Oid`] what clients may see.
 //! - [`FileStorage::open_read_only`] is for tools: [`Storage::transaction_before`], [`Storage::history`],
-//!   [`Storage::next_object`] and [`Storage::load_before`] tell all there is, and nothing is written.
+//!   [`Storage::next_object`] and [`Storage::load_before`] tell all there is, and nothing is written. [`Salvage`] reads what
+//!   is too damaged for that.
 //!
 //! # Promises
 //!
@@ -230,7 +231,7 @@ pub use device::{BlockDevice, DeviceError, MemoryDevice, SECTOR};
 pub use error::{StopReason, StorageError};
 pub use file_storage::{
     Damage, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock, OpenError,
-    OpenReport, Refused, Verification, Verified,
+    OpenReport, Refused, Salvage, Salvaged, SalvagedChange, Verification, Verified,
 };
 pub use identity::{Epoch, Oid, SegmentId, Tid};
 pub use mapping_storage::MappingStorage;

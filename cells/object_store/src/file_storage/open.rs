@@ -49,7 +49,8 @@ pub(crate) fn open<D: BlockDevice, C: Clock>(
     Ok((FileStorage::assemble(volume, clock, mode, recovered, next_oid), report))
 }
 
-fn read_head<D: BlockDevice>(device: &mut D) -> Result<Head, OpenError> {
+/// The first blocks of a device that is a state file of this version with a valid root.
+pub(crate) fn read_head<D: BlockDevice>(device: &mut D) -> Result<Head, OpenError> {
     let head = inspect(device)?;
     match head.state {
         DeviceState::Valid => Ok(head),
@@ -58,7 +59,7 @@ fn read_head<D: BlockDevice>(device: &mut D) -> Result<Head, OpenError> {
 }
 
 /// The root in force, and the one before it if its slot is valid.
-fn choose([first, second]: [Slot; 2], sectors: u64) -> Result<(Root, Option<Root>), OpenError> {
+pub(crate) fn choose([first, second]: [Slot; 2], sectors: u64) -> Result<(Root, Option<Root>), OpenError> {
     let valid = |slot| {
         if let Slot::Valid(root) = slot { Some(root) } else { None }
     };

@@ -203,6 +203,13 @@ impl<'a> Head<'a> {
         (seal.over(&[fixed, metadata, directory]) == checksum).then_some(Self { tid, metadata, directory, length })
     }
 
+    /// How long what stands at the start of `bytes` says that it is, if it is a head.
+    pub(crate) fn claimed_length(bytes: &[u8]) -> Option<u64> {
+        let mut reader = Reader::new(bytes);
+        let (_, metadata, changes) = (reader.u64()?, reader.u32()?, reader.u32()?);
+        Some(FIXED as u64 + u64::from(metadata) + ENTRY as u64 * u64::from(changes))
+    }
+
     /// What says that nothing is left of the transaction: no transaction has empty metadata.
     pub(crate) fn tombstone(self) -> Self {
         Self { metadata: &[], directory: &[], length: FIXED, ..self }
@@ -211,6 +218,11 @@ impl<'a> Head<'a> {
     /// Whether it says that nothing is left of the transaction.
     pub(crate) fn is_tombstone(&self) -> bool {
         self.metadata.is_empty()
+    }
+
+    /// What the transaction says of itself.
+    pub(crate) fn metadata(&self) -> Option<Metadata> {
+        Metadata::decode(self.metadata).ok()
     }
 
     /// How many changes there are.

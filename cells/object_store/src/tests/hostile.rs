@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::power_loss::{state_before, tids};
 use super::support::{KEY, Random, TestClock, formatted, open, put, record};
-use crate::{BlockDevice, DeviceError, FileStorage, MemoryDevice, Oid, SECTOR, Storage, Tid};
+use crate::{BlockDevice, DeviceError, FileStorage, MemoryDevice, Oid, RevisionKind, SECTOR, Salvage, Storage, Tid};
 
 /// A device that refuses reads which no honest store would make, and remembers whether it was written.
 #[derive(Debug)]
@@ -36,8 +36,27 @@ impl BlockDevice for Watched {
     }
 }
 
+/// Reads what a salvage finds in an image.
+fn salvage(image: MemoryDevice) {
+    let device = match Salvage::read(Watched { inner: image, writes: 0 }) {
+        Ok(mut salvage) => {
+            for found in salvage.transactions() {
+                for change in found.changes.iter().filter(|change| change.readable) {
+                    let record = salvage.record(change.oid, found.tid).unwrap();
+                    assert_eq!(record.is_some(), change.kind != RevisionKind::Deletion);
+                }
+            }
+            let _ = (salvage.lost(), salvage.damages().len());
+            salvage.into_device()
+        }
+        Err(refused) => refused.device,
+    };
+    assert_eq!(device.writes, 0);
+}
+
 /// Opens an image, reads all of it, goes on with it.
 fn exercise(image: MemoryDevice) -> bool {
+    salvage(image.clone());
     match FileStorage::open(Watched { inner: image.clone(), writes: 0 }, TestClock::default()) {
         Ok((mut storage, _)) => {
             let _ = state_before(&mut storage, Tid::MAX);

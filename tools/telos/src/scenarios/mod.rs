@@ -3,6 +3,7 @@
 //! A scenario gets a machine's boot image and a folder of its own, and waits for output, never for time alone.
 
 mod boot;
+mod browsing;
 mod failures;
 mod images;
 mod introspection;
@@ -84,5 +85,6 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "second_boot_finds_the_first", needs: Some("persistence"), run: state::second_boot },
     Scenario { name: "foreign_bytes_are_refused_and_kept", needs: Some("persistence"), run: state::foreign_bytes },
     Scenario { name: "processes_after_a_power_cut", needs: Some("persistence"), run: processes::after_a_cut },
+    Scenario { name: "a_state_is_browsed_on_the_host", needs: Some("persistence"), run: browsing::on_the_host },
     Scenario { name: "power_cuts_lose_nothing_acknowledged", needs: Some("persistence"), run: state::power_cuts },
 ];

@@ -159,7 +159,7 @@ fn cut_after(stage: &Stage, state: &Path, lines: u64) -> Result<Vec<String>> {
 }
 
 /// Boots to the prompt, checks the log, and shuts down; what this boot itself committed is answered.
-fn good_boot(stage: &Stage, state: &Path, known: &[String]) -> Result<Vec<String>> {
+pub(super) fn good_boot(stage: &Stage, state: &Path, known: &[String]) -> Result<Vec<String>> {
     let mut machine = Machine::spawn(&stage.boot, Some(state), Echo::Silent)?;
     machine.expect_prompt(PATIENCE)?;
     let log = machine.ask("txlog 1000", PATIENCE)?;
@@ -171,7 +171,7 @@ fn good_boot(stage: &Stage, state: &Path, known: &[String]) -> Result<Vec<String
 }
 
 /// The TIDs of commits that wrote something and were acknowledged, as far as their lines were printed whole.
-fn acknowledged(transcript: &str) -> Vec<String> {
+pub(super) fn acknowledged(transcript: &str) -> Vec<String> {
     transcript
         .split_inclusive('\n')
         .filter(|line| line.ends_with('\n') && !line.contains(": 0 objects"))
