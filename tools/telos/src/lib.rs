@@ -10,6 +10,7 @@ pub mod bench;
 pub mod cells;
 pub mod cli;
 pub mod config;
+pub mod crash_test;
 pub mod failure;
 pub mod iso;
 pub mod kernel;
