@@ -10,7 +10,7 @@
 use core::fmt;
 
 /// The first eight bytes.
-const MAGIC: u64 = 0x6a73_6677_7367_6872;
+const MAGIC: u64 = 0x006a_7366_7773_6872;
 /// The only version.
 const VERSION: u64 = 1;
 /// Bytes of the numbers in front of an entry.

@@ -22,7 +22,7 @@ fn entry(sector: u64, count: u64, flags: u64, data: &[u8]) -> Vec<u8> {
 
 fn head(entries: u64) -> Vec<u8> {
     let mut bytes: Vec<u8> =
-        [0x6a73_6677_7367_6872, 1, entries].iter().flat_map(|number| number.to_le_bytes()).collect();
+        [0x006a_7366_7773_6872, 1, entries].iter().flat_map(|number| number.to_le_bytes()).collect();
     bytes.extend_from_slice(&512u32.to_le_bytes());
     bytes.resize(512, 0);
     bytes

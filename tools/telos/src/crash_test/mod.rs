@@ -5,6 +5,8 @@
 //! The seed is printed first; with it, whatever was found can be found again.
 
 mod enumeration;
+pub mod load;
+pub mod machine;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

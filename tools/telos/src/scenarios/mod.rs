@@ -3,6 +3,7 @@
 //! A scenario gets a machine's boot image and a folder of its own, and waits for output, never for time alone.
 
 mod boot;
+mod crashes;
 mod failures;
 mod images;
 mod introspection;
@@ -80,4 +81,5 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "foreign_bytes_are_refused_and_kept", needs: Some("persistence"), run: state::foreign_bytes },
     Scenario { name: "processes_after_a_power_cut", needs: Some("persistence"), run: processes::after_a_cut },
     Scenario { name: "power_cuts_lose_nothing_acknowledged", needs: Some("persistence"), run: state::power_cuts },
+    Scenario { name: "the_disk_s_log_is_cut_everywhere", needs: Some("load"), run: crashes::log_replay },
 ];
