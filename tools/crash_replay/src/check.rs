@@ -7,7 +7,7 @@ use object_store::{
     BlockDevice, DeviceState, FileStorage, FormatOptions, Load, Metadata, Oid, Storage, StorageError, Tid,
 };
 
-use crate::disk::Remains;
+use crate::disk::{Disk, Remains};
 use crate::history::History;
 
 /// The records of so many of the newest transactions are compared in every state; of older ones one here and there, for
@@ -37,11 +37,7 @@ pub fn check(remains: Remains<'_>, history: &History, required: usize, choice: u
     let count = compare(&mut storage, history, required, &mut random)?;
     balanced(&mut storage)?;
     if random.below(WHOLE) == 0 {
-        let mut damage = None;
-        storage.verify(|found| damage = Some(found)).map_err(failed)?;
-        if let Some(damage) = damage {
-            return Err(format!("damage: {damage:?}"));
-        }
+        undamaged(&mut storage)?;
     }
     if random.below(GO_ON) == 0 {
         go_on(storage, history, count)?;
@@ -158,6 +154,13 @@ fn balanced(storage: &mut Storages<'_>) -> Result<(), String> {
     audit(&register, read).map(drop).map_err(|broken| broken.to_string())
 }
 
+/// Everything can be read.
+fn undamaged(storage: &mut Storages<'_>) -> Result<(), String> {
+    let mut damage = None;
+    storage.verify(|found| damage = Some(found)).map_err(failed)?;
+    damage.map_or(Ok(()), |damage| Err(format!("damage: {damage:?}")))
+}
+
 /// It takes a commit, with numbers that were never used, and opens with it.
 fn go_on(mut storage: Storages<'_>, history: &History, count: usize) -> Result<(), String> {
     let last = history.last_of(count);
@@ -198,4 +201,19 @@ pub fn history_of<D: BlockDevice>(device: D) -> Result<History, String> {
         Ok((mut storage, _)) => History::of(&mut storage).map_err(failed),
         Err(refused) => Err(format!("refused: {:?}", refused.error)),
     }
+}
+
+/// Looks at a disk as it is, to the last byte: everything in it can be read, the accounts balance, and it takes another commit.
+///
+/// # Errors
+/// What is wrong.
+pub fn whole(disk: &Disk) -> Result<History, String> {
+    let history = history_of(disk.kept())?;
+    let count = history.order().len();
+    let mut storage = open(disk.kept())?;
+    compare(&mut storage, &history, count, &mut Random(0))?;
+    balanced(&mut storage)?;
+    undamaged(&mut storage)?;
+    go_on(storage, &history, count)?;
+    Ok(history)
 }

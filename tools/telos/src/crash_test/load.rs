@@ -1,11 +1,15 @@
 //! A machine under load, and what its clients say.
 
+use std::path::Path;
 use std::time::Duration;
 
+use crash_replay::check::whole;
+use crash_replay::disk::Disk;
 use object_store::Tid;
 
 use crate::fail;
-use crate::failure::Result;
+use crate::failure::{Context, Result};
+use crate::project::read;
 use crate::qemu::{Machine, tail};
 use crate::scenarios::PATIENCE;
 
@@ -58,6 +62,18 @@ fn sound(transcript: &str) -> Result<()> {
     match transcript.contains(BROKEN) {
         true => fail!("a client found the accounts broken:\n{}", tail(transcript)),
         false => Ok(()),
+    }
+}
+
+/// Looks at a state file, to the last byte: it can be read, the accounts balance, and what was acknowledged is there.
+///
+/// # Errors
+/// What is wrong.
+pub fn verify(state: &Path, acknowledged: &[Tid]) -> Result<()> {
+    let history = whole(&Disk::new(read(state)?)).context(state.display())?;
+    match acknowledged.iter().find(|tid| history.place(**tid).is_none()) {
+        Some(tid) => fail!("{}: {tid:?} was acknowledged, and is not there", state.display()),
+        None => Ok(()),
     }
 }
 

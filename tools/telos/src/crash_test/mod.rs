@@ -5,6 +5,7 @@
 //! The seed is printed first; with it, whatever was found can be found again.
 
 mod enumeration;
+pub mod kills;
 pub mod load;
 pub mod machine;
 
