@@ -67,7 +67,7 @@ fn judge(tally: &Tally) -> Result<()> {
         return Ok(());
     };
     let seed = first.split([' ', ',']).nth(1).unwrap_or("SEED");
-    fail!("crash-test: {first}\nto see it again: telos crash-test --seed {seed} --states 1")
+    fail!("crash-test: {first}\nto see it again: telos crash-test --seed {seed} --states 1 --commits 0")
 }
 
 impl Shared {
@@ -115,7 +115,7 @@ fn tell_seeds_of_panics() {
         usual(panic);
         if let Some(seed) = WORKS_ON.get() {
             eprintln!("crash-test: a panic in the workloads of seed {seed}");
-            eprintln!("to see it again: telos crash-test --seed {seed} --states 1");
+            eprintln!("to see it again: telos crash-test --seed {seed} --states 1 --commits 0");
         }
     }));
 }
@@ -128,7 +128,7 @@ mod tests {
     fn a_violation_is_told_with_the_command_that_repeats_it() {
         let tally = Tally { violations: vec!["seed 17, event 4: refused".into()], ..Tally::default() };
         let said = judge(&tally).expect_err("a violation").0;
-        assert!(said.contains("event 4: refused") && said.contains("--seed 17 --states 1"), "{said}");
+        assert!(said.contains("event 4: refused") && said.contains("--seed 17 --states 1 --commits 0"), "{said}");
         assert!(judge(&Tally::default()).is_ok());
     }
 

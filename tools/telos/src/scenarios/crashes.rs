@@ -123,7 +123,7 @@ fn unreadable(stage: &Stage, state: &Path) -> Result<()> {
     let before = fs::read(state).context(state.display())?;
     let boot = failing(&stage.boot, state, Transfer::Read, EIO, When::Always);
     let mut machine = Machine::spawn(&boot, None, Echo::Silent)?;
-    machine.expect("persistence: the disk fails", PATIENCE)?;
+    machine.expect("persistence: the disk failed: ", PATIENCE)?;
     match machine.wait(PATIENCE)? {
         Outcome::Failed => {}
         other => fail!("a boot on a disk that cannot be read was to fail, and there was {other:?}"),
@@ -143,7 +143,7 @@ const FULL: &str = " ends: the store is full, ";
 pub fn full_disk(stage: &Stage) -> Result<()> {
     let state = stage.folder.join("state.fs");
     fs::write(&state, vec![0; TINY]).context(state.display())?;
-    let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Stdout)?;
+    let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
     machine.expect_prompt(PATIENCE)?;
     load::start(&mut machine, CLIENTS)?;
     machine.expect(FULL, PATIENCE)?;
@@ -152,7 +152,7 @@ pub fn full_disk(stage: &Stage) -> Result<()> {
     machine.expect("TIME (UTC)", PATIENCE)?;
     let known = end(machine)?;
     load::verify(&state, &known)?;
-    let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Stdout)?;
+    let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
     machine.expect_prompt(PATIENCE)?;
     machine.send_line("txlog 1")?;
     machine.expect("TIME (UTC)", PATIENCE)?;
