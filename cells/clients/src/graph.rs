@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use abi::CallError;
+use abi::interface::Method;
 use abi::interfaces::persistence::{
     ABORTED, Abort, BUFFER_TOO_SMALL, BeginTransaction, CHANGES_LOST, Changes, Commit, GetObject, NewObject, Note,
     OUTCOME_UNKNOWN, Outcome as AskOutcome, Revision, Root, STILL_OPEN, StoreObject, Watch,
@@ -62,7 +63,7 @@ impl core::fmt::Display for GraphError {
     }
 }
 
-type Result<T> = core::result::Result<T, GraphError>;
+pub(crate) type Result<T> = core::result::Result<T, GraphError>;
 
 /// What became of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,8 +165,7 @@ impl Graph {
             Err(CallError::Server(CHANGES_LOST, last)) => return Ok(Changed::Anything(Tid::new(last))),
             Err(error) => return Err(error.into()),
         };
-        let (oids, _) = body.get(..length).unwrap_or(&[]).as_chunks();
-        Ok(Changed::Objects(upto, oids.iter().map(|oid| Oid::new(u64::from_le_bytes(*oid))).collect()))
+        Ok(Changed::Objects(upto, oids(body.get(..length).unwrap_or(&[]))))
     }
 
     /// Says what it is for.
@@ -222,9 +222,13 @@ impl Graph {
     /// # Errors
     /// `NO_SUCH_OBJECT`; too large for the Buf.
     pub fn get(&mut self, oid: Oid) -> Result<Record> {
-        let method = GetObject { oid: oid.number() };
+        self.load(&GetObject { oid: oid.number() })
+    }
+
+    /// Sends a request whose answer is a record: in the body, or else in the Buf.
+    pub(crate) fn load<M: Method<Value = u64> + Copy>(&mut self, method: &M) -> Result<Record> {
         let mut body = [0; BODY_MAX];
-        let answer = Call::new(&self.endpoint, method).into_bytes(&mut body);
+        let answer = Call::new(&self.endpoint, *method).into_bytes(&mut body);
         let needed = match answer {
             Ok((_, length)) => return decode(body.get(..length).unwrap_or(&[])),
             Err(CallError::Server(BUFFER_TOO_SMALL, needed)) => needed,
@@ -234,7 +238,7 @@ impl Graph {
         if needed > buf.bytes().len() as u64 {
             return Err(GraphError::TooLarge(needed));
         }
-        let length = Call::new(&self.endpoint, method).lend(buf).send()?.value;
+        let length = Call::new(&self.endpoint, *method).lend(buf).send()?.value;
         decode(buf.bytes().get(..length as usize).unwrap_or(&[]))
     }
 
@@ -256,6 +260,12 @@ impl Graph {
         Call::new(&self.endpoint, StoreObject { oid: oid.number(), length }).lend(buf).send()?;
         Ok(())
     }
+}
+
+/// OIDs of 8 bytes each.
+pub(crate) fn oids(bytes: &[u8]) -> Vec<Oid> {
+    let (oids, _) = bytes.as_chunks();
+    oids.iter().map(|oid| Oid::new(u64::from_le_bytes(*oid))).collect()
 }
 
 fn decode(bytes: &[u8]) -> Result<Record> {

@@ -74,6 +74,8 @@ const SETTLE: u32 = BLOCK + 1;
 /// The untyped.
 const MEMORY: u32 = BLOCK + 2;
 
+/// Requests whose answers can wait, at most, and one more.
+const REPLIES: usize = 24;
 /// Size of the transfer Buf in bits.
 const BUF_BITS: u8 = 18;
 /// Bytes of committed records that are kept in memory.
@@ -98,7 +100,7 @@ pub fn main(mut environment: Environment) -> u64 {
 
     // It is bound already where an earlier instance of the service did it.
     let _ = objects::bind(&thread, &notification);
-    let replies = match objects::reply_objects(&memory, &cnode, 1) {
+    let replies = match objects::reply_objects(&memory, &cnode, REPLIES) {
         Ok(replies) => replies,
         Err(error) => panic!("no reply object out of slot {MEMORY}: {error:?}"),
     };
@@ -106,7 +108,7 @@ pub fn main(mut environment: Environment) -> u64 {
     let kernel = Kernel { memory, cnode, settle, console, heap: environment.heap() };
     let Some(block) = block else {
         say!(kernel.console, "no block driver: the store is in memory, and ends with this cell");
-        kernel.serve(server, MappingStorage::new(WallClock), 0, Facts::OF_MEMORY);
+        kernel.serve(server, MappingStorage::new(WallClock), Facts::OF_MEMORY);
     };
     let buf = match transfer_buf(&kernel.memory, &kernel.cnode, &vspace) {
         Ok(buf) => buf,
@@ -120,7 +122,7 @@ pub fn main(mut environment: Environment) -> u64 {
         }
     };
     match opening::open(disk, WallClock, permutation_key(), &|line| kernel.console.say(line)) {
-        Ok(opened) => kernel.serve(server, opened.storage, opened.report.objects, opened.facts),
+        Ok(opened) => kernel.serve(server, opened.storage, opened.facts),
         Err(refused) => decline(server, refused.status()),
     }
 }
@@ -135,15 +137,15 @@ struct Kernel {
 }
 
 impl Kernel {
-    /// Serves a storage with so many objects, for ever.
-    fn serve<S: Backing>(self, server: Server, storage: S, objects: u64, facts: Facts) -> ! {
+    /// Serves a storage, for ever.
+    fn serve<S: Backing>(self, server: Server, storage: S, facts: Facts) -> ! {
         if let Err(error) = objects::serve_labels(server.endpoint(), Persistence::LABELS) {
             panic!("the endpoint refuses the labels of this server: {error:?}");
         }
         let rules = RulesBySchema::default().with(object_model::SCHEMA, Box::new(object_model::ObjectRules));
         let store = Store::new(storage, CACHE_BYTES).with_rules(Box::new(rules)).numbered_from(first_transaction());
         let scopes = ScopePool::new(self.memory, self.cnode, self.settle);
-        let sessions = Sessions::new(store, scopes, LIMITS, objects);
+        let sessions = Sessions::new(store, scopes, LIMITS);
         Service::new(sessions, facts, self.console, self.heap).run(server)
     }
 }

@@ -10,12 +10,13 @@ use object_store::{
     OpenReport, SECTOR,
 };
 
+use crate::backing::Counted;
 use crate::{DAMAGED, FOREIGN, OTHER_VERSION, UNUSABLE};
 
 /// A state file at work.
 pub struct Opened<D, C> {
     /// The storage.
-    pub storage: FileStorage<D, C>,
+    pub storage: FileStorage<Counted<D>, C>,
     /// What opening found.
     pub report: OpenReport,
     /// What the statistics tell of it.
@@ -87,7 +88,7 @@ pub fn open<D: BlockDevice, C: Clock>(
         other => return Err(unsuitable(other, log)),
     };
     let capacity = device.sectors().saturating_mul(SECTOR as u64);
-    match FileStorage::open(device, clock) {
+    match FileStorage::open(Counted::new(device), clock) {
         Ok((storage, report)) => {
             let torn = tell(&report, log);
             Ok(Opened { storage, report, facts: Facts { capacity, formatted, torn } })

@@ -2,12 +2,14 @@
 
 use object_store::{StorageError, StoreError};
 use runtime::abi::interfaces::persistence::{
-    ABORTED, BAD_RECORD, BUFFER_TOO_SMALL, CHANGES_LOST, CONFLICT, MUST_ABORT, NO_SUCH_OBJECT, NO_TRANSACTION,
-    NOT_THE_BEGINNER, OUTCOME_UNKNOWN, STILL_OPEN, STORE_FULL, STORE_STOPPED,
+    ABORTED, ALREADY_DONE, BAD_RECORD, BEYOND_LAST, BUFFER_TOO_SMALL, CHANGES_LOST, CONFLICT, MUST_ABORT, NEVER_DONE,
+    NO_SAVEPOINT, NO_SUCH_OBJECT, NO_SUCH_TRANSACTION, NO_TRANSACTION, NOT_POSSIBLE, NOT_THE_BEGINNER, NOT_UNDOABLE,
+    OUTCOME_UNKNOWN, PACKED_AWAY, STILL_OPEN, STORE_FULL, STORE_STOPPED,
 };
 
 use crate::outcomes::Outcome;
 use crate::sessions::Failure;
+use crate::sessions::requests::Carried;
 use crate::wire::BadRecord;
 
 /// Code: the words or the text of the request are none of its method's.
@@ -63,6 +65,8 @@ impl From<Failure> for Refusal {
             Failure::Scope(_) => Self::new(BUSY, 0),
             Failure::TooManyWatches(most) => Self::new(BUSY, most as u64),
             Failure::ChangesLost(last) => Self::new(CHANGES_LOST, last.number()),
+            Failure::AlreadyDone(tid) => Self::new(ALREADY_DONE, tid.number()),
+            Failure::NotPossible => Self::new(NOT_POSSIBLE, 0),
             Failure::Store(error) => error.into(),
         }
     }
@@ -83,18 +87,31 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The number of the commit that carried a request out, or what else is known of it.
+    ///
+    /// # Errors
+    /// None did, as far as is known.
+    pub const fn of_carried(carried: Carried) -> Result<u64, Self> {
+        match carried {
+            Carried::Out(tid) => Ok(tid.number()),
+            Carried::Never => Err(Self::new(NEVER_DONE, 0)),
+            Carried::Unknown => Err(Self::new(OUTCOME_UNKNOWN, 0)),
+        }
+    }
+}
+
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NoTransaction(_) => Self::new(NO_TRANSACTION, 0),
             StoreError::Failed(_) | StoreError::Doomed(_) => Self::new(MUST_ABORT, 0),
-            StoreError::NoSession(_) | StoreError::NoSavepoint(_) | StoreError::ReadOnlyView(_) => {
-                Self::new(MALFORMED, 0)
-            }
-            StoreError::BeyondLast { last, .. } => Self::new(MALFORMED, last.number()),
-            StoreError::PackedAway { horizon, .. } => Self::new(MALFORMED, horizon.number()),
-            StoreError::NoSuchTransaction(tid) => Self::new(MALFORMED, tid.number()),
-            StoreError::NotUndoable(tid) => Self::new(CONFLICT, tid.number()),
+            StoreError::NoSession(_) | StoreError::ReadOnlyView(_) => Self::new(MALFORMED, 0),
+            StoreError::NoSavepoint(savepoint) => Self::new(NO_SAVEPOINT, savepoint.number()),
+            StoreError::BeyondLast { last, .. } => Self::new(BEYOND_LAST, last.number()),
+            StoreError::PackedAway { horizon, .. } => Self::new(PACKED_AWAY, horizon.number()),
+            StoreError::NoSuchTransaction(tid) => Self::new(NO_SUCH_TRANSACTION, tid.number()),
+            StoreError::NotUndoable(tid) => Self::new(NOT_UNDOABLE, tid.number()),
             StoreError::NeverExisted(oid) | StoreError::CreatedLater { oid, .. } | StoreError::Deleted { oid, .. } => {
                 Self::new(NO_SUCH_OBJECT, oid.number())
             }

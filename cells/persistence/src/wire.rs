@@ -1,8 +1,10 @@
 //! Records as they travel: the store's own encoding, in a body or in lent memory, and how large they may be.
 
-use object_store::{Record, TransactionInfo};
-use runtime::abi::interfaces::persistence::TransactionSummary;
+use object_store::{Record, RevisionKind, TransactionInfo};
+use runtime::abi::interfaces::persistence::{RevisionSummary, TransactionSummary};
 use runtime::abi::kernel::BODY_MAX;
+
+use crate::sessions::Revision;
 
 /// The longest record that is taken, in encoded bytes.
 pub const RECORD_LIMIT: usize = 16 << 20;
@@ -12,6 +14,9 @@ pub const REFERENCE_LIMIT: usize = 65_536;
 const USER_SHOWN: usize = 64;
 /// Bytes of its description.
 const DESCRIPTION_SHOWN: usize = 512;
+
+/// Bytes of the names of slots in a conflict that are shown.
+pub const SLOTS_SHOWN: usize = 256;
 
 /// Why bytes are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +67,21 @@ pub fn summary(info: &TransactionInfo) -> TransactionSummary<'_> {
     }
 }
 
+/// A revision as the interface tells it, its texts cut in the same way.
+pub fn revision(revision: &Revision) -> RevisionSummary<'_> {
+    let (deleted, bytes) = match revision.info.kind {
+        RevisionKind::Data { bytes } => (false, bytes),
+        RevisionKind::Deletion => (true, 0),
+    };
+    RevisionSummary {
+        tid: revision.info.tid.number(),
+        deleted,
+        bytes,
+        user: cut(&revision.metadata.user, USER_SHOWN),
+        description: cut(&revision.metadata.description, DESCRIPTION_SHOWN),
+    }
+}
+
 /// Fills a reply's body with summaries.
 #[derive(Debug)]
 pub struct Page {
@@ -77,8 +97,8 @@ impl Default for Page {
 
 impl Page {
     /// Whether one more fits; it is counted in.
-    pub fn fits(&mut self, info: &TransactionInfo) -> bool {
-        let size = postcard::serialize_with_flavor(&summary(info), postcard::ser_flavors::Size::default());
+    pub fn fits<T: serde::Serialize>(&mut self, summary: &T) -> bool {
+        let size = postcard::serialize_with_flavor(summary, postcard::ser_flavors::Size::default());
         match size.ok().and_then(|size| self.left.checked_sub(size)) {
             Some(left) => {
                 self.left = left;
@@ -89,6 +109,7 @@ impl Page {
     }
 }
 
-fn cut(text: &str, most: usize) -> &str {
+/// The beginning of a text, of so many bytes at most.
+pub fn cut(text: &str, most: usize) -> &str {
     text.get(..text.floor_char_boundary(most)).unwrap_or("")
 }

@@ -72,7 +72,7 @@ pub fn terms(graph: &mut Graph, oid: Oid) -> Result<Terms> {
 /// What CreateProcess takes to make a process of the current image of a name: the image, and the list of capabilities of a
 /// process that a user starts.
 pub fn spawn_arguments(graph: &mut Graph, name: &str) -> Result<Wanted> {
-    let images = named(graph, "images")?;
+    let images = images(graph)?;
     let images = graph.object(images)?;
     let image = genesis::current_image(&images, name).ok_or(CatalogueError::NoImage)?;
     let capabilities = named(graph, "userCapabilities")?;
@@ -94,7 +94,7 @@ pub struct Versions {
 
 /// The images of a name.
 pub fn versions(graph: &mut Graph, name: &str) -> Result<Versions> {
-    let images = named(graph, "images")?;
+    let images = images(graph)?;
     let images = graph.object(images)?;
     let (current, previous) = (genesis::current_image(&images, name), genesis::previous_image(&images, name));
     let (trial, newest) = (genesis::trial_image(&images, name), genesis::newest_image(&images, name));
@@ -103,7 +103,7 @@ pub fn versions(graph: &mut Graph, name: &str) -> Result<Versions> {
 
 /// The names for which an image is on trial.
 pub fn on_trial(graph: &mut Graph) -> Result<Vec<String>> {
-    let images = named(graph, "images")?;
+    let images = images(graph)?;
     let images = graph.object(images)?;
     let standings = genesis::standings(&images).into_iter();
     Ok(standings.filter(|(_, standing, _)| *standing == Standing::OnTrial).map(|(name, ..)| name).collect())
@@ -240,7 +240,7 @@ pub fn process(graph: &mut Graph, oid: Oid) -> Result<Wanted> {
     let object = graph.object(oid)?;
     let capabilities = object.reference("capabilities").ok_or(CatalogueError::NoProcess)?;
     let image = object.reference("image").ok_or(CatalogueError::NoProcess)?;
-    let images = named(graph, "images")?;
+    let images = images(graph)?;
     let images = graph.object(images)?;
     let current = match object.get("name") {
         Some(Value::Text(name)) => genesis::current_image(&images, name),
@@ -273,6 +273,11 @@ pub fn enter_process(graph: &mut Graph, oid: Oid) -> Result<()> {
     let mut object = graph.object(list)?;
     genesis::enter_process(&mut object, oid);
     Ok(graph.put_object(list, &object)?)
+}
+
+/// The object of images.
+pub fn images(graph: &mut Graph) -> Result<Oid> {
+    named(graph, "images")
 }
 
 /// What every Process object is a clone of.

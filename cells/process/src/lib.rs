@@ -47,6 +47,7 @@ mod decision;
 mod factory;
 mod failure_points;
 mod faults;
+mod followed;
 mod grants;
 mod holdings;
 mod identity;
@@ -78,7 +79,8 @@ const REPLIES: usize = 32;
 const BUF_BITS: u8 = 20;
 /// The bit that the kernel signals when an instance has ended.
 pub(crate) const ENDED: u64 = 1;
-/// The bit that the persistence server signals when a transaction has ended that wrote a Process object.
+/// The bit that the persistence server signals when a transaction has ended that wrote a Process object or the
+/// object of images.
 pub(crate) const CHANGED: u64 = 2;
 /// The bit that the kernel signals when a replacement is over.
 pub(crate) const REPLACED: u64 = 8;
@@ -130,7 +132,8 @@ pub fn main(mut environment: Environment) -> u64 {
         Err(error) => panic!("the Buf cannot be mapped: {error:?}"),
     };
     let graph = Graph::new(persistence, Some(buf));
-    let changed: Cap<Notification, CallOnly> = match objects::duplicate(&notification, &cnode, CHANGED) {
+    let [first, second] = [(), ()].map(|()| objects::duplicate(&notification, &cnode, CHANGED));
+    let changed: [Cap<Notification, CallOnly>; 2] = match first.and_then(|first| Ok([first, second?])) {
         Ok(changed) => changed,
         Err(error) => panic!("no capability to be signalled by can be made: {error:?}"),
     };

@@ -23,6 +23,7 @@ use runtime::objects::{self, Instance as Ended};
 use runtime::{Server, say};
 
 use crate::backoff::Verdict;
+use crate::catalogue::CatalogueError;
 use crate::decision::{Action, Actual, Desired, MOST_STEPS, When, decide};
 use crate::factory::{Factory, Refusal};
 use crate::faults::Fault;
@@ -53,6 +54,10 @@ pub struct Reconciler {
     unnoted: Unnoted,
     /// The last commit whose changes were looked at; `None` where the graph cannot be watched.
     seen: Option<Tid>,
+    /// The object of images.
+    images: Option<Oid>,
+    /// Whether it has changed since that was last asked.
+    images_changed: bool,
 }
 
 /// An image that a process has tried, or tries.
@@ -73,7 +78,7 @@ impl Reconciler {
     pub fn start(
         mut factory: Factory,
         left: Left,
-        changed: Cap<Notification, CallOnly>,
+        changed: [Cap<Notification, CallOnly>; 2],
         is_replaced: impl Fn(Oid) -> bool,
         server: &mut Server,
     ) -> Self {
@@ -81,9 +86,9 @@ impl Reconciler {
         for process in table.iter_mut().filter(|process| is_replaced(process.oid)) {
             process.standing = Standing::Replaced;
         }
-        let watched = catalogue::prototype(&mut factory.graph)
-            .and_then(|prototype| Ok(factory.graph.watch(prototype, changed)?))
+        let watched = watch(&mut factory, changed)
             .inspect_err(|error| say!(factory.console, "the graph cannot be watched: {error:?}"));
+        let (images, seen) = watched.ok().unzip();
         let mut reconciler = Reconciler {
             factory,
             table,
@@ -92,7 +97,9 @@ impl Reconciler {
             trials: Vec::new(),
             given_up: BTreeSet::new(),
             unnoted: Unnoted::default(),
-            seen: watched.ok(),
+            seen,
+            images,
+            images_changed: false,
         };
         reconciler.find_ended();
         let everything = reconciler.everything();
@@ -288,6 +295,11 @@ impl Reconciler {
         }
     }
 
+    /// Whether images were made current, or anything else of the object of images was committed, since this was last asked.
+    pub fn take_images_changed(&mut self) -> bool {
+        core::mem::take(&mut self.images_changed)
+    }
+
     /// All processes of the graph, and all that there is anything of.
     fn everything(&mut self) -> BTreeSet<Oid> {
         let listed = catalogue::listed(&mut self.factory.graph).unwrap_or_else(|error| {
@@ -308,10 +320,12 @@ impl Reconciler {
                     if changed.is_empty() {
                         return;
                     }
-                    due.extend(changed);
+                    self.images_changed |= self.images.is_some_and(|images| changed.contains(&images));
+                    due.extend(changed.into_iter().filter(|oid| self.images != Some(*oid)));
                 }
                 Ok(Changed::Anything(upto)) => {
                     self.seen = Some(upto);
+                    self.images_changed = true;
                     due.extend(self.everything());
                     return;
                 }
@@ -521,6 +535,20 @@ impl Reconciler {
             server.answer(pending, 0, status, &[]);
         }
     }
+}
+
+/// Has two signals sent: when a transaction ends that wrote a Process object, and when one does that wrote the object of images.
+/// Answers that one, and the last commit.
+fn watch(
+    factory: &mut Factory,
+    [of_processes, of_images]: [Cap<Notification, CallOnly>; 2],
+) -> Result<(Oid, Tid), CatalogueError> {
+    let prototype = catalogue::prototype(&mut factory.graph)?;
+    let images = catalogue::images(&mut factory.graph)?;
+    // What changes between the two is told for the first.
+    let seen = factory.graph.watch(prototype, of_processes)?;
+    factory.graph.watch(images, of_images)?;
+    Ok((images, seen))
 }
 
 /// Whether a process has ended and the graph does not tell so yet.

@@ -26,6 +26,7 @@ use spawner::{Instance, Memory};
 use crate::candidate::{Candidate, Journey, adopt_by_process, allocations_of, candidate, may_replace};
 use crate::catalogue;
 use crate::factory::{Factory, Refusal};
+use crate::followed::Followed;
 use crate::left::OfReplacement;
 use crate::reconciler::Reconciler;
 use crate::schemas::NoCommonSchema;
@@ -52,6 +53,8 @@ pub struct Replacements {
     pub strike: Option<Strike>,
     /// Who waits for the end of one.
     waiting: Vec<(Subject, Pending)>,
+    /// The current image of each name that runs, as it was when that was last followed.
+    followed: Followed,
 }
 
 impl From<Obstacle> for Refusal {
@@ -245,7 +248,8 @@ impl Replacements {
     }
 
     /// Makes what runs be what the graph says: services that were started from the boot archive, before there was a graph, may be of
-    /// another image than the current one. A trial that nobody has brought to an end is over.
+    /// another image than the current one, and so may be what runs after a commit that made another image current, such as the undo of
+    /// an upgrade. A trial that nobody has brought to an end is over.
     pub fn follow_graph(&mut self, reconciler: &mut Reconciler) {
         let names = catalogue::on_trial(&mut reconciler.factory.graph).unwrap_or_default();
         for name in names {
@@ -253,7 +257,7 @@ impl Replacements {
             if subject.is_some_and(|subject| self.is_under_way(subject, reconciler).is_ok()) {
                 continue;
             }
-            say!(reconciler.factory.console, "the trial of {name} was cut off: the image before it stays");
+            say!(reconciler.factory.console, "the trial of {name} is not under way: the image before it stays");
             if let Err(error) = catalogue::note_trial(&mut reconciler.factory.graph, &name, None) {
                 say!(reconciler.factory.console, "the graph is not told that: {error:?}");
             }
@@ -269,17 +273,22 @@ impl Replacements {
         }
     }
 
+    /// An image that was followed once is not followed again, until another one is current: where it failed, it fails again.
     fn follow(&mut self, name: &str, hash: u64, reconciler: &mut Reconciler) -> Result<(), Refusal> {
+        let subject = Subject::named(name, &reconciler.table);
+        if subject.is_some_and(|subject| self.is_under_way(subject, reconciler).is_ok()) {
+            return Ok(());
+        }
         let graph = &mut reconciler.factory.graph;
         let Some(current) = catalogue::versions(graph, name)?.current else { return Ok(()) };
+        if !self.followed.is_news(name, current) {
+            return Ok(());
+        }
         let image = catalogue::image(graph, current)?;
         let wanted = image.hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
-        let subject = Subject::named(name, &reconciler.table);
-        let is_under_way = subject.is_some_and(|subject| self.is_under_way(subject, reconciler).is_ok());
-        if wanted == hash || is_under_way {
-            Ok(())
-        } else {
-            self.begin(name, Some(current), Overdue::GoesOn, reconciler)
+        match wanted == hash {
+            true => Ok(()),
+            false => self.begin(name, Some(current), Overdue::GoesOn, reconciler),
         }
     }
 

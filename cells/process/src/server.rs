@@ -52,6 +52,9 @@ pub fn run(mut server: Server, mut reconciler: Reconciler, mut replacements: Rep
         if let Some(oid) = changed {
             reconciler.converge(oid, &mut server);
         }
+        if reconciler.take_images_changed() {
+            replacements.follow_graph(&mut reconciler);
+        }
         due = services::attend();
     }
 }

@@ -59,6 +59,10 @@ impl<D: BlockDevice> Volume<D> {
         &mut self.device
     }
 
+    pub(crate) fn device_ref(&self) -> &D {
+        &self.device
+    }
+
     pub(crate) fn stopped(&self) -> Option<StopReason> {
         self.stopped
     }
@@ -156,6 +160,11 @@ impl<D: BlockDevice> Volume<D> {
     pub(crate) fn flush(&mut self) -> Result<(), StorageError> {
         self.check_running()?;
         let outcome = self.device.flush();
+        self.flushed(outcome)
+    }
+
+    /// The same for a flush that somebody else has had done.
+    pub(crate) fn flushed(&mut self, outcome: Result<(), crate::DeviceError>) -> Result<(), StorageError> {
         self.stop_on(outcome.map_err(StopReason::Flush))
     }
 

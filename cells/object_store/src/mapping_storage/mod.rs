@@ -64,6 +64,13 @@ impl<C> MappingStorage<C> {
         }
     }
 
+    /// Objects that exist. They are counted.
+    #[must_use]
+    pub fn object_count(&self) -> u64 {
+        let exists = |revisions: &&Vec<Revision>| revisions.last().is_some_and(|last| last.state.is_some());
+        self.objects.values().filter(exists).count() as u64
+    }
+
     fn revision(&self, oid: Oid, before: Tid) -> Load<&Revision> {
         let Some(revisions) = self.objects.get(&oid) else {
             return Load::NeverExisted;

@@ -17,11 +17,18 @@ struct Revision {
 /// The cache.
 pub(crate) struct RecordCache {
     revisions: LeastUsed<(Oid, Tid), Revision>,
+    found: u64,
+    missed: u64,
 }
 
 impl RecordCache {
     pub(crate) fn new(budget: usize) -> Self {
-        Self { revisions: LeastUsed::new(budget) }
+        Self { revisions: LeastUsed::new(budget), found: 0, missed: 0 }
+    }
+
+    /// How often a state was found here, and how often not.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.found, self.missed)
     }
 
     /// Bytes in use.
@@ -31,6 +38,15 @@ impl RecordCache {
 
     /// The state of an object just before `before`, and its revision, if it is here.
     pub(crate) fn get(&mut self, oid: Oid, before: Tid) -> Option<(Arc<Record>, Tid)> {
+        let found = self.find(oid, before);
+        match found {
+            Some(_) => self.found += 1,
+            None => self.missed += 1,
+        }
+        found
+    }
+
+    fn find(&mut self, oid: Oid, before: Tid) -> Option<(Arc<Record>, Tid)> {
         let (key, revision) = self.revisions.last_in((oid, Tid::ZERO)..(oid, before))?;
         if revision.next.is_some_and(|next| next < before) {
             return None;

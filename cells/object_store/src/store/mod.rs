@@ -18,7 +18,7 @@ mod transaction;
 mod views;
 
 pub use changes::SavepointId;
-pub use commit::Committed;
+pub use commit::{Committed, Ended, Flushing, Started};
 pub use error::{CommitFailure, Conflict, StoreError};
 pub use sessions::{INVALIDATION_LIMIT, Invalidated, SessionId};
 
@@ -118,6 +118,11 @@ impl<S: Storage> Store<S> {
     /// Bytes that cached records take.
     pub fn cached_bytes(&self) -> usize {
         self.cache.bytes()
+    }
+
+    /// How often a state was found in the cache, and how often not.
+    pub fn cache_counts(&self) -> (u64, u64) {
+        self.cache.counts()
     }
 
     /// Opens a session for a client that keeps states between its transactions. It keeps none yet.

@@ -1,6 +1,6 @@
 //! Why a request was refused.
 
-use object_store::{StorageError, StoreError, Tid};
+use object_store::{PackError, StorageError, StoreError, Tid};
 use runtime::abi::KernelError;
 
 /// Why a request was refused.
@@ -22,6 +22,10 @@ pub enum Failure {
     TooManyWatches(usize),
     /// Not all changes that were asked for are remembered; the last commit.
     ChangesLost(Tid),
+    /// The client's request was carried out before, by this transaction.
+    AlreadyDone(Tid),
+    /// A pack or a verification is under way already, or the storage cannot do it.
+    NotPossible,
     /// The store refused.
     Store(StoreError),
 }
@@ -38,5 +42,14 @@ impl From<StoreError> for Failure {
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         Self::Store(error.into())
+    }
+}
+
+impl From<PackError> for Failure {
+    fn from(error: PackError) -> Self {
+        match error {
+            PackError::Running | PackError::NotRunning | PackError::Unsupported => Self::NotPossible,
+            PackError::Storage(error) => error.into(),
+        }
     }
 }

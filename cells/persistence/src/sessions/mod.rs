@@ -13,11 +13,18 @@
 //! aborted at once ([`Sessions::beginner_died`]). A commit that was under way when its beginner died is whole, for the server
 //! hears of the death after it. What became of a transaction is told by [`Sessions::outcome`].
 
+mod details;
 mod failure;
 mod kernel;
+mod maintenance;
+mod past;
+pub mod recent;
+pub mod requests;
 
 pub use failure::Failure;
 pub use kernel::{Attached, Scopes};
+pub use maintenance::{Maintenance, Packed, Verifying};
+pub use past::Revision;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -27,6 +34,10 @@ use alloc::vec::Vec;
 use object_store::{
     Load, Metadata, Oid, Record, Storage, StorageError, Store, StoreError, Tid, TransactionId, TransactionInfo,
 };
+
+use details::Savepoint;
+use recent::Recent;
+use requests::{RequestId, Requests};
 
 use crate::outcomes::{Outcome, Outcomes};
 use crate::watches::{self, Lost, Watches};
@@ -104,6 +115,9 @@ struct Open<S> {
     staged: BTreeMap<Oid, usize>,
     /// What of it somebody watches.
     watched: BTreeSet<Oid>,
+    savepoints: Vec<Savepoint>,
+    /// The request of a client that it carries out.
+    request: Option<RequestId>,
 }
 
 impl<S> Open<S> {
@@ -121,7 +135,10 @@ pub struct Sessions<S, K: Scopes> {
     watches: Watches<K::Signal>,
     limits: Limits,
     staged: usize,
-    objects: u64,
+    recent: Recent,
+    requests: Requests,
+    maintenance: Maintenance,
+    commits: u64,
 }
 
 impl<S, K: Scopes> core::fmt::Debug for Sessions<S, K> {
@@ -131,16 +148,33 @@ impl<S, K: Scopes> core::fmt::Debug for Sessions<S, K> {
 }
 
 impl<S: Storage, K: Scopes> Sessions<S, K> {
-    /// Over a store without open transactions, which holds so many objects.
-    pub fn new(store: Store<S>, scopes: K, limits: Limits, objects: u64) -> Self {
-        let watches = Watches::new(store.storage().last_transaction());
-        let (open, outcomes) = (BTreeMap::new(), Outcomes::default());
-        Sessions { store, scopes, open, outcomes, watches, limits, staged: 0, objects }
+    /// Over a store without open transactions.
+    pub fn new(mut store: Store<S>, scopes: K, limits: Limits) -> Self {
+        let last = store.storage().last_transaction();
+        let requests = Requests::find(store.storage_mut());
+        Sessions {
+            store,
+            scopes,
+            open: BTreeMap::new(),
+            outcomes: Outcomes::default(),
+            watches: Watches::new(last),
+            limits,
+            staged: 0,
+            recent: Recent::new(last),
+            requests,
+            maintenance: Maintenance::default(),
+            commits: 0,
+        }
     }
 
     /// The store beneath.
     pub fn store(&self) -> &Store<S> {
         &self.store
+    }
+
+    /// The store again; open transactions are over.
+    pub fn into_store(self) -> Store<S> {
+        self.store
     }
 
     /// What stands for the kernel.
@@ -153,9 +187,9 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
         &mut self.scopes
     }
 
-    /// Objects in the store.
-    pub fn objects(&self) -> u64 {
-        self.objects
+    /// Transactions that were committed since this server began, without those that changed nothing.
+    pub fn commits(&self) -> u64 {
+        self.commits
     }
 
     /// How many transactions are open.
@@ -201,6 +235,8 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             created: BTreeSet::new(),
             staged: BTreeMap::new(),
             watched: BTreeSet::new(),
+            savepoints: Vec::new(),
+            request: None,
         };
         if self.open.insert(identity, open).is_some() {
             runtime::bug!("scope {identity} was given twice");
@@ -221,24 +257,37 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             return Err(Failure::Doomed);
         }
         let id = open.id;
-        let new_root = open.staged.contains_key(&Oid::ROOT) && !self.exists(Oid::ROOT)?;
-        let tid = match self.store.commit(id) {
-            Ok(tid) => tid,
+        let done = self.store.commit_many(&[id]).pop().unwrap_or(Err(StoreError::NoTransaction(id)));
+        let object_store::Committed { tid, foreign } = match done {
+            Ok(done) => done,
             Err(error) => {
                 self.joined(sender)?.in_doubt |= matches!(error, StoreError::Storage(StorageError::Stopped(_)));
                 return Err(error.into());
             }
         };
-        let Some(open) = self.take(sender.scope) else { runtime::bug!("a transaction was lost in its commit") };
-        let created = open.staged.keys().filter(|oid| open.created.contains(oid)).count() + usize::from(new_root);
-        self.objects += created as u64;
+        let Some(mut open) = self.take(sender.scope) else { runtime::bug!("a transaction was lost in its commit") };
         self.scopes.settle(open.scope);
         self.outcomes.note(id, Some(tid));
+        let unput = foreign.iter().filter(|oid| !open.staged.contains_key(oid));
+        let objects = open.staged.len() + unput.clone().count();
+        // What an undo made was not looked at before.
+        for &oid in unput {
+            if self.concerns_watchers(oid, tid) {
+                open.watched.insert(oid);
+            }
+        }
+        if objects > 0 {
+            self.recent.note(tid, open.beginner, open.staged.keys().copied(), &foreign);
+            self.commits += 1;
+            if let Some(request) = open.request {
+                self.requests.note(request, tid);
+            }
+        }
         if !open.watched.is_empty() {
             self.watches.note(tid, &open.watched);
             self.tell_watchers();
         }
-        Ok(Committed { transaction: id, tid, objects: open.staged.len() })
+        Ok(Committed { transaction: id, tid, objects })
     }
 
     /// Aborts the sender's transaction, or dooms the one that it joined.
@@ -424,14 +473,23 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
         }
     }
 
+    /// Whether what a transaction made of an object, or what was there before, concerns anybody.
+    fn concerns_watchers(&mut self, oid: Oid, tid: Tid) -> bool {
+        if self.watches.count() == 0 {
+            return false;
+        }
+        [tid.after(), tid].into_iter().any(|before| {
+            let references = match self.store.storage_mut().load_before(oid, before) {
+                Ok(Load::Data { record, .. }) => record.references,
+                Ok(Load::DeletedAt(_) | Load::NotYet(_) | Load::NeverExisted) | Err(_) => Vec::new(),
+            };
+            self.watches.concern(oid, &references)
+        })
+    }
+
     /// The transaction that travels with a request.
     fn joined(&mut self, sender: Sender) -> Result<&mut Open<K::Scope>, Failure> {
         self.open.get_mut(&sender.scope).ok_or(Failure::NoTransaction)
-    }
-
-    fn exists(&mut self, oid: Oid) -> Result<bool, Failure> {
-        let found = self.store.storage_mut().revision_before(oid, Tid::MAX)?;
-        Ok(matches!(found, Load::Data { .. }))
     }
 
     /// Takes a transaction off the table.

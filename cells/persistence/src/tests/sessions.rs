@@ -19,7 +19,7 @@ const LIMITS: Limits = Limits { transactions: 4, staged_bytes: 1000 };
 
 fn sessions() -> Tested {
     let storage = MappingStorage::new((|| 0) as fn() -> u64);
-    Sessions::new(Store::new(storage, 100_000), FakeKernel::default(), LIMITS, 0)
+    Sessions::new(Store::new(storage, 100_000), FakeKernel::default(), LIMITS)
 }
 
 /// A thread that calls by itself.
@@ -248,7 +248,7 @@ fn nobody_is_told_what_became_of_a_commit_whose_flush_failed() {
     let fails = Cell::new(false);
     let device = Failing { disk: MemoryDevice::zeroed(16 * 2048), fails: &fails };
     let opened = crate::opening::open(device, || 1_000, [7; 16], &|_| {}).expect("opens");
-    let mut sessions = Sessions::new(Store::new(opened.storage, 100_000), FakeKernel::default(), LIMITS, 0);
+    let mut sessions = Sessions::new(Store::new(opened.storage, 100_000), FakeKernel::default(), LIMITS);
     sessions.begin(Sender { thread: 1, scope: 0, badge: 7 }, 1).expect("begins");
     let sender = Sender { thread: 1, scope: sessions.scopes().scope(1), badge: 7 };
     sessions.put(sender, Oid::ROOT, record(1), 6).expect("stored");

@@ -97,7 +97,7 @@ impl Run {
     fn new() -> Self {
         let storage = MappingStorage::new((|| 0) as fn() -> u64);
         Run {
-            sessions: Sessions::new(Store::new(storage, 10_000), FakeKernel::default(), LIMITS, 0),
+            sessions: Sessions::new(Store::new(storage, 10_000), FakeKernel::default(), LIMITS),
             model: Model::default(),
             objects: vec![Oid::ROOT],
             next: 1,

@@ -222,7 +222,7 @@ pub fn of_pushed_images(stage: &Stage) -> Result<()> {
     machine.send_line("halt")?;
     machine.wait(PATIENCE)?;
     let mut machine = Machine::spawn(&stage.boot, Some(&state), Echo::Silent)?;
-    machine.expect("process: the trial of memory was cut off: the image before it stays", PATIENCE)?;
+    machine.expect("process: the trial of memory is not under way: the image before it stays", PATIENCE)?;
     machine.send_line("")?;
     machine.expect_prompt(PATIENCE)?;
     version(&mut machine, "memory", "0.1.0")?;

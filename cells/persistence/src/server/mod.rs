@@ -1,22 +1,27 @@
 //! The messages of the persistence server.
+//!
+//! * this module: the loop, and transactions;
+//! * [`records`], [`lists`], [`statistics`]: what is read and stored, and what there is;
+//! * [`maintenance`]: what takes long and is done between requests.
 
-use alloc::vec::Vec;
+mod lists;
+mod maintenance;
+mod records;
+mod statistics;
 
-use object_store::{Oid, StorageError, StoreError, Tid, TransactionId};
-use runtime::abi::interfaces::persistence::{
-    CHANGES_MAX, Changes, GetObject, NO_TRANSACTION, Outcome, Persistence, Statistics, StoreObject, TransactionSummary,
-    Transactions, Usage, Watch,
-};
-use runtime::abi::kernel::BODY_MAX;
+use object_store::{Oid, SavepointId, StorageError, StoreError, Tid, TransactionId};
+use runtime::abi::CallError;
+use runtime::abi::KernelError;
+use runtime::abi::interfaces::persistence::{Outcome, Persistence, Watch};
 use runtime::abi::token::RawCap;
-use runtime::{Console, Event, Heap, Request, Server, objects, say};
+use runtime::{Console, Event, Heap, Request, Server, say};
 
+use self::maintenance::Waiting;
 use crate::backing::Backing;
 use crate::opening::Facts;
 use crate::refusal::{MALFORMED, Refusal};
 use crate::scopes::ScopePool;
 use crate::sessions::{Aborted, Begun, Failure, Sender, Sessions};
-use crate::wire::{self, Page};
 
 /// The bit of the notification by which the kernel tells that a transaction lost its beginner.
 const BEGINNER_DIED: u64 = 1 << 63;
@@ -28,28 +33,44 @@ pub struct Service<S> {
     facts: Facts,
     console: Console,
     heap: &'static Heap,
+    waiting: Waiting,
 }
 
 impl<S: Backing> Service<S> {
     /// A server over a store that is open.
     pub fn new(sessions: Sessions<S, ScopePool>, facts: Facts, console: Console, heap: &'static Heap) -> Self {
-        Service { sessions, facts, console, heap }
+        Service { sessions, facts, console, heap, waiting: Waiting::default() }
     }
 
     /// Serves for ever.
     pub fn run(mut self, mut server: Server) -> ! {
         loop {
-            match server.next_event() {
-                Event::Signal(bits) if bits & BEGINNER_DIED != 0 => self.beginner_died(),
-                Event::Signal(_) => {}
-                Event::Request(request) => self.serve(request),
+            let works = self.sessions.maintenance().is_under_way();
+            // Where there is work to do, nobody is waited for.
+            let event = if works { server.next_event_within(0) } else { Ok(server.next_event()) };
+            let is_idle = match event {
+                Ok(Event::Signal(bits)) => {
+                    if bits & BEGINNER_DIED != 0 {
+                        self.beginner_died();
+                    }
+                    false
+                }
+                Ok(Event::Request(request)) => {
+                    self.serve(request);
+                    false
+                }
+                Err(CallError::Kernel(KernelError::TimedOut, _)) => true,
+                Err(error) => runtime::bug!("receive failed: {error}"),
+            };
+            if works {
+                self.work(!is_idle, &mut server);
             }
         }
     }
 
     fn serve(&mut self, mut request: Request<'_>) {
         let sender = Sender { thread: request.thread(), scope: request.scope(), badge: request.badge() };
-        let done = match Persistence::decode(request.label(), request.words()) {
+        let answer = match Persistence::decode(request.label(), request.words()) {
             Some(Persistence::BeginTransaction(_)) => self.begin(sender, request.reply_object()),
             Some(Persistence::Commit(_)) => self.commit(sender),
             Some(Persistence::Abort(_)) => self.abort(sender),
@@ -75,11 +96,36 @@ impl<S: Backing> Service<S> {
                 let usage = self.usage();
                 return request.ok_body(usage.heap, &usage);
             }
+            Some(Persistence::History(wish)) => return self.history(request, wish),
+            Some(Persistence::Undo(wish)) => done(self.sessions.undo(sender, Tid::new(wish.tid))),
+            Some(Persistence::GetObjectAt(wish)) => return self.get_at(request, wish),
+            Some(Persistence::Pack(wish)) => return self.pack(request, wish),
+            Some(Persistence::PackProgress(wish)) => return self.pack_progress(request, wish),
+            Some(Persistence::ReadCurrent(wish)) => done(self.sessions.read_current(sender, Oid::new(wish.oid))),
+            Some(Persistence::Savepoint(_)) => {
+                self.sessions.savepoint(sender).map(SavepointId::number).map_err(Refusal::from)
+            }
+            Some(Persistence::RollBack(wish)) => {
+                done(self.sessions.roll_back(sender, SavepointId::new(wish.savepoint)))
+            }
+            Some(Persistence::Doom(_)) => done(self.sessions.doom(sender)),
+            Some(Persistence::SetUser(_)) => {
+                text(request.body()).and_then(|user| done(self.sessions.set_user(sender, user)))
+            }
+            Some(Persistence::Identify(wish)) => done(self.sessions.identify(sender, wish.sequence)),
+            Some(Persistence::OutcomeOf(wish)) => Refusal::of_carried(self.sessions.outcome_of(sender, wish.sequence)),
+            Some(Persistence::ConflictDetails(_)) => return self.conflicts(request, sender),
+            Some(Persistence::Invalidations(wish)) => return self.invalidations(request, sender, wish),
+            Some(Persistence::Verify(wish)) => return self.verify(request, wish),
+            Some(Persistence::GetStoreStatistics(_)) => {
+                let statistics = self.store_statistics();
+                return request.ok_body(statistics.commits, &statistics);
+            }
             None => Err(Refusal::new(MALFORMED, 0)),
         };
-        match done {
+        match answer {
             Ok(value) => request.ok(value),
-            Err(Refusal { code, detail }) => request.refuse(code, detail),
+            Err(refusal) => refuse(request, refusal),
         }
     }
 
@@ -140,64 +186,8 @@ impl<S: Backing> Service<S> {
         Ok(0)
     }
 
-    fn get(&mut self, mut request: Request<'_>, sender: Sender, wish: GetObject) {
-        let record = match self.sessions.get(sender, Oid::new(wish.oid)) {
-            Ok(record) => record,
-            Err(failure) => {
-                let Refusal { code, detail } = failure.into();
-                return request.refuse(code, detail);
-            }
-        };
-        let lease = request.lease();
-        if !lease.is_empty() {
-            return match wire::encode_into(&record, lease) {
-                Ok(length) => request.ok(length as u64),
-                Err(needed) => refuse(request, Refusal::buffer_too_small(needed)),
-            };
-        }
-        let mut body = [0; BODY_MAX];
-        match wire::encode_into(&record, &mut body) {
-            Ok(length) => request.ok_bytes(length as u64, body.get(..length).unwrap_or(&[])),
-            Err(needed) => refuse(request, Refusal::buffer_too_small(needed)),
-        }
-    }
-
-    fn store(&mut self, request: &mut Request<'_>, sender: Sender, wish: StoreObject) -> Result<u64, Refusal> {
-        if sender.scope == 0 {
-            return Err(Refusal::new(NO_TRANSACTION, 0));
-        }
-        let bytes = if wish.length == 0 {
-            request.body()
-        } else {
-            let length = usize::try_from(wish.length).unwrap_or(usize::MAX);
-            request.lease().get(..length).ok_or(Refusal::buffer_too_small(length))?
-        };
-        // Looked at before anything is copied.
-        let length = bytes.len();
-        if length > self.sessions.room() {
-            return Err(Failure::TooMuchStaged(self.sessions.room()).into());
-        }
-        let record = wire::decode(bytes)?;
-        self.sessions.put(sender, Oid::new(wish.oid), record, length)?;
-        Ok(0)
-    }
-
     fn note(&mut self, sender: Sender, body: &[u8]) -> Result<u64, Refusal> {
-        let text = core::str::from_utf8(body).map_err(|_| Refusal::new(MALFORMED, 0))?;
-        self.sessions.note(sender, text)?;
-        Ok(0)
-    }
-
-    fn transactions(&mut self, request: Request<'_>, wish: Transactions) {
-        let before = if wish.before == 0 { Tid::MAX } else { Tid::new(wish.before) };
-        let mut page = Page::default();
-        match self.sessions.transactions(before, |info| page.fits(info)) {
-            Ok(found) => {
-                let summaries: Vec<TransactionSummary<'_>> = found.iter().map(wire::summary).collect();
-                request.ok_body(summaries.len() as u64, &summaries);
-            }
-            Err(failure) => refuse(request, failure.into()),
-        }
+        done(self.sessions.note(sender, text(body)?))
     }
 
     fn watch(&mut self, request: &mut Request<'_>, sender: Sender, wish: Watch) -> Result<u64, Refusal> {
@@ -205,42 +195,17 @@ impl<S: Backing> Service<S> {
         let signal = granted.claim(self.sessions.scopes().cnode()).map_err(|_| Refusal::new(MALFORMED, 0))?;
         Ok(self.sessions.watch(sender, Oid::new(wish.oid), signal)?.number())
     }
-
-    fn changes(&self, request: Request<'_>, wish: Changes) {
-        match self.sessions.changes(Tid::new(wish.since), CHANGES_MAX) {
-            Ok((upto, changed)) => {
-                let bytes: Vec<u8> = changed.iter().flat_map(|oid| oid.number().to_le_bytes()).collect();
-                request.ok_bytes(upto.number(), &bytes);
-            }
-            Err(failure) => refuse(request, failure.into()),
-        }
-    }
-
-    fn usage(&self) -> Usage {
-        let scopes = self.sessions.scopes();
-        Usage {
-            open: self.sessions.open_transactions() as u32,
-            room: self.sessions.room() as u64,
-            scopes: scopes.made() as u32,
-            watches: self.sessions.watches() as u32,
-            capabilities: objects::count(scopes.cnode()),
-            heap: self.heap.used() as u64,
-        }
-    }
-
-    fn statistics(&self) -> Statistics {
-        let storage = self.sessions.store().storage();
-        Statistics {
-            objects: self.sessions.objects(),
-            last: self.sessions.last().number(),
-            used: self.facts.capacity.saturating_sub(storage.free_bytes()),
-            capacity: self.facts.capacity,
-            formatted: self.facts.formatted,
-            torn: self.facts.torn,
-        }
-    }
 }
 
 fn refuse(request: Request<'_>, Refusal { code, detail }: Refusal) {
     request.refuse(code, detail);
+}
+
+/// The answer to what has no value of its own.
+fn done(done: Result<(), Failure>) -> Result<u64, Refusal> {
+    Ok(done.map(|()| 0)?)
+}
+
+fn text(body: &[u8]) -> Result<&str, Refusal> {
+    core::str::from_utf8(body).map_err(|_| Refusal::new(MALFORMED, 0))
 }
