@@ -1,7 +1,6 @@
 //! A machine under load, and what its clients say.
 
 use std::path::Path;
-use std::time::Duration;
 
 use crash_replay::check::whole;
 use crash_replay::disk::Disk;
@@ -49,7 +48,7 @@ pub fn work(machine: &mut Machine, commits: usize) -> Result<()> {
 /// They do not come, or found the accounts broken.
 pub fn come_back(machine: &mut Machine, clients: usize) -> Result<()> {
     for _ in 0..clients {
-        if let Err(failure) = machine.expect(FINDS, Duration::from_secs(60)) {
+        if let Err(failure) = machine.expect(FINDS, PATIENCE) {
             sound(&machine.transcript())?;
             return Err(failure);
         }
