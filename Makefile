@@ -6,7 +6,7 @@ export STATE TIMEOUT
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 TELOS := cargo run --quiet --package telos --
-COMMANDS := build run fresh test soak test-reboot bench iso gdb fmt lint doc
+COMMANDS := build run fresh test soak crash-test test-reboot bench iso gdb fmt lint doc
 
 .PHONY: help setup push new-cell telosfs bench-objects $(COMMANDS)
 .DEFAULT_GOAL := help
@@ -21,6 +21,7 @@ help:
 	@echo "make fresh        delete the state file; make run then makes a new one"
 	@echo "make test         host tests, in-kernel tests, a boot under UEFI, scenario tests"
 	@echo "make soak         the tests with long counts"
+	@echo "make crash-test   millions of power cuts; ARGS=\"--seed N --states N --commits N\""
 	@echo "make test-reboot  the test that spans a reboot; with STATE= only its second half"
 	@echo "make bench        count instructions in the emulator"
 	@echo "make bench-objects  time the object language beside Lua and CPython"

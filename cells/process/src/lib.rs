@@ -16,6 +16,7 @@
 //! * [`identity`]: what a cell is an instance of;
 //! * [`left`]: the processes that an earlier instance of this server left;
 //! * [`backoff`]: when what failed begins again;
+//! * [`unnoted`]: when the graph is told again of what it refused to be told;
 //! * [`faults`]: what is said and kept of a failure;
 //! * [`table`]: the processes that have an instance;
 //! * [`server`]: the messages.
@@ -60,6 +61,7 @@ mod server;
 mod services;
 mod subject;
 mod table;
+mod unnoted;
 
 use alloc::sync::Arc;
 

@@ -31,6 +31,7 @@ use crate::identity::{self, Identity};
 use crate::left::Left;
 use crate::replacements::end_trial;
 use crate::table::{Prepared, Process, Standing};
+use crate::unnoted::Unnoted;
 use crate::{CHANGED, ENDED, catalogue, services};
 
 /// The greatest priority of a process: every server stands above it.
@@ -49,6 +50,8 @@ pub struct Reconciler {
     faults: Vec<genesis::Fault>,
     /// The last trial of each process that had one in this boot.
     pub trials: Vec<Tried>,
+    /// Ends that the graph refused to be told of.
+    unnoted: Unnoted,
     /// The last commit whose changes were looked at; `None` where the graph cannot be watched.
     seen: Option<Tid>,
     /// The object of images.
@@ -93,6 +96,7 @@ impl Reconciler {
             faults: Vec::new(),
             trials: Vec::new(),
             given_up: BTreeSet::new(),
+            unnoted: Unnoted::default(),
             seen,
             images,
             images_changed: false,
@@ -124,8 +128,11 @@ impl Reconciler {
             self.collect_changes(&mut due);
         }
         // Those that ended just now, and those whose end the graph refused to be told of.
-        due.extend(self.table.iter().filter(|process| is_to_be_noted(process)).map(|process| process.oid));
+        let now = runtime::clock(Clock::Monotonic);
+        let is_due = |process: &&Process| is_to_be_noted(process) && !self.unnoted.rests(process.oid, now);
+        due.extend(self.table.iter().filter(is_due).map(|process| process.oid));
         self.converge_all(due, server);
+        self.unnoted.retain(|oid| self.table.iter().any(|process| process.oid == oid && is_to_be_noted(process)));
         self.tell_faults();
     }
 
@@ -295,7 +302,7 @@ impl Reconciler {
             Standing::OnTrial { until } => Some(until),
             Standing::Own | Standing::Replaced => None,
         });
-        rests.chain(trials).min()
+        rests.chain(trials).chain(self.unnoted.next_due()).min()
     }
 
     /// Makes what there is of one process follow the graph.
@@ -528,7 +535,10 @@ impl Reconciler {
                 say!(self.factory.console, "process {oid} of {name} ended ({state:?}), noted at TID {tid}");
                 self.mark_noted(oid);
             }
-            Err(error) => say!(self.factory.console, "the end of process {oid} is not noted: {error:?}"),
+            Err(error) => {
+                say!(self.factory.console, "the end of process {oid} is not noted: {error:?}");
+                self.unnoted.refuse(oid, runtime::clock(Clock::Monotonic));
+            }
         }
         self.release(oid, server);
         noted.is_ok()
@@ -543,6 +553,7 @@ impl Reconciler {
         if let Some(process) = self.table.iter_mut().find(|process| process.oid == oid) {
             process.noted = true;
         }
+        self.unnoted.note(oid);
     }
 
     /// Gives back what a process that has ended is made of, and answers who waited for its end.

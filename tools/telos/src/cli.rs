@@ -10,7 +10,7 @@ use crate::iso::{Boot, Firmware};
 use crate::project::Project;
 use crate::run::Exit;
 use crate::toolchain::{self, TARGET};
-use crate::{bench, cells, fail, iso, kernel, mutants, new_cell, push, run, state_file, test};
+use crate::{bench, cells, crash_test, fail, iso, kernel, mutants, new_cell, push, run, state_file, test};
 
 const HELP: &str = "\
 telos COMMAND
@@ -21,7 +21,9 @@ telos COMMAND
   test         host tests, in-kernel tests, a boot under UEFI, scenario tests
   test host    host tests alone
   test NAME    the tests in the machine and the scenarios whose names contain that
-  soak         the tests with long counts, among them 10,000 kills, and the mutants
+  soak         the tests with long counts, among them 10,000 kills, 50 of whole machines, and the mutants
+  crash-test [--seed N] [--states N] [--commits N]
+               millions of power cuts of the store, on every core, and all of a machine's disk under load
   mutants      takes each check in the path of a call out of a copy of the tree: a test must turn red
   mutants WORD those in whose description the word stands
   test-reboot  the scenario that spans a reboot; with STATE= only its second half
@@ -116,6 +118,10 @@ fn others(words: &[&str], settings: &Settings) -> Result<()> {
         ["test", "host"] => test::host_only(&Project::find()?),
         ["test", name] => test::scenarios_named(&Project::find()?, name),
         ["soak"] => test::soak(&Project::find()?),
+        ["crash-test", options @ ..] => {
+            let options = crash_test::Options::read(options)?;
+            crash_test::run(&Project::find()?, options)
+        }
         ["mutants"] => mutants::run(&Project::find()?, "")?.report(),
         ["mutants", word] => mutants::run(&Project::find()?, word)?.report(),
         ["test-reboot"] => test::reboot(&Project::find()?, settings),

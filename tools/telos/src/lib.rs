@@ -10,6 +10,8 @@ pub mod bench;
 pub mod cells;
 pub mod cli;
 pub mod config;
+pub mod crash_test;
+pub mod disk_filter;
 pub mod failure;
 pub mod iso;
 pub mod kernel;

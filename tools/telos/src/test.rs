@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::cli::{Settings, build};
 use crate::config::MachineTest;
+use crate::crash_test::kills;
 use crate::failure::{Context, Result};
 use crate::iso::{self, Boot, Firmware};
 use crate::project::Project;
@@ -114,6 +115,8 @@ pub fn scenarios_named(project: &Project, name: &str) -> Result<()> {
 
 /// The tests that `test` runs in short, at length.
 const SOAK: [(&str, &str); 1] = [("probe_with_10000_kills", "probe kills=10000")];
+/// Machines that are killed under load.
+const MACHINES_KILLED: u64 = 50;
 /// How long one of them may take.
 const SOAK_PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -127,6 +130,13 @@ pub fn soak(project: &Project) -> Result<()> {
     for (name, words) in SOAK {
         totals.add(in_machine(project, name, words, SOAK_PATIENCE)?);
     }
+    totals.count("kills_of_machines_under_load", || {
+        let boot = Boot::new(iso::make(project, "")?, Firmware::Bios);
+        let folder = project.target.join("scenarios/kills_of_machines_under_load");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).context(folder.display())?;
+        kills::run(&boot, &folder, MACHINES_KILLED, 1)
+    });
     totals.add(mutants::run(project, "")?);
     totals.report()
 }

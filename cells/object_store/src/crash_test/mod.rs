@@ -13,11 +13,12 @@ mod random;
 mod recording;
 mod workload;
 
+pub use disk::{Fate, fates};
+pub use random::Random;
 pub use workload::Shape;
 
 pub(crate) use disk::Disk;
 pub(crate) use promise::{Promise, check};
-pub(crate) use random::Random;
 pub(crate) use recording::Event;
 pub(crate) use workload::{Faults, Run, workload};
 #[cfg(test)]

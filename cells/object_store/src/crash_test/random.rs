@@ -1,8 +1,8 @@
 //! Seeded random numbers: the same on every machine.
 
-/// `SplitMix64`.
+/// `SplitMix64`, from a seed on.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(pub(crate) u64);
+pub struct Random(pub u64);
 
 impl Random {
     pub(crate) fn next(&mut self) -> u64 {
@@ -13,12 +13,13 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    /// A number below a bound; 0 where the bound is 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 
     /// One of several.
-    pub(crate) fn pick<'a, T>(&mut self, several: &'a [T]) -> Option<&'a T> {
+    pub fn pick<'a, T>(&mut self, several: &'a [T]) -> Option<&'a T> {
         several.get(self.below(several.len() as u64) as usize)
     }
 }

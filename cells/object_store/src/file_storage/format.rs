@@ -50,7 +50,7 @@ pub(crate) struct Head {
 /// Reads the first blocks. Reads only.
 pub(crate) fn inspect<D: BlockDevice>(device: &mut D) -> Result<Head, DeviceError> {
     if device.sectors() < super::geometry::HEAD_SECTORS {
-        let state = if is_blank(device)? { DeviceState::Blank } else { DeviceState::Foreign };
+        let state = if is_blank(device, 0)? { DeviceState::Blank } else { DeviceState::Foreign };
         return Ok(Head { state, identity_intact: false, slots: [Slot::Invalid, Slot::Invalid] });
     }
     let mut sector = [0; SECTOR];
@@ -70,8 +70,9 @@ pub(crate) fn inspect<D: BlockDevice>(device: &mut D) -> Result<Head, DeviceErro
         _ if valid => DeviceState::Valid,
         (_, Some((version, features))) => foreign_version(version, features),
         (Some(_), None) => DeviceState::NoRoot,
+        (None, None) if Identity::is_begun(&sector) && is_blank(device, 1)? => DeviceState::HalfFormatted,
         (None, None) if sector.starts_with(&MAGIC) => DeviceState::NoRoot,
-        (None, None) if is_blank(device)? => DeviceState::Blank,
+        (None, None) if is_blank(device, 0)? => DeviceState::Blank,
         (None, None) => DeviceState::Foreign,
     };
     Ok(Head { state, identity_intact: identity.is_some(), slots })
@@ -91,10 +92,10 @@ fn read_slot<D: BlockDevice>(device: &mut D, slot: u64) -> Result<Slot, DeviceEr
     Ok(Root::decode(&block))
 }
 
-fn is_blank<D: BlockDevice>(device: &mut D) -> Result<bool, DeviceError> {
+/// Whether what counts of a device is zero from a sector on.
+fn is_blank<D: BlockDevice>(device: &mut D, mut sector: u64) -> Result<bool, DeviceError> {
     let sectors = device.sectors().min(BLANK_BYTES / SECTOR as u64);
     let mut block = [0; BLOCK];
-    let mut sector = 0;
     while sector < sectors {
         let count = (sectors - sector).min(BLOCK_SECTORS);
         let part = block.get_mut(..count as usize * SECTOR).unwrap_or_default();

@@ -1,7 +1,8 @@
 //! The first sector: what this device is.
 //!
 //! It is written when formatting begins and when it ends, and never else but to repair it, so that an interrupted
-//! formatting can be told from a damaged store. All of it fits one sector, which a device writes whole or not at all.
+//! formatting can be told from a damaged store. All of it fits one sector, which a device writes whole or not at all; a device
+//! that was blank and holds the beginning of it alone is taken for half formatted all the same.
 
 use alloc::vec::Vec;
 
@@ -52,6 +53,15 @@ impl Identity {
         let checksum = plain(writer.bytes());
         writer.u32(checksum)?;
         Ok(writer.into_bytes())
+    }
+
+    /// Whether a sector of zeros is what the first write of a formatting left, torn: its beginning, and zeros behind.
+    pub(crate) fn is_begun(sector: &[u8]) -> bool {
+        let Ok(whole) = Self::current(Phase::Formatting).encode() else {
+            return false;
+        };
+        let same = whole.iter().zip(sector).take_while(|(whole, found)| whole == found).count();
+        same > 0 && sector.iter().skip(same).all(|&byte| byte == 0)
     }
 
     /// The identity in a sector. Where its checksum stands is the same in all versions.

@@ -49,6 +49,25 @@ fn a_foreign_device_is_never_touched() {
 }
 
 #[test]
+fn a_torn_first_write_may_be_formatted_and_a_damaged_store_may_not() {
+    let mut half = MemoryDevice::zeroed(4_096);
+    FileStorage::format(&mut half, KEY, OPTIONS).unwrap();
+    let ready = half.bytes()[..SECTOR].to_vec();
+    let formatting = with_identity(half, |sector| sector[16] = 1).bytes()[..SECTOR].to_vec();
+    for bytes in 1..SECTOR {
+        let mut device = MemoryDevice::zeroed(4_096);
+        device.bytes_mut()[..bytes].copy_from_slice(&formatting[..bytes]);
+        assert_eq!(FileStorage::probe(&mut device), Ok(DeviceState::HalfFormatted), "{bytes}");
+        // Anything behind it says that this is something else.
+        device.bytes_mut()[70_000] = 1;
+        assert_ne!(FileStorage::probe(&mut device), Ok(DeviceState::HalfFormatted), "{bytes}");
+        device.bytes_mut()[70_000] = 0;
+        FileStorage::format(&mut device, KEY, OPTIONS).unwrap();
+        assert_eq!(device.bytes()[..SECTOR], ready);
+    }
+}
+
+#[test]
 fn a_state_file_is_not_formatted_again() {
     let mut device = formatted(8, 8);
     let before = device.clone();

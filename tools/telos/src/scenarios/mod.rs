@@ -4,6 +4,7 @@
 
 mod boot;
 mod browsing;
+mod crashes;
 mod failures;
 mod images;
 mod introspection;
@@ -87,4 +88,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "processes_after_a_power_cut", needs: Some("persistence"), run: processes::after_a_cut },
     Scenario { name: "a_state_is_browsed_on_the_host", needs: Some("persistence"), run: browsing::on_the_host },
     Scenario { name: "power_cuts_lose_nothing_acknowledged", needs: Some("persistence"), run: state::power_cuts },
+    Scenario { name: "the_disk_s_log_is_cut_everywhere", needs: Some("load"), run: crashes::log_replay },
+    Scenario { name: "kills_under_load_lose_nothing", needs: Some("load"), run: crashes::kills_under_load },
+    Scenario { name: "a_failing_disk_is_told", needs: Some("load"), run: crashes::failing_disks },
+    Scenario { name: "a_full_disk_serves_reads", needs: Some("load"), run: crashes::full_disk },
 ];
