@@ -7,6 +7,7 @@ mod failures;
 mod images;
 mod introspection;
 mod new_cells;
+mod past;
 mod processes;
 mod replacements;
 mod runner;
@@ -55,6 +56,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "cells_hold_what_caps_lists", needs: Some("persistence"), run: introspection::capabilities },
     Scenario { name: "tree_shows_who_started_whom", needs: Some("persistence"), run: introspection::tree },
     Scenario { name: "images_have_versions", needs: Some("persistence"), run: introspection::images },
+    Scenario { name: "the_past_is_shown_and_undone", needs: Some("persistence"), run: past::shown_and_undone },
     Scenario { name: "services_begin_again", needs: Some("persistence"), run: failures::services_begin_again },
     Scenario {
         name: "a_resting_service_is_waited_for",
