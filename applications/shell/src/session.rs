@@ -23,6 +23,8 @@ use crate::{
 
 /// What each line begins with.
 pub const PROMPT: &str = "telos> ";
+/// What is said first where nothing will be kept.
+const DEMO: &str = "This is a demo: changes are in memory, and are thrown away at the end.\n";
 /// Failed reads in a row after which the console is given up.
 const MOST_FAILED_READS: u32 = 8;
 /// Clears the screen and leaves the cursor at its start.
@@ -49,6 +51,9 @@ impl Session {
 
     /// Reads and carries out commands until the input ends. Answers the shell's status.
     pub fn run(mut self) -> u64 {
+        if store::is_demo(&self.servers) {
+            self.print(DEMO);
+        }
         let mut failed = 0;
         let mut read = self.read_line();
         loop {

@@ -22,6 +22,14 @@ pub fn show(servers: &Servers) -> Result<String, Failure> {
     Ok(text(&holds, &does))
 }
 
+/// Whether changes are thrown away at the end; not, as far as is known, where the server does not tell.
+pub fn is_demo(servers: &Servers) -> bool {
+    let asked = servers.endpoint(Server::Persistence).map(|endpoint| {
+        Call::new(endpoint, GetStoreStatistics {}).decode(|_, statistics: StoreStatistics| statistics.demo)
+    });
+    matches!(asked, Ok(Ok(true)))
+}
+
 fn text(holds: &Statistics, does: &StoreStatistics) -> String {
     let Statistics { objects, last, torn, .. } = *holds;
     let StoreStatistics { log, free, capacity, cache, loads: (hits, misses), commits, groups, device, horizon, demo } =

@@ -1,7 +1,8 @@
-//! What the store stands on, as far as statistics and maintenance ask: a state file, or memory.
+//! What the store stands on, as far as statistics and maintenance ask: a state file, memory, or memory over a state file.
 
 use object_store::{
-    BlockDevice, Clock, Damage, DeviceError, FileStorage, MappingStorage, Storage, StorageError, Verification,
+    BlockDevice, Clock, Damage, DemoStorage, DeviceError, FileStorage, MappingStorage, NoClock, Storage, StorageError,
+    Verification,
 };
 
 /// How often a device was used.
@@ -112,6 +113,38 @@ impl<D: BlockDevice, C: Clock> Backing for FileStorage<Counted<D>, C> {
 
     fn verify_progress(&self, verification: &Verification) -> u64 {
         FileStorage::verify_progress(self, verification)
+    }
+}
+
+/// Changes in memory over a state file that is only read.
+impl<D: BlockDevice, C: Clock> Backing for DemoStorage<FileStorage<Counted<D>, NoClock>, C> {
+    fn objects(&self) -> u64 {
+        self.base().object_count().saturating_add_signed(self.more_objects())
+    }
+
+    fn room(&self) -> (u64, u64) {
+        Backing::room(self.base())
+    }
+
+    fn transfers(&self) -> Transfers {
+        self.base().transfers()
+    }
+
+    fn verify_start(&self) -> Option<Verification> {
+        Some(FileStorage::verify_start(self.base()))
+    }
+
+    fn verify_step(
+        &mut self,
+        verification: &mut Verification,
+        budget: usize,
+        tell: &mut dyn FnMut(Damage),
+    ) -> Result<(), StorageError> {
+        Backing::verify_step(self.base_mut(), verification, budget, tell)
+    }
+
+    fn verify_progress(&self, verification: &Verification) -> u64 {
+        FileStorage::verify_progress(self.base(), verification)
     }
 }
 

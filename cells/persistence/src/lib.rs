@@ -22,7 +22,7 @@
 //! The fixed slots CNode, VSpace, TCB, endpoint and notification; the console, if it is to log. Then 16: the block
 //! driver, to call; 17: the authority to settle scopes; 18: an untyped of 1 MiB for reply objects, scopes and the
 //! Buf of its transfers. Without a block driver the store is in memory and ends with the cell: for measurements, which a disk
-//! would make differ from run to run.
+//! would make differ from run to run. Over a disk that cannot be written, changes are in memory and end with the cell: a demo.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -125,6 +125,15 @@ pub fn main(mut environment: Environment) -> u64 {
             decline(server, UNUSABLE);
         }
     };
+    if disk.is_read_only() {
+        match opening::open_demo(disk, WallClock, &|line| kernel.console.say(line)) {
+            Ok((storage, facts)) => {
+                let names = Names::new(storage.base().permutation_key());
+                kernel.serve(server, storage, names, facts)
+            }
+            Err(refused) => decline(server, refused.status()),
+        }
+    }
     let key = names::draw_key(runtime::random);
     match opening::open(disk, WallClock, key, &|line| kernel.console.say(line)) {
         Ok(opened) => {
