@@ -36,7 +36,7 @@ pub fn undo(servers: &Servers, records: &mut Records, moments: &[Moment]) -> Res
     let tids = moments.iter().map(|moment| moment.tid(servers)).collect::<Result<Vec<u64>, Failure>>()?;
     call(servers, BeginTransaction {})?;
     let undone = stage(servers, &tids).and_then(|()| match call(servers, Commit {}) {
-        Err(Failure::Call(_, CallError::Server(NOT_UNDOABLE, tid))) => Err(not_undoable(servers, records, tid)),
+        Err(Failure::Call(_, CallError::Server(NOT_UNDOABLE, tid))) => Err(not_undoable(servers, tid)),
         Err(Failure::Call(_, CallError::Server(CONFLICT, oid))) => Err(Failure::StillReferred(oid)),
         committed => committed,
     });
@@ -53,7 +53,7 @@ pub fn undo(servers: &Servers, records: &mut Records, moments: &[Moment]) -> Res
         Err(failure) => {
             // What went wrong first is told, whatever the abort says.
             let _ = call(servers, Abort {});
-            Err(failure)
+            Err(with_slots(servers, records, failure))
         }
     }
 }
@@ -74,12 +74,23 @@ fn line(tid: u64, said: Option<&Said>) -> String {
     }
 }
 
-/// Which objects were changed since, and what of them.
-fn not_undoable(servers: &Servers, records: &mut Records, tid: u64) -> Failure {
-    let changed = match conflicts(servers) {
-        Ok(oids) => oids.into_iter().map(|oid| Changed { oid, slots: slots(servers, records, oid, tid) }).collect(),
-        Err(failure) => return failure,
-    };
+/// Which objects were changed since. Only the transaction that failed can be asked.
+fn not_undoable(servers: &Servers, tid: u64) -> Failure {
+    match conflicts(servers) {
+        Ok(oids) => {
+            let changed = oids.into_iter().map(|oid| Changed { oid, slots: Vec::new() }).collect();
+            Failure::NotUndoable { tid, changed }
+        }
+        Err(failure) => failure,
+    }
+}
+
+/// The same with what of the objects was changed, which can be read once the failed transaction is out of the way.
+fn with_slots(servers: &Servers, records: &mut Records, failure: Failure) -> Failure {
+    let Failure::NotUndoable { tid, mut changed } = failure else { return failure };
+    for Changed { oid, slots: differing } in &mut changed {
+        *differing = slots(servers, records, *oid, tid);
+    }
     Failure::NotUndoable { tid, changed }
 }
 
