@@ -1,8 +1,8 @@
 # A thin front: the work is done by tools/telos. `make` alone lists the commands.
 #
-# Variables: STATE=FILE is the state file (telos_state.fs), TIMEOUT=SECONDS gives up, ARGS="..." goes to the command.
+# Variables: STATE=FILE is the state file (telos_state.fs), DEMO=1 has run only read it, TIMEOUT=SECONDS gives up, ARGS="..." goes to the command.
 
-export STATE TIMEOUT
+export STATE DEMO TIMEOUT
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 TELOS := cargo run --quiet --package telos --
@@ -15,6 +15,7 @@ help:
 	@echo "make setup        install what is missing"
 	@echo "make build        build kernel, cells, boot archive and ISO"
 	@echo "make run          boot; a script on standard input is typed line by line"
+	@echo "make run DEMO=1  boot on top of a state, and throw the changes away"
 	@echo "make push CELL=X  build a cell and send it to the running system, for replace X"
 	@echo "make new-cell NAME=X  a small server to begin from, in cells/X"
 	@echo "make telosfs ARGS=...  look into the state file without booting: log, show root, verify, ...; ARGS=--help"

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::moments::Moment;
 use crate::oids::BadOid;
 use crate::text::Plain;
 
@@ -17,6 +18,12 @@ pub enum Wrong {
     Option(String),
     /// It is no OID.
     Oid(BadOid),
+    /// It is no transaction.
+    Transaction(String),
+    /// It is neither a transaction nor a time.
+    Moment(String),
+    /// It cannot be shown as it was.
+    NoView(String),
     /// It is no count.
     Count(String),
     /// It is no number that a message carries.
@@ -30,6 +37,17 @@ impl fmt::Display for Wrong {
             Wrong::Unexpected(word) => write!(f, "`{}` is one argument too many", Plain(word)),
             Wrong::Option(word) => write!(f, "there is no option `{}`", Plain(word)),
             Wrong::Oid(bad) => bad.fmt(f),
+            Wrong::Transaction(word) => {
+                write!(f, "`{}` is no transaction, which is a TID, or -1 for the last", Plain(word))
+            }
+            Wrong::Moment(word) => write!(
+                f,
+                "`{}` is no transaction, which is a TID, -1 for the last, or a time as 2026-11-27T22:30:05",
+                Plain(word)
+            ),
+            Wrong::NoView(word) => {
+                write!(f, "`{}` cannot be shown as it was, but `inspect`, `ps` and `images` can", Plain(word))
+            }
             Wrong::Word(word) => {
                 write!(f, "`{}` is no number of 64 bits (32 for a method), decimal or behind 0x", Plain(word))
             }
@@ -96,6 +114,17 @@ pub fn options<'w, 'a, const N: usize>(
 pub fn oid(word: &str) -> Result<u64, Wrong> {
     let digits = word.strip_prefix('#').filter(|digits| digits.len() == 16);
     digits.and_then(|digits| number(digits, 16)).ok_or_else(|| Wrong::Oid(BadOid::Malformed(word.into())))
+}
+
+/// A transaction.
+pub fn transaction(word: &str) -> Result<Moment, Wrong> {
+    let moment = Moment::parse(word).filter(|moment| !matches!(moment, Moment::Time(_)));
+    moment.ok_or_else(|| Wrong::Transaction(word.into()))
+}
+
+/// A transaction, or a time.
+pub fn moment(word: &str) -> Result<Moment, Wrong> {
+    Moment::parse(word).ok_or_else(|| Wrong::Moment(word.into()))
 }
 
 /// A number for a message: decimal, or hexadecimal behind `0x`.

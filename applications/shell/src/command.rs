@@ -7,8 +7,10 @@ use core::fmt;
 use runtime::abi::kernel::Overdue;
 
 use crate::arguments::{self, Wrong};
+use crate::moments::Moment;
 use crate::nearest::nearest;
 use crate::oids::{BadOid, Oids};
+use crate::past::View;
 use crate::text::Plain;
 use crate::words::{Unclosed, split};
 
@@ -36,6 +38,28 @@ pub enum Command {
     },
     /// So many transactions, the newest first.
     Transactions(u64),
+    /// The revisions of an object.
+    History {
+        /// Which.
+        oid: u64,
+        /// So many, the newest first.
+        count: u64,
+    },
+    /// Undoes transactions, in this order.
+    Undo(Vec<Moment>),
+    /// What was.
+    At {
+        /// After which transaction.
+        moment: Moment,
+        /// What of it.
+        view: View,
+    },
+    /// Drops the past up to a transaction, or all that may go.
+    Pack(Option<Moment>),
+    /// Reads the whole store.
+    Check,
+    /// What the store holds and does.
+    Store,
     /// Starts a process of an image.
     Spawn {
         /// The image's name.
@@ -212,11 +236,7 @@ pub const COMMANDS: &[Entry] = &[
         more: "The root names what there is: the digits of an OID that was shown may\n\
                be cut short where no other begins so, and Tab completes them. `#root` is the root.\n\
                `name*` is a parent, `name()` a method. A capability shows how it is made again, never a live one.",
-        parse: |words| {
-            let (is_raw, words) = arguments::option(words, "-x")?;
-            let oid = arguments::at_most_one(words)?.map(arguments::oid).transpose()?;
-            Ok(Command::Inspect { oid, form: if is_raw { Form::Bytes } else { Form::Slots } })
-        },
+        parse: |words| inspected(words).map(|(oid, form)| Command::Inspect { oid, form }),
     },
     Entry {
         name: "txlog",
@@ -227,6 +247,74 @@ pub const COMMANDS: &[Entry] = &[
             let count = arguments::at_most_one(words)?.map(arguments::count).transpose()?;
             Ok(Command::Transactions(count.unwrap_or(DEFAULT_TRANSACTIONS)))
         },
+    },
+    Entry {
+        name: "history",
+        arguments: "OID [COUNT]",
+        help: "Lists the revisions of an object, the newest first; 10 without a count.",
+        more: "Each is the state that a transaction left: `at TID inspect OID` shows it. `ended` in place of the bytes: the\n\
+               transaction ended the object. What a pack has dropped is not there any more.",
+        parse: |words| {
+            let (oid, count) = arguments::one_or_two(words, "an OID")?;
+            let count = count.map(arguments::count).transpose()?.unwrap_or(DEFAULT_TRANSACTIONS);
+            Ok(Command::History { oid: arguments::oid(oid)?, count })
+        },
+    },
+    Entry {
+        name: "undo",
+        arguments: "TID [TID...]",
+        help: "Undoes transactions, in this order, in a new one: what they changed is as it was before.",
+        more: "A TID is one of `txlog`; -1 is the last transaction, -2 the one before it. All are undone or none: where an object\n\
+               was changed since, the later transactions have to be undone first. What runs follows: a priority that is undone\n\
+               is the old one again, an upgrade that is undone brings the old code back. An undo can be undone. Authority never\n\
+               comes back by it.",
+        parse: |words| {
+            let moments: Vec<Moment> =
+                words.iter().map(|word| arguments::transaction(word)).collect::<Result<_, _>>()?;
+            if moments.is_empty() { Err(Wrong::Missing("a TID")) } else { Ok(Command::Undo(moments)) }
+        },
+    },
+    Entry {
+        name: "at",
+        arguments: "TID inspect [-x] [OID] | ps | images",
+        help: "Shows an object, the processes or the images as they stood after a transaction.",
+        more: "A TID is one of `txlog` or `history`, -1 for the last transaction, or a time as 2026-11-27T22:30:05 (UTC) for the\n\
+               last one up to then. Nothing is changed by looking, and no authority comes back. What a pack has dropped cannot be\n\
+               looked at: `store` says from where on the past is whole.",
+        parse: |words| {
+            let (moment, rest) = words.split_first().ok_or(Wrong::Missing("a TID"))?;
+            let moment = arguments::moment(moment)?;
+            let (what, rest) = rest.split_first().ok_or(Wrong::Missing("`inspect`, `ps` or `images`"))?;
+            let view = match *what {
+                "inspect" => inspected(rest).map(|(oid, form)| View::Inspect { oid, form }),
+                "ps" => arguments::none(rest).map(|()| View::Processes),
+                "images" => arguments::none(rest).map(|()| View::Images),
+                other => Err(Wrong::NoView(other.into())),
+            };
+            Ok(Command::At { moment, view: view? })
+        },
+    },
+    Entry {
+        name: "pack",
+        arguments: "[TID]",
+        help: "Drops the past up to a transaction, without one all of it, and the objects that nothing reaches.",
+        more: "A TID is one of `txlog`, -1 for the last transaction, or a time. What stands after the transaction stays, with its\n\
+               history. Requests are served meanwhile. References to objects that are not there are counted and named.",
+        parse: |words| Ok(Command::Pack(arguments::at_most_one(words)?.map(arguments::moment).transpose()?)),
+    },
+    Entry {
+        name: "fsck",
+        arguments: "",
+        help: "Reads and checks the whole store while it serves, and names the first damage.",
+        more: "Nothing is repaired by it. Each record has a checksum with its object and transaction in it.",
+        parse: |words| arguments::none(words).map(|()| Command::Check),
+    },
+    Entry {
+        name: "store",
+        arguments: "",
+        help: "Shows what the store holds, how much room it has, and what its cache and its device do.",
+        more: "",
+        parse: |words| arguments::none(words).map(|()| Command::Store),
     },
     Entry {
         name: "spawn",
@@ -382,6 +470,13 @@ pub const COMMANDS: &[Entry] = &[
     },
 ];
 
+/// What is to be inspected, and how.
+fn inspected(words: &[&str]) -> Result<(Option<u64>, Form), Wrong> {
+    let (is_raw, words) = arguments::option(words, "-x")?;
+    let oid = arguments::at_most_one(words)?.map(arguments::oid).transpose()?;
+    Ok((oid, if is_raw { Form::Bytes } else { Form::Slots }))
+}
+
 /// A process or service, as it is typed.
 fn target(words: &[&str]) -> Result<Target, Wrong> {
     let word = arguments::one(words, "the name of a process or service, or an OID")?;
@@ -468,6 +563,10 @@ mod tests {
         Command::Replace { name: "memory".into(), image, overdue, until }
     }
 
+    fn at(moment: Moment, view: View) -> Command {
+        Command::At { moment, view }
+    }
+
     fn spawn(image: &str, until: Until) -> Command {
         let image = image.into();
         Command::Spawn { image, until }
@@ -490,6 +589,17 @@ mod tests {
             ("inspect -x", inspect(None, Form::Bytes)),
             ("txlog", Command::Transactions(10)),
             ("txlog 3", Command::Transactions(3)),
+            ("history #0", Command::History { oid: 12, count: 10 }),
+            ("history #root 3", Command::History { oid: 7, count: 3 }),
+            ("undo 12 -1", Command::Undo(alloc::vec![Moment::Tid(12), Moment::Back(1)])),
+            ("at 12 inspect", at(Moment::Tid(12), View::Inspect { oid: None, form: Form::Slots })),
+            ("at -2 inspect -x #0", at(Moment::Back(2), View::Inspect { oid: Some(12), form: Form::Bytes })),
+            ("at 1970-01-01T00:01 ps", at(Moment::Time(60_000_000), View::Processes)),
+            ("at 3 images", at(Moment::Tid(3), View::Images)),
+            ("pack", Command::Pack(None)),
+            ("pack -3", Command::Pack(Some(Moment::Back(3)))),
+            ("fsck", Command::Check),
+            ("store", Command::Store),
             ("kill #000", Command::Kill(Target::Object(12))),
             ("kill memory", Command::Kill(Target::Named("memory".into()))),
             ("call counter 1", Command::Call { name: "counter".into(), label: 1, words: [0; 3] }),
@@ -532,6 +642,22 @@ mod tests {
             ("inspect #0 2", "inspect: `2` is one argument too many; type `inspect [-x] [OID]`"),
             ("inspect -q 1", "inspect: there is no option `-q`; type `inspect [-x] [OID]`"),
             ("txlog -1", "txlog: `-1` is no count, which is a number from 1 on; type `txlog [COUNT]`"),
+            ("history", "history: an OID is missing; type `history OID [COUNT]`"),
+            ("undo", "undo: a TID is missing; type `undo TID [TID...]`"),
+            (
+                "undo 2026-01-01T00:00",
+                "undo: `2026-01-01T00:00` is no transaction, which is a TID, or -1 for the last; type `undo TID [TID...]`",
+            ),
+            (
+                "at noon ps",
+                "at: `noon` is no transaction, which is a TID, -1 for the last, or a time as 2026-11-27T22:30:05; type `at TID inspect [-x] [OID] | ps | images`",
+            ),
+            ("at 3", "at: `inspect`, `ps` or `images` is missing; type `at TID inspect [-x] [OID] | ps | images`"),
+            (
+                "at 3 top",
+                "at: `top` cannot be shown as it was, but `inspect`, `ps` and `images` can; type `at TID inspect [-x] [OID] | ps | images`",
+            ),
+            ("pack 1 2", "pack: `2` is one argument too many; type `pack [TID]`"),
             ("spawn", "spawn: the name of an image is missing; type `spawn [-w] IMAGE`"),
             ("kill", "kill: the name of a process or service, or an OID is missing; type `kill NAME|OID`"),
             ("caps", "caps: the name of a process or service, or an OID is missing; type `caps NAME|OID`"),

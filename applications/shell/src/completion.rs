@@ -17,6 +17,8 @@ pub enum Expected {
     Running,
     /// An OID.
     Object,
+    /// What can be shown as it was.
+    View,
     /// Nothing that is known here.
     Nothing,
 }
@@ -43,7 +45,9 @@ pub fn expected(before: &str) -> Expected {
             [_] => Expected::Object,
             _ => Expected::Nothing,
         },
-        ["inspect"] | ["inspect", "-x"] => Expected::Object,
+        ["inspect" | "history"] | ["inspect", "-x"] => Expected::Object,
+        ["at", _] => Expected::View,
+        ["at", _, "inspect"] | ["at", _, "inspect", "-x"] => Expected::Object,
         _ => Expected::Nothing,
     }
 }
@@ -94,6 +98,10 @@ mod tests {
             ("replace -f memory #", Expected::Object),
             ("replace memory #1 ", Expected::Nothing),
             ("replace memory #", Expected::Object),
+            ("history ", Expected::Object),
+            ("at -1 ", Expected::View),
+            ("at -1 inspect #", Expected::Object),
+            ("at ", Expected::Nothing),
             ("rollback ", Expected::Running),
             ("kill memory ", Expected::Nothing),
             ("spawn a b", Expected::Nothing),

@@ -5,10 +5,8 @@ use alloc::vec::Vec;
 
 use genesis::{Fault, Standing, State};
 use object_model::{Object, Value};
-use runtime::Call;
-use runtime::abi::interfaces::persistence::Revision;
 
-use crate::failure::{Failure, Server};
+use crate::failure::Failure;
 use crate::records::{self, Records};
 use crate::servers::Servers;
 
@@ -69,8 +67,7 @@ pub fn image_list(servers: &Servers, records: &mut Records) -> Result<Vec<Image>
         let Some(genesis::Image { version, build, hash, bytes, .. }) = genesis::Image::of(&object) else {
             return Err(Failure::NoSlot(oid, "bytes"));
         };
-        let tid = Call::new(servers.endpoint(Server::Persistence)?, Revision { oid }).value();
-        let tid = tid.map_err(|error| Failure::Call(Server::Persistence, error))?;
+        let tid = records.revision(servers, oid)?;
         let hash = hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
         list.push(Image { oid, name, standing, version, build, tid, hash, bytes: bytes.len() });
     }

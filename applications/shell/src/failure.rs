@@ -1,6 +1,7 @@
 //! What failed, why, and what to do: one line for every way in which a command can fail.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use abi::interfaces::{memory, persistence, process};
@@ -9,6 +10,7 @@ use object_model::BadObject;
 use runtime::abi;
 
 use crate::text::{Oid, Plain};
+use crate::undo::Changed;
 
 /// A server, by its name in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,17 @@ pub enum Failure {
         /// Why, as the kernel says it.
         error: KernelError,
     },
+    /// There is no such transaction; the oldest that there is, where that is known.
+    NoMoment(Option<u64>),
+    /// What a transaction did was changed since.
+    NotUndoable {
+        /// The transaction.
+        tid: u64,
+        /// What of it.
+        changed: Vec<Changed>,
+    },
+    /// Undoing would end an object that others refer to, or another transaction was quicker.
+    StillReferred(u64),
     /// Several processes of a name run: two of them.
     Ambiguous {
         /// The name.
@@ -159,12 +172,40 @@ impl fmt::Display for Failure {
             | Failure::NoLabel { .. }
             | Failure::Refused { .. }
             | Failure::Unanswered { .. } => self.of_unknown(f),
+            Failure::NoMoment(None) => f.write_str("no transaction is as old as that; `txlog` lists them"),
+            Failure::NoMoment(Some(oldest)) => {
+                write!(f, "there are not so many transactions: TID {oldest} is the first; `txlog` lists them")
+            }
+            Failure::NotUndoable { tid, changed } => not_undoable(f, *tid, changed),
+            Failure::StillReferred(oid) => write!(
+                f,
+                "{0} was made by it, and other objects refer to it since, or it was changed just now; `history {0}` tells",
+                Oid(*oid)
+            ),
             Failure::Ambiguous { name, oids: [first, second] } => {
                 let (name, first, second) = (Plain(name), Oid(*first), Oid(*second));
                 write!(f, "several processes of the name `{name}` run; say which: {first}, {second}; `ps` lists all")
             }
         }
     }
+}
+
+/// The most objects that are named.
+const NAMED: usize = 4;
+
+fn not_undoable(f: &mut fmt::Formatter<'_>, tid: u64, changed: &[Changed]) -> fmt::Result {
+    write!(f, "TID {tid} cannot be undone, since later transactions changed ")?;
+    for (index, Changed { oid, slots }) in changed.iter().take(NAMED).enumerate() {
+        write!(f, "{}{}", if index == 0 { "" } else { ", " }, Oid(*oid))?;
+        for (index, slot) in slots.iter().enumerate() {
+            write!(f, "{}`{}`", if index == 0 { " in " } else { " and " }, Plain(slot))?;
+        }
+    }
+    if changed.len() > NAMED {
+        write!(f, ", and {} more objects", changed.len() - NAMED)?;
+    }
+    f.write_str("; undo those too, the latest first: `undo LATER... ")?;
+    write!(f, "{tid}`, as `history` lists them")
 }
 
 fn bad_object(f: &mut fmt::Formatter<'_>, why: BadObject) -> fmt::Result {
@@ -228,6 +269,15 @@ fn by_persistence(f: &mut fmt::Formatter<'_>, code: u32, detail: u64) -> fmt::Re
             f.write_str("the device failed and the store has stopped; read the log, mend the device, and start again")
         }
         persistence::MUST_ABORT => f.write_str("a commit failed; abort the transaction first"),
+        persistence::PACKED_AWAY => {
+            write!(f, "a pack has dropped that part of the past; it is whole from TID {detail} on")
+        }
+        persistence::BEYOND_LAST => write!(f, "that is yet to come; the last transaction is TID {detail}"),
+        persistence::NO_SUCH_TRANSACTION => write!(f, "there is no transaction {detail}; `txlog` lists them"),
+        persistence::NOT_UNDOABLE => write!(f, "what TID {detail} did was changed since; undo the later ones first"),
+        persistence::NOT_POSSIBLE => f.write_str(
+            "a pack or a check is under way, or the store is in memory, which has nothing to check; try again later",
+        ),
         _ => unknown(f, Server::Persistence, code, detail),
     }
 }
@@ -324,6 +374,17 @@ mod tests {
         }
         let unknown = Failure::Call(Server::Persistence, CallError::Server(persistence::NO_SUCH_OBJECT, 99));
         assert!(unknown.to_string().starts_with("there is no object #0000000000000063; `inspect` shows the root"));
+    }
+
+    #[test]
+    fn what_stands_against_an_undo_is_named() {
+        let changed = |oid, slots: &[&str]| Changed { oid, slots: slots.iter().map(|slot| (*slot).into()).collect() };
+        let text =
+            Failure::NotUndoable { tid: 7, changed: [changed(10, &["a", "b"]), changed(11, &[])].to_vec() }.to_string();
+        let said = "TID 7 cannot be undone, since later transactions changed #000000000000000a in `a` and `b`, #000000000000000b; ";
+        assert!(text.starts_with(said), "{text}");
+        let many = Failure::NotUndoable { tid: 7, changed: (0..9).map(|oid| changed(oid, &[])).collect() };
+        assert!(many.to_string().contains(", and 5 more objects; "), "{many}");
     }
 
     #[test]

@@ -7,9 +7,11 @@
 //! * [`arguments`], [`words`] and [`nearest`]: what that takes;
 //! * [`oids`]: the OIDs that were shown, a few digits of which are enough;
 //! * [`completion`]: what a tab may put before the cursor;
+//! * [`moments`]: transactions as they are typed;
 //! * [`servers`]: what the shell may call;
 //! * [`records`] and [`directory`]: what it reads in the graph;
-//! * [`processes`], [`caps`], [`top`], [`tree`], [`replacements`], [`faults`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
+//! * [`processes`], [`caps`], [`top`], [`tree`], [`replacements`], [`faults`], [`memory`], [`objects`], [`transactions`], [`history`], [`undo`],
+//!   [`past`], [`pack`], [`fsck`], [`store`], [`machine`], [`help`]: what the commands do;
 //! * [`failure`]: what failed, why, and what to do;
 //! * [`table`] and [`text`]: lists in columns; numbers, times and foreign text.
 //!
@@ -31,24 +33,32 @@ pub mod completion;
 pub mod directory;
 pub mod failure;
 pub mod faults;
+pub mod fsck;
 pub mod help;
+pub mod history;
 pub mod lines;
 pub mod machine;
 pub mod memory;
+pub mod moments;
 pub mod nearest;
 pub mod objects;
 pub mod oids;
+pub mod pack;
+pub mod past;
 pub mod processes;
 pub mod program;
+pub mod progress;
 pub mod records;
 pub mod replacements;
 pub mod servers;
 pub mod session;
+pub mod store;
 pub mod table;
 pub mod text;
 pub mod top;
 pub mod transactions;
 pub mod tree;
+pub mod undo;
 pub mod words;
 
 use runtime::Environment;

@@ -44,6 +44,23 @@ pub fn list(servers: &Servers, records: &mut Records) -> Result<String, Failure>
     }
 }
 
+/// Lists the processes as the graph has them, and nothing else.
+///
+/// # Errors
+/// Those of reading the objects.
+pub fn list_past(servers: &Servers, records: &mut Records) -> Result<String, Failure> {
+    let known = directory::processes(servers, records)?;
+    let mut table = Table::new(&[("OID", Side::Left), ("STATE", Side::Left), ("NAME", Side::Left)]);
+    for process in known {
+        let said = match process.state {
+            Some(genesis::State::Running) => state(State::Running),
+            other => earlier(other),
+        };
+        table.row([&Oid(process.oid).to_string(), &said, &process.name]);
+    }
+    Ok(table.to_string())
+}
+
 /// Lists the cells of this boot, in as many replies as it takes.
 ///
 /// # Errors

@@ -3,8 +3,11 @@
 use alloc::vec::Vec;
 
 use abi::CallError;
+use abi::interface::Method;
 use abi::interfaces::memory::{AllocateObject, Free};
-use abi::interfaces::persistence::{BUFFER_TOO_SMALL, GetObject, Root};
+use abi::interfaces::persistence::{
+    BUFFER_TOO_SMALL, GetObject, GetObjectAt, History, Revision, RevisionSummary, Root,
+};
 use abi::kernel::{BODY_MAX, Kind};
 use object_model::{Object, Record};
 use runtime::{Buf, Call, abi};
@@ -23,6 +26,8 @@ pub struct Records {
     lent: Option<Lent>,
     /// Whether a transaction is open: memory that was allocated in it would go with it.
     is_fixed: bool,
+    /// Objects are read as they stood after this transaction; without one, as they were last committed.
+    at: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -62,7 +67,27 @@ impl Records {
         self.is_fixed = is_fixed;
     }
 
-    /// An object, as it was last committed.
+    /// Reads objects from now on as they stood after a transaction; without one, as they were last committed.
+    pub fn view(&mut self, at: Option<u64>) {
+        self.at = at;
+    }
+
+    /// The transaction that wrote what is read of an object.
+    ///
+    /// # Errors
+    /// Those of the calls.
+    pub fn revision(&self, servers: &Servers, oid: u64) -> Result<u64, Failure> {
+        let endpoint = servers.endpoint(Server::Persistence)?;
+        let Some(at) = self.at else { return Call::new(endpoint, Revision { oid }).value().map_err(by_store) };
+        let mut room = [0; BODY_MAX];
+        let method = History { oid, before: at.saturating_add(1) };
+        let (_, length) = Call::new(endpoint, method).into_bytes(&mut room).map_err(by_store)?;
+        let page: Vec<RevisionSummary<'_>> = postcard::from_bytes(room.get(..length).unwrap_or(&[]))
+            .map_err(|_| Failure::BadReply(Server::Persistence))?;
+        page.first().map(|revision| revision.tid).ok_or(Failure::BadReply(Server::Persistence))
+    }
+
+    /// An object.
     ///
     /// # Errors
     /// Those of the calls; `TooLong`, `Corrupt`, `NoObject`.
@@ -75,15 +100,30 @@ impl Records {
     /// # Errors
     /// Those of the calls; `TooLong`.
     pub fn read(&mut self, servers: &Servers, oid: u64) -> Result<Vec<u8>, Failure> {
+        match self.at {
+            None => self.load(servers, GetObject { oid }),
+            Some(tid) => self.load(servers, GetObjectAt { oid, tid }),
+        }
+    }
+
+    /// A record as it stood after a transaction, whatever is viewed.
+    ///
+    /// # Errors
+    /// As [`Records::read`].
+    pub fn read_past(&mut self, servers: &Servers, oid: u64, tid: u64) -> Result<Vec<u8>, Failure> {
+        self.load(servers, GetObjectAt { oid, tid })
+    }
+
+    fn load<M: Method<Value = u64> + Copy>(&mut self, servers: &Servers, method: M) -> Result<Vec<u8>, Failure> {
         let endpoint = servers.endpoint(Server::Persistence)?;
         let mut room = [0; BODY_MAX];
-        let long = match Call::new(endpoint, GetObject { oid }).into_bytes(&mut room) {
+        let long = match Call::new(endpoint, method).into_bytes(&mut room) {
             Ok((_, length)) => return Ok(room.get(..length).unwrap_or(&[]).to_vec()),
             Err(CallError::Server(BUFFER_TOO_SMALL, bytes)) => bytes,
             Err(error) => return Err(by_store(error)),
         };
         let buf = self.buf(servers, long)?;
-        let length = Call::new(endpoint, GetObject { oid }).lend(buf).send().map_err(by_store)?.value;
+        let length = Call::new(endpoint, method).lend(buf).send().map_err(by_store)?.value;
         usize::try_from(length)
             .ok()
             .and_then(|length| buf.bytes().get(..length))

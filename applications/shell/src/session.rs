@@ -19,7 +19,8 @@ use crate::records::{self, Records};
 use crate::servers::Servers;
 use crate::text::Plain;
 use crate::{
-    calls, caps, directory, faults, help, machine, memory, objects, processes, replacements, top, transactions, tree,
+    calls, caps, directory, faults, fsck, help, history, machine, memory, objects, pack, past, processes, replacements,
+    store, top, transactions, tree, undo,
 };
 
 /// What each line begins with.
@@ -28,6 +29,8 @@ pub const PROMPT: &str = "telos> ";
 pub const PROMPT_IN_TRANSACTION: &str = "telos*> ";
 /// What a line begins with that goes on with a program.
 pub const PROMPT_OPEN: &str = "   ...> ";
+/// What is said first where nothing will be kept.
+const DEMO: &str = "This is a demo: changes are in memory, and are thrown away at the end.\n";
 /// Failed reads in a row after which the console is given up.
 const MOST_FAILED_READS: u32 = 8;
 /// Clears the screen and leaves the cursor at its start.
@@ -58,6 +61,9 @@ impl Session {
 
     /// Reads and carries out commands until the input ends. Answers the shell's status.
     pub fn run(mut self) -> u64 {
+        if store::is_demo(&self.servers) {
+            self.print(DEMO);
+        }
         let mut failed = 0;
         let mut read = self.read_line();
         loop {
@@ -112,6 +118,7 @@ impl Session {
             Expected::Image => directory::images(&self.servers, &mut self.records).unwrap_or_default(),
             Expected::Running => processes::killable(&self.servers, &mut self.records).unwrap_or_default(),
             Expected::Object => self.oids.completions(completion::last_word(before)),
+            Expected::View => ["inspect", "ps", "images"].map(String::from).to_vec(),
             Expected::Nothing => Vec::new(),
         };
         self.ask(Complete {}, &completion::fitting(before, words, BODY_MAX))
@@ -214,6 +221,12 @@ impl Session {
             Command::Memory => memory::show(servers),
             Command::Inspect { oid, form } => objects::inspect(servers, records, oid, form),
             Command::Transactions(count) => transactions::list(servers, count),
+            Command::History { oid, count } => history::list(servers, oid, count),
+            Command::Undo(moments) => undo::undo(servers, records, &moments),
+            Command::At { moment, view } => past::show(servers, records, moment, view),
+            Command::Pack(until) => pack::pack(servers, until),
+            Command::Check => fsck::check(servers),
+            Command::Store => store::show(servers),
             Command::Spawn { image, until } => processes::spawn(servers, records, &image, until),
             Command::Kill(target) => processes::kill(servers, records, &target),
             Command::Call { name, label, words } => calls::call(servers, records, &name, label, words),

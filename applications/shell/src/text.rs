@@ -58,6 +58,21 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// A number of bytes to one decimal: `12.3 MiB`.
+#[derive(Clone, Copy, Debug)]
+pub struct Size(pub u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit =
+            [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")].into_iter().find(|(unit, _)| self.0 >= *unit);
+        match unit {
+            Some((unit, name)) => write!(f, "{}.{} {name}", self.0 / unit, self.0 % unit * 10 / unit),
+            None => write!(f, "{} B", self.0),
+        }
+    }
+}
+
 /// A length of time in nanoseconds, as `1 d 02:03:04`.
 #[derive(Clone, Copy, Debug)]
 pub struct Duration(pub u64);
@@ -124,9 +139,53 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
+/// Microseconds since 1970 of a time that is written `2026-01-02T03:04` or `2026-01-02T03:04:05`, in UTC; `None` where it is none.
+pub fn microseconds(text: &str) -> Option<u64> {
+    let (date, time) = text.split_once('T')?;
+    let [year, month, day] = fields(date, '-', [4, 2, 2])?;
+    let [hours, minutes, seconds] = match fields(time, ':', [2, 2, 2]) {
+        Some(whole) => whole,
+        None => {
+            let [hours, minutes] = fields(time, ':', [2, 2])?;
+            [hours, minutes, 0]
+        }
+    };
+    if year < 1970 || hours > 23 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    let days = days(year, month, day);
+    // What no calendar has comes out as another day.
+    let is_day = (1..=12).contains(&month) && civil(days) == (year, month, day);
+    is_day.then_some((days * DAY + hours * 3600 + minutes * 60 + seconds) * 1_000_000)
+}
+
+/// Numbers of just so many digits, parted by a character.
+fn fields<const N: usize>(text: &str, between: char, digits: [usize; N]) -> Option<[u64; N]> {
+    let mut numbers = [0; N];
+    let mut parts = text.split(between);
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part =
+            parts.next().filter(|part| part.len() == digits && part.bytes().all(|digit| digit.is_ascii_digit()))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+/// Days from 1970 to a day of the Gregorian calendar (Howard Hinnant, as above, `days_from_civil`).
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - u64::from(month <= 2);
+    let era = year / 400;
+    let year_of_era = year % 400;
+    let shifted = (month + 9) % 12;
+    let day_of_year = (153 * shifted + 2) / 5 + day.saturating_sub(1);
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).saturating_sub(719_468)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn durations() {
@@ -141,6 +200,48 @@ mod tests {
             [(0, "0 B"), (1023, "1023 B"), (65_536, "64 KiB"), (3 << 20, "3 MiB"), (1 << 40, "1024 GiB")]
         {
             assert_eq!(Bytes(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn sizes_have_one_decimal() {
+        for (bytes, text) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), ((1 << 20) - 1, "1023.9 KiB"), (256 << 20, "256.0 MiB")]
+        {
+            assert_eq!(Size(bytes).to_string(), text);
+        }
+        assert_eq!(Size(u64::MAX).to_string(), "17179869183.9 GiB");
+    }
+
+    #[test]
+    fn what_no_calendar_has_is_no_time() {
+        for text in [
+            "2026-02-29T00:00",
+            "2026-13-01T00:00",
+            "2026-00-01T00:00",
+            "2026-01-00T00:00",
+            "2026-01-01T24:00",
+            "2026-01-01T00:60",
+            "2026-01-01T00:00:60",
+            "1969-12-31T00:00",
+            "2026-1-01T00:00",
+            "2026-01-01",
+            "2026-01-01T",
+            "2026-01-01T00",
+            "2026-01-01T00:00:00:00",
+            "+026-01-01T00:00",
+        ] {
+            assert_eq!(microseconds(text), None, "{text}");
+        }
+        assert_eq!(microseconds("1970-01-01T00:00"), Some(0));
+        assert_eq!(microseconds("2028-02-29T23:59:59"), Some(1_835_481_599_000_000));
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_that_is_shown_is_read_back(seconds in 0u64..18_446_744_073) {
+            let shown = Date(seconds * NANOSECONDS).to_string().replace(' ', "T");
+            prop_assert_eq!(microseconds(&shown), Some(seconds * 1_000_000));
         }
     }
 

@@ -43,7 +43,7 @@ pub use object::Object;
 pub use object_store::{Oid, Record};
 pub use recipe::{CapabilityKind, Recipe};
 pub use record::{BadObject, CAPABILITY_LIMIT, DEPTH_LIMIT, SCHEMA, VALUE_LIMIT, VERSION};
-pub use rules::ObjectRules;
+pub use rules::{ObjectRules, differing_slots};
 pub use selector::{arity, base_name, selector};
 pub use traits::{BadAlias, Conflicts, Identity, Trait};
 pub use value::{Change, Float, Method, Origin, Reach, Slot, SlotKind, Value};

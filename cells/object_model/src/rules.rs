@@ -44,6 +44,13 @@ impl Rules for ObjectRules {
     }
 }
 
+/// The names of the slots that differ between two states of an object, in order; none where one of them is no object.
+#[must_use]
+pub fn differing_slots(one: &Record, other: &Record) -> Vec<String> {
+    let states = ThreeStates { oid: Oid::ROOT, base: one, committed: one, proposed: other };
+    ObjectRules.differing(&states)
+}
+
 /// Tables that several objects point into, so that their slots can be compared.
 #[derive(Default)]
 struct Tables {
@@ -110,6 +117,15 @@ mod tests {
         assert_eq!(differing([&base, &object(9, 2, 3), &object(1, 2, 7)]), ["a", "c"], "neither touched the other's");
         let more = object(1, 2, 3).primitive("d", "new");
         assert_eq!(differing([&base, &more, &Object::new()]), ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn what_differs_between_two_states_is_named() {
+        let record = |object: &Object| object.to_record().expect("small");
+        let one = Object::new().data("a", Value::Int(1)).data("b", Value::Int(2)).referring("c", Oid::new(3));
+        let other = Object::new().referring("c", Oid::new(3)).data("a", Value::Int(7)).data("d", Value::Nil);
+        assert_eq!(differing_slots(&record(&one), &record(&other)), ["a", "b", "d"]);
+        assert_eq!(differing_slots(&record(&one), &record(&one)), Vec::<String>::new());
     }
 
     #[test]

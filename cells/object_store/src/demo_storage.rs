@@ -4,10 +4,11 @@
 //! was. A change hides the base's state of the object, an end hides the object. Numbers of transactions and objects are all
 //! above the base's. A [`DemoStorage`] is a base like any other, so that changes can be pushed and popped like a stack.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::{
-    Clock, Load, MappingStorage, Metadata, Oid, PackError, PackProgress, PackRequest, RevisionInfo, Storage,
+    Change, Clock, Load, MappingStorage, Metadata, Oid, PackError, PackProgress, PackRequest, RevisionInfo, Storage,
     StorageError, StorageTransaction, Tid, TransactionInfo, Voted,
 };
 
@@ -16,6 +17,10 @@ pub struct DemoStorage<B, C> {
     base: B,
     changes: MappingStorage<C>,
     base_last: Tid,
+    /// How many more objects there are than in the base.
+    more: i64,
+    /// By how many each voted transaction changes that.
+    pending: BTreeMap<Tid, i64>,
 }
 
 impl<B: Storage, C: Clock> DemoStorage<B, C> {
@@ -23,7 +28,7 @@ impl<B: Storage, C: Clock> DemoStorage<B, C> {
     pub fn over(base: B, clock: C) -> Self {
         let base_last = base.last_transaction();
         let changes = MappingStorage::above(clock, base_last, base.oid_limit().max(Oid::new(1)));
-        Self { base, changes, base_last }
+        Self { base, changes, base_last, more: 0, pending: BTreeMap::new() }
     }
 
     /// Begins another layer of changes over these.
@@ -39,6 +44,30 @@ impl<B: Storage, C: Clock> DemoStorage<B, C> {
     /// The base beneath.
     pub fn base(&self) -> &B {
         &self.base
+    }
+
+    /// The base beneath, to read in.
+    pub fn base_mut(&mut self) -> &mut B {
+        &mut self.base
+    }
+
+    /// How many more objects there are than in the base; fewer where it is negative.
+    pub fn more_objects(&self) -> i64 {
+        self.more
+    }
+
+    /// By how many objects a transaction makes them more.
+    fn difference(&mut self, transaction: &StorageTransaction) -> Result<i64, StorageError> {
+        let mut difference = 0;
+        for (oid, staged) in transaction.changes() {
+            let exists = matches!(self.revision_before(*oid, Tid::MAX)?, Load::Data { .. });
+            difference += match (&staged.change, exists) {
+                (Change::Record(_), false) => 1,
+                (Change::Deletion, true) => -1,
+                (Change::Record(_), true) | (Change::Deletion, false) => 0,
+            };
+        }
+        Ok(difference)
     }
 
     fn base_is_empty(&mut self) -> Result<bool, StorageError> {
@@ -68,11 +97,17 @@ impl<B: Storage, C: Clock> Storage for DemoStorage<B, C> {
         self.changes.check_pending(&transaction)?;
         let oid_limit = transaction.oid_limit(self.changes.oid_limit())?;
         transaction.check(self, oid_limit)?;
-        self.changes.accept(transaction)
+        let difference = self.difference(&transaction)?;
+        let voted = self.changes.accept(transaction)?;
+        self.pending.insert(voted.tid(), difference);
+        Ok(voted)
     }
 
     fn finish(&mut self, voted: Voted) -> Result<Tid, StorageError> {
-        self.changes.finish(voted)
+        let difference = self.pending.remove(&voted.tid()).unwrap_or(0);
+        let finished = self.changes.finish(voted)?;
+        self.more += difference;
+        Ok(finished)
     }
 
     fn vote_limit(&self) -> usize {
@@ -80,10 +115,14 @@ impl<B: Storage, C: Clock> Storage for DemoStorage<B, C> {
     }
 
     fn finish_many(&mut self, voted: Vec<Voted>) -> Result<Vec<Tid>, StorageError> {
-        self.changes.finish_many(voted)
+        let difference: i64 = voted.iter().filter_map(|voted| self.pending.remove(&voted.tid())).sum();
+        let finished = self.changes.finish_many(voted)?;
+        self.more += difference;
+        Ok(finished)
     }
 
     fn abort(&mut self, voted: Voted) -> Result<(), StorageError> {
+        self.pending.remove(&voted.tid());
         self.changes.abort(voted)
     }
 

@@ -1,7 +1,9 @@
-//! What the store stands on, as far as statistics, maintenance and the handover ask: a state file, or memory.
+//! What the store stands on, as far as statistics, maintenance and the handover ask: a state file, memory, or memory over a
+//! state file.
 
 use object_store::{
-    BlockDevice, Clock, Damage, DeviceError, FileStorage, MappingStorage, Oid, Storage, StorageError, Verification,
+    BlockDevice, Clock, Damage, DemoStorage, DeviceError, FileStorage, MappingStorage, NoClock, Oid, Storage,
+    StorageError, Verification,
 };
 
 /// How often a device was used.
@@ -127,6 +129,40 @@ impl<D: BlockDevice, C: Clock> Backing for FileStorage<Counted<D>, C> {
 
     fn go_on_numbering(&mut self, next: Oid) -> Result<(), StorageError> {
         FileStorage::go_on_numbering(self, next)
+    }
+}
+
+/// Changes in memory over a state file that is only read.
+impl<D: BlockDevice, C: Clock> Backing for DemoStorage<FileStorage<Counted<D>, NoClock>, C> {
+    const OUTLIVES_THE_SERVER: bool = false;
+
+    fn objects(&self) -> u64 {
+        self.base().object_count().saturating_add_signed(self.more_objects())
+    }
+
+    fn room(&self) -> (u64, u64) {
+        Backing::room(self.base())
+    }
+
+    fn transfers(&self) -> Transfers {
+        self.base().transfers()
+    }
+
+    fn verify_start(&self) -> Option<Verification> {
+        Some(FileStorage::verify_start(self.base()))
+    }
+
+    fn verify_step(
+        &mut self,
+        verification: &mut Verification,
+        budget: usize,
+        tell: &mut dyn FnMut(Damage),
+    ) -> Result<(), StorageError> {
+        Backing::verify_step(self.base_mut(), verification, budget, tell)
+    }
+
+    fn verify_progress(&self, verification: &Verification) -> u64 {
+        FileStorage::verify_progress(self.base(), verification)
     }
 }
 

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use object_store::{BlockDevice, DeviceError, SECTOR};
 use runtime::abi::CallError;
-use runtime::abi::interfaces::block::{self, Capacity, Flush, Read, Write};
+use runtime::abi::interfaces::block::{self, Capacity, Flush, IsReadOnly, Read, Write};
 use runtime::abi::token::{CallOnly, Cap, Endpoint};
 use runtime::{Buf, Call};
 
@@ -16,6 +16,7 @@ pub struct Disk {
     driver: Cap<Endpoint, CallOnly>,
     buf: Buf,
     sectors: u64,
+    is_read_only: bool,
 }
 
 impl Disk {
@@ -25,7 +26,13 @@ impl Disk {
     /// The driver's, or the kernel's.
     pub fn new(driver: Cap<Endpoint, CallOnly>, buf: Buf) -> Result<Self, CallError> {
         let sectors = Call::new(&driver, Capacity {}).words()?;
-        Ok(Disk { driver, buf, sectors })
+        let is_read_only = Call::new(&driver, IsReadOnly {}).words()? != 0;
+        Ok(Disk { driver, buf, sectors, is_read_only })
+    }
+
+    /// Whether the device refuses to be written.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     fn parts(&self, sector: u64, length: usize) -> Result<Parts, DeviceError> {

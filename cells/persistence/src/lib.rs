@@ -23,8 +23,9 @@
 //! # Capabilities
 //! The fixed slots CNode, VSpace, TCB, endpoint and notification; the console, if it is to log. Then 16: the block
 //! driver, to call; 17: the authority to settle scopes; 18: an untyped of 1 MiB for scopes, reply objects and the
-//! Buf of its transfers. Behind them it holds what it makes itself, which is kept when another instance takes its place. Without a block driver the store is in memory and ends with the cell: for measurements, which a disk
-//! would make differ from run to run.
+//! Buf of its transfers. Behind them it holds what it makes itself, which is kept when another instance takes its place. Without a
+//! block driver the store is in memory and ends with the cell: for measurements, which a disk would make differ from run to run.
+//! Over a disk that cannot be written, changes are in memory and end with the cell: a demo.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -139,6 +140,15 @@ pub fn main(mut environment: Environment) -> u64 {
     };
     let kernel = Kernel { memory, cnode, settle, console, heap, exporter };
     let opened = match Disk::new(block, buf) {
+        Ok(disk) if disk.is_read_only() => {
+            match opening::open_demo(disk, WallClock, &|line| kernel.console.say(line)) {
+                Ok((storage, facts)) => {
+                    let names = Names::new(storage.base().permutation_key());
+                    kernel.serve(server, storage, names, facts, |store, scopes, _| Sessions::new(store, scopes, LIMITS))
+                }
+                Err(refused) => Err(refused),
+            }
+        }
         Ok(disk) => opening::open(disk, WallClock, names::draw_key(runtime::random), &|line| kernel.console.say(line)),
         Err(error) => {
             say!(kernel.console, "the block driver does not tell its capacity: {error}");

@@ -6,8 +6,8 @@
 use core::fmt;
 
 use object_store::{
-    BlockDevice, Clock, DeviceError, DeviceState, FileStorage, FormatError, FormatOptions, LastBatch, OpenError,
-    OpenReport, SECTOR,
+    BlockDevice, Clock, DemoStorage, DeviceError, DeviceState, FileStorage, FormatError, FormatOptions, LastBatch,
+    NoClock, OpenError, OpenReport, Refused as NotOpened, SECTOR,
 };
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ pub struct Opened<D, C> {
     pub facts: Facts,
 }
 
+/// Changes in memory over a state file that is only read.
+pub type Demo<D, C> = DemoStorage<FileStorage<Counted<D>, NoClock>, C>;
+
 /// What does not change while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
@@ -34,11 +37,13 @@ pub struct Facts {
     pub formatted: bool,
     /// Torn batches that were cut off.
     pub torn: u32,
+    /// Whether changes are thrown away at the end.
+    pub demo: bool,
 }
 
 impl Facts {
     /// Of a store in memory, which is always new and has no capacity of its own.
-    pub const OF_MEMORY: Facts = Facts { capacity: 0, formatted: true, torn: 0 };
+    pub const OF_MEMORY: Facts = Facts { capacity: 0, formatted: true, torn: 0, demo: false };
 }
 
 /// Why the disk is not served.
@@ -93,7 +98,28 @@ pub fn open<D: BlockDevice, C: Clock>(
     match FileStorage::open(Counted::new(device), clock) {
         Ok((storage, report)) => {
             let torn = tell(&report, log);
-            Ok(Opened { storage, report, facts: Facts { capacity, formatted, torn } })
+            Ok(Opened { storage, report, facts: Facts { capacity, formatted, torn, demo: false } })
+        }
+        Err(refused) => Err(not_opened(refused.error, log)),
+    }
+}
+
+/// Opens the state file on a device that is only read, and puts changes over it that stay in memory. Nothing is formatted or
+/// repaired.
+///
+/// # Errors
+/// [`Refused`].
+pub fn open_demo<D: BlockDevice, C: Clock>(device: D, clock: C, log: Log<'_>) -> Result<(Demo<D, C>, Facts), Refused> {
+    let capacity = device.sectors().saturating_mul(SECTOR as u64);
+    match FileStorage::open_read_only(Counted::new(device)) {
+        Ok((base, report)) => {
+            let torn = tell(&report, log);
+            log(format_args!("the disk is read-only: a demo, whose changes are thrown away at the end"));
+            Ok((DemoStorage::over(base, clock), Facts { capacity, formatted: false, torn, demo: true }))
+        }
+        Err(NotOpened { error: OpenError::State(DeviceState::Blank | DeviceState::HalfFormatted), .. }) => {
+            log(format_args!("the disk is read-only and blank: there is no state to begin a demo on"));
+            Err(Refused::Unusable)
         }
         Err(refused) => Err(not_opened(refused.error, log)),
     }

@@ -85,6 +85,14 @@ impl Device {
                 request.ok(capacity);
                 return None;
             }
+            Some(Block::IsReadOnly(_)) => {
+                request.ok(self.queue.is_read_only().into());
+                return None;
+            }
+            Some(Block::Write(_) | Block::Flush(_)) if self.queue.is_read_only() => {
+                request.refuse(block::READ_ONLY, 0);
+                return None;
+            }
             Some(Block::Flush(_)) => Some(Work::Flush),
             Some(Block::Read(read)) => Extent::checked(read.sector, read.count, capacity, lease).ok().map(Work::Read),
             Some(Block::Write(write)) => {

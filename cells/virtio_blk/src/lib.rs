@@ -90,8 +90,9 @@ fn start(environment: &mut Environment, console: &Console) -> Result<Driver, Fai
     let queue = BlockQueue::new(endowment.function, &endowment.vspace, endowment.frame)?;
     say!(
         console,
-        "{} sectors, flush negotiated, {} requests of {} KiB in flight",
+        "{} sectors, {}, {} requests of {} KiB in flight",
         queue.sectors(),
+        if queue.is_read_only() { "read-only" } else { "flush negotiated" },
         queue.slots(),
         queue.request_bytes() / 1024
     );

@@ -30,8 +30,6 @@ pub enum Error {
     NoVersion1,
     /// The device cannot flush.
     NoFlush,
-    /// The device cannot be written.
-    ReadOnly,
     /// The device does not accept the features that it was asked for.
     FeaturesRefused,
     /// The device takes less than a sector at a time.
@@ -78,7 +76,6 @@ impl fmt::Display for Error {
             Self::NoReset => write!(f, "the device did not come out of reset"),
             Self::NoVersion1 => write!(f, "the device is older than virtio 1.0"),
             Self::NoFlush => write!(f, "the device offers no flush, so nothing written would be sure to last"),
-            Self::ReadOnly => write!(f, "the device is read-only"),
             Self::FeaturesRefused => write!(f, "the device refused its own features"),
             Self::SegmentTooSmall => write!(f, "the device takes less than a sector at a time"),
             Self::NeedsReset => write!(f, "the device has failed and needs a reset"),

@@ -26,6 +26,8 @@ pub(crate) struct Geometry {
     pub(crate) sectors: u64,
     /// The most bytes of data that one request may carry.
     pub(crate) largest: usize,
+    /// Whether the device refuses to be written.
+    pub(crate) is_read_only: bool,
 }
 
 /// Resets the device. It forgets its queues, and touches memory no more.
@@ -40,7 +42,7 @@ pub(crate) fn reset(transport: &mut impl Transport) -> Result<(), Error> {
 /// Agrees on features with a device that was reset. Its queue may be set up next, then [`finish`] starts it.
 ///
 /// # Errors
-/// `NotBlock`, `NoVersion1`, `NoFlush`, `ReadOnly`, `FeaturesRefused`, `SegmentTooSmall`. The device is told that the driver gave up.
+/// `NotBlock`, `NoVersion1`, `NoFlush`, `FeaturesRefused`, `SegmentTooSmall`. The device is told that the driver gave up.
 pub(crate) fn agree(transport: &mut impl Transport) -> Result<Geometry, Error> {
     transport.set_status(DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER);
     agree_or_refuse(transport).inspect_err(|_| {
@@ -57,13 +59,12 @@ fn agree_or_refuse(transport: &mut impl Transport) -> Result<Geometry, Error> {
     if offered & VERSION_1 == 0 {
         return Err(Error::NoVersion1);
     }
-    if offered & FLUSH == 0 {
+    let is_read_only = offered & READ_ONLY != 0;
+    // What cannot be written needs no flush.
+    if offered & FLUSH == 0 && !is_read_only {
         return Err(Error::NoFlush);
     }
-    if offered & READ_ONLY != 0 {
-        return Err(Error::ReadOnly);
-    }
-    transport.write_driver_features(offered & (VERSION_1 | FLUSH | SIZE_MAX));
+    transport.write_driver_features(offered & (VERSION_1 | FLUSH | SIZE_MAX | READ_ONLY));
     let agreed = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER | DeviceStatus::FEATURES_OK;
     transport.set_status(agreed);
     if !transport.get_status().contains(DeviceStatus::FEATURES_OK) {
@@ -81,7 +82,7 @@ fn agree_or_refuse(transport: &mut impl Transport) -> Result<Geometry, Error> {
     if largest < SECTOR {
         return Err(Error::SegmentTooSmall);
     }
-    Ok(Geometry { sectors, largest })
+    Ok(Geometry { sectors, largest, is_read_only })
 }
 
 /// Starts the device, its queue being set up.

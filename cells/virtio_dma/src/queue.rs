@@ -115,6 +115,11 @@ impl<T: Transport> BlockQueue<T> {
         self.geometry.sectors
     }
 
+    /// Whether the device refuses to be written.
+    pub fn is_read_only(&self) -> bool {
+        self.geometry.is_read_only
+    }
+
     /// How many slots there are: requests that can be in flight at once.
     pub fn slots(&self) -> usize {
         self.memory.slots()

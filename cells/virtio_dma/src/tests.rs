@@ -45,10 +45,17 @@ fn a_device_that_would_not_do_is_refused_in_words() {
     };
     assert_eq!(refusal(&|device| device.features = 1 << 32), Error::NoFlush);
     assert_eq!(refusal(&|device| device.features = 1 << 9), Error::NoVersion1);
-    assert_eq!(refusal(&|device| device.features |= 1 << 5), Error::ReadOnly);
     assert_eq!(refusal(&|device| device.kind = DeviceType::Network), Error::NotBlock);
     assert_eq!(refusal(&|device| device.refuse_features = true), Error::FeaturesRefused);
     assert!(Error::NoFlush.to_string().contains("offers no flush"));
+}
+
+#[test]
+fn a_read_only_device_says_so_and_need_not_flush() {
+    assert!(!good().1.is_read_only());
+    let device = Device::new(1 << 32 | 1 << 5, 8, 0);
+    let (_, queue) = bring_up(device).expect("it can be read");
+    assert!(queue.is_read_only());
 }
 
 #[test]

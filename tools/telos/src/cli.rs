@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::failure::{Context, Result};
-use crate::iso::{Boot, Firmware};
+use crate::iso::{Boot, Disk, Firmware};
 use crate::project::Project;
 use crate::run::Exit;
 use crate::toolchain::{self, TARGET};
@@ -35,7 +35,8 @@ telos COMMAND
   cell NAME    what a built cell says about itself
   fmt, lint, doc
 
-Environment: STATE (state file, default telos_state.fs), TIMEOUT (seconds), TELOS_ROOT (source tree).
+Environment: STATE (state file, default telos_state.fs), DEMO (1: run only reads the state file, and throws away what is changed),
+TIMEOUT (seconds), TELOS_ROOT (source tree).
 
 Exit status of run: 0 after `shutdown` or the end of input, 2 after `halt` (at once, unclean), 3 after a kernel panic, 4 where the
 system could not be built, 5 where TIMEOUT passed, 1 for anything else. The reason goes to standard error. make itself exits with
@@ -48,6 +49,8 @@ pub struct Settings {
     pub state: Option<PathBuf>,
     /// When to give up.
     pub timeout: Option<Duration>,
+    /// What `run` may do with the state file.
+    pub disk: Disk,
 }
 
 impl Settings {
@@ -56,7 +59,15 @@ impl Settings {
             Some(text) => Some(Duration::from_secs(text.parse().context("TIMEOUT must be a number of seconds")?)),
             None => None,
         };
-        Ok(Settings { state: env::var_os("STATE").filter(|path| !path.is_empty()).map(PathBuf::from), timeout })
+        let state = env::var_os("STATE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let disk = match env::var("DEMO").as_deref() {
+            Err(_) | Ok("" | "0") => Disk::Written,
+            Ok("1") => Disk::ReadOnly,
+            Ok(other) => {
+                fail!("DEMO={other} means nothing: DEMO=1 boots on top of a state and throws the changes away")
+            }
+        };
+        Ok(Settings { state, timeout, disk })
     }
 
     /// The state file, the usual one if none was named.

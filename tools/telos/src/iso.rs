@@ -37,6 +37,15 @@ pub enum OnReset {
     BootsAgain,
 }
 
+/// What a machine may do with its state file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// Read and write it.
+    Written,
+    /// Only read it: what is changed is thrown away at the end.
+    ReadOnly,
+}
+
 /// What to boot.
 #[derive(Clone, Debug)]
 pub struct Boot {
@@ -48,6 +57,8 @@ pub struct Boot {
     pub clock: Clock,
     /// What a reset does.
     pub reset: OnReset,
+    /// What it may do with the state file.
+    pub disk: Disk,
     /// Further arguments of QEMU.
     pub extra: Vec<String>,
 }
@@ -55,7 +66,13 @@ pub struct Boot {
 impl Boot {
     /// Boots an image as a person would.
     pub fn new(iso: PathBuf, firmware: Firmware) -> Boot {
-        Boot { iso, firmware, clock: Clock::Host, reset: OnReset::Ends, extra: Vec::new() }
+        Boot { iso, firmware, clock: Clock::Host, reset: OnReset::Ends, disk: Disk::Written, extra: Vec::new() }
+    }
+
+    /// The same on a state file that is only read.
+    #[must_use]
+    pub fn demo(self) -> Boot {
+        Boot { disk: Disk::ReadOnly, ..self }
     }
 
     /// The same with the clock that counts instructions.

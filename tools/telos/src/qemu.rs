@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::accelerator::{Accelerator, choose};
 use crate::fail;
 use crate::failure::{Context, Result};
-use crate::iso::{Boot, Clock, Firmware, OnReset};
+use crate::iso::{Boot, Clock, Disk, Firmware, OnReset};
 use crate::transcript::Rows;
 
 /// The shell's prompt where a new line begins. One that is shown again, below a message, has a sequence before it.
@@ -152,7 +152,8 @@ pub fn command(boot: &Boot, state: Option<&Path>) -> Command {
     command.args(["-boot", "d", "-cdrom"]).arg(&boot.iso);
     if let Some(state) = state {
         let path = state.display().to_string().replace(',', ",,");
-        command.arg("-drive").arg(format!("id=p_disk,if=none,file={path},format=raw,cache=writeback"));
+        let access = if boot.disk == Disk::ReadOnly { ",readonly=on" } else { "" };
+        command.arg("-drive").arg(format!("id=p_disk,if=none,file={path},format=raw,cache=writeback{access}"));
         command.args(["-device", "virtio-blk-pci,drive=p_disk,disable-modern=off"]);
     }
     command.args(&boot.extra);

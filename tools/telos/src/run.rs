@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use crate::cli::Settings;
 use crate::fail;
 use crate::failure::{Context, Failure, Result};
-use crate::iso::{Boot, OnReset};
+use crate::iso::{Boot, Disk, OnReset};
 use crate::project::Project;
 use crate::push::Line;
 use crate::qemu::{self, Echo, Machine, Outcome, Stopped};
+use crate::state_file::{self, Content};
 
 /// The size of a new state file; it takes up only what is written.
 const STATE_SIZE: u64 = 256 << 20;
@@ -32,6 +33,17 @@ pub fn make_state(path: &Path) -> Result<()> {
         Ok(file) => file.set_len(STATE_SIZE).context(format_args!("cannot size {}", path.display())),
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(cause) => fail!("cannot make {}: {cause}", path.display()),
+    }
+}
+
+/// What is only read has to be there.
+fn require_state(path: &Path) -> Result<()> {
+    match path.is_file() && state_file::content(path)? == Content::State {
+        true => Ok(()),
+        false => fail!(
+            "{} holds no state to begin a demo on; `make run` makes one, and STATE=FILE names another",
+            path.display()
+        ),
     }
 }
 
@@ -76,8 +88,11 @@ fn exit(status: Status, reason: impl fmt::Display) -> Exit {
 /// The machine did not end cleanly, and why.
 pub fn run(project: &Project, boot: &Boot, settings: &Settings) -> std::result::Result<(), Exit> {
     let state = settings.state_file(project);
-    make_state(&state)?;
-    let mut boot = Boot { reset: OnReset::BootsAgain, ..boot.clone() };
+    match settings.disk {
+        Disk::Written => make_state(&state)?,
+        Disk::ReadOnly => require_state(&state)?,
+    }
+    let mut boot = Boot { reset: OnReset::BootsAgain, disk: settings.disk, ..boot.clone() };
     Line::of(&state).attach(&mut boot);
     let boot = &boot;
     let done = if std::io::stdin().is_terminal() {

@@ -41,6 +41,7 @@ fn recipe(recipe: &Recipe) -> Json {
     match recipe {
         Recipe::Void(_) => json!({ "kind": kind, "service": null, "rights": 0 }),
         Recipe::Service { service, rights, .. } => json!({ "kind": kind, "service": service, "rights": rights }),
+        Recipe::Held { number, .. } => json!({ "kind": kind, "service": null, "rights": 0, "held": number }),
     }
 }
 

@@ -6,6 +6,8 @@ pub const SECTOR: usize = 512;
 pub const DEVICE_ERROR: u32 = 1;
 /// The sectors lie beyond the end, or the Buf is too small for them.
 pub const OUT_OF_RANGE: u32 = 2;
+/// The device cannot be written.
+pub const READ_ONLY: u32 = 3;
 
 crate::interface! {
     /// What a client of a block device asks.
@@ -18,5 +20,7 @@ crate::interface! {
         3 Flush();
         /// The number of sectors.
         4 Capacity() -> u64;
+        /// 1 where the device cannot be written, else 0.
+        10 IsReadOnly() -> u64;
     }
 }

@@ -288,5 +288,7 @@ crate::interface! {
         30 Verify(seen: u64) -> u64, VerifyState;
         /// What the store does with its device and its memory.
         31 GetStoreStatistics() -> u64, StoreStatistics;
+        /// As Pack, and answers as soon as it has begun: for who wants to hear of the progress.
+        40 StartPack(before: u64);
     }
 }

@@ -39,12 +39,17 @@ pub(super) struct Waiting {
 }
 
 impl<S: Backing> Service<S> {
-    pub(super) fn pack(&mut self, request: Request<'_>, wish: Pack) {
-        let until = if wish.before == 0 { Tid::MAX } else { Tid::new(wish.before) };
-        if let Err(failure) = self.sessions.pack(until) {
-            return self.refuse(request, failure.into());
-        }
+    /// Begins a pack up to a transaction; 0: all that may go.
+    pub(super) fn start_pack(&mut self, before: u64) -> Result<u64, Refusal> {
+        self.sessions.pack(if before == 0 { Tid::MAX } else { Tid::new(before) })?;
         say!(self.console, "a pack has begun");
+        Ok(0)
+    }
+
+    pub(super) fn pack(&mut self, request: Request<'_>, wish: Pack) {
+        if let Err(refusal) = self.start_pack(wish.before) {
+            return self.refuse(request, refusal);
+        }
         defer(request, |pending| self.waiting.pack.push(pending));
     }
 

@@ -114,6 +114,7 @@ impl<S: Backing> Service<S> {
             Some(Persistence::Undo(wish)) => done(self.sessions.undo(sender, Tid::new(wish.tid))),
             Some(Persistence::GetObjectAt(wish)) => return self.get_at(request, wish),
             Some(Persistence::Pack(wish)) => return self.pack(request, wish),
+            Some(Persistence::StartPack(wish)) => self.start_pack(wish.before),
             Some(Persistence::PackProgress(wish)) => return self.pack_progress(request, wish),
             Some(Persistence::ReadCurrent(wish)) => {
                 done(self.sessions.read_current(sender, self.names.inside(wish.oid)))

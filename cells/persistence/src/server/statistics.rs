@@ -46,7 +46,7 @@ impl<S: Backing> Service<S> {
             groups: (0, 1),
             device: (reads, writes, flushes),
             horizon: store.storage().horizon().number(),
-            demo: false,
+            demo: self.facts.demo,
         }
     }
 }

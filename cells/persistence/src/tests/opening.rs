@@ -2,10 +2,11 @@
 
 use std::cell::RefCell;
 
-use object_store::{BlockDevice, DeviceError, MemoryDevice, SECTOR};
+use object_store::{BlockDevice, DeviceError, MemoryDevice, Metadata, Oid, Record, SECTOR, Storage, Tid};
 
+use crate::backing::Backing;
 use crate::disk::{Part, Parts};
-use crate::opening::{Facts, Refused, open};
+use crate::opening::{Facts, Refused, open, open_demo};
 
 const SECTORS: usize = 16 * 2048;
 
@@ -24,6 +25,45 @@ fn a_blank_disk_is_formatted_once() {
     let (facts, lines) = opened(&mut disk);
     assert_eq!(facts.map(|facts| facts.formatted), Ok(false));
     assert_eq!(lines, ["opened at TID 0: 0 objects, torn batches cut: 0"]);
+}
+
+#[test]
+fn a_demo_leaves_its_disk_as_it_is() {
+    let mut disk = MemoryDevice::zeroed(SECTORS);
+    let demo = |disk: MemoryDevice| {
+        let lines = RefCell::new(Vec::new());
+        let found = open_demo(disk, || 1_000, &|line| lines.borrow_mut().push(line.to_string()));
+        (found, lines.into_inner())
+    };
+    let (blank, lines) = demo(disk.clone());
+    assert_eq!(blank.err(), Some(Refused::Unusable));
+    assert_eq!(lines, ["the disk is read-only and blank: there is no state to begin a demo on"]);
+
+    let mut storage =
+        open(&mut disk, || 1_000, [7; 16], &|_| ()).unwrap_or_else(|refused| panic!("{refused:?}")).storage;
+    put(&mut storage, Oid::ROOT, Record::default());
+    drop(storage);
+    let before = disk.clone();
+    let (opened, lines) = demo(disk);
+    let (mut storage, facts) = opened.unwrap_or_else(|refused| panic!("{refused:?}"));
+    assert!(facts.demo && !facts.formatted);
+    assert_eq!(
+        lines.last().map(String::as_str),
+        Some("the disk is read-only: a demo, whose changes are thrown away at the end")
+    );
+    assert_eq!(storage.base().permutation_key(), &[7; 16]);
+    let new = storage.new_oid().expect("a number");
+    put(&mut storage, new, Record::default());
+    assert_eq!((Backing::objects(&storage), Backing::transfers(&storage).writes), (2, 0));
+    assert!(storage.pop().into_device().into_inner() == before);
+}
+
+/// Commits one object that is new.
+fn put(storage: &mut impl Storage, oid: Oid, record: Record) {
+    let mut transaction = storage.begin(Metadata::default()).expect("begun");
+    storage.store(&mut transaction, oid, Tid::ZERO, record);
+    let voted = storage.vote(transaction).expect("voted");
+    storage.finish(voted).expect("finished");
 }
 
 #[test]

@@ -5,10 +5,12 @@
 mod boot;
 mod browsing;
 mod crashes;
+mod demo;
 mod failures;
 mod images;
 mod introspection;
 mod new_cells;
+mod past;
 mod plan;
 mod processes;
 mod replacements;
@@ -61,6 +63,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "cells_hold_what_caps_lists", needs: Some("persistence"), run: introspection::capabilities },
     Scenario { name: "tree_shows_who_started_whom", needs: Some("persistence"), run: introspection::tree },
     Scenario { name: "images_have_versions", needs: Some("persistence"), run: introspection::images },
+    Scenario { name: "the_past_is_shown_and_undone", needs: Some("persistence"), run: past::shown_and_undone },
+    Scenario { name: "a_demo_leaves_its_state", needs: Some("persistence"), run: demo::leaves_its_state },
     Scenario { name: "services_begin_again", needs: Some("persistence"), run: failures::services_begin_again },
     Scenario {
         name: "a_resting_service_is_waited_for",

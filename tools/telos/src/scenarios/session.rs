@@ -200,7 +200,7 @@ fn keys(machine: &mut Machine) -> Result<()> {
     says(machine, "spawn -w test_p\t", &["TelOS: test_proc alive.\n"])?;
     // Twice the same letters: the choices are listed, and the line goes on.
     machine.send("h\t")?;
-    machine.expect("halt  help\n", PATIENCE)?;
+    machine.expect("halt  help  history\n", PATIENCE)?;
     machine.expect("telos> h", PATIENCE)?;
     says(machine, "e\t", &["COMMAND"])?;
     // OIDs are those that were listed last.

@@ -53,6 +53,22 @@ fn changes_hide_the_base_and_leave_it_as_it_was() {
 }
 
 #[test]
+fn objects_are_counted_above_the_base() {
+    let (mut demo, one, other) = base();
+    assert_eq!(demo.more_objects(), 0);
+    put(&mut demo, one, record(b"changed", &[])).unwrap();
+    assert_eq!(demo.more_objects(), 0, "a change is none more");
+    let new = demo.new_oid().unwrap();
+    put(&mut demo, new, record(b"new", &[])).unwrap();
+    assert_eq!(demo.more_objects(), 1);
+    let ended = delete(&mut demo, other);
+    delete(&mut demo, new);
+    assert_eq!(demo.more_objects(), -1);
+    undo(&mut demo, ended).unwrap();
+    assert_eq!(demo.more_objects(), 0);
+}
+
+#[test]
 fn transactions_of_the_base_are_undone_above_it() {
     let (mut demo, one, _) = base();
     let created = demo.revision_before(one, Tid::MAX).unwrap().revision();
