@@ -89,7 +89,7 @@ impl Hangar {
     }
 
     /// Forgets what a drone signalled since it was launched.
-    fn forget_signals(&self) {
+    pub fn forget_signals(&self) {
         let _ = objects::wait(&self.ready, 0);
     }
 }
@@ -186,7 +186,11 @@ impl Test {
         check(committed > 0 && aborted > 0, "all commits fell on one side")
     }
 
-    fn make_pair(&mut self) -> Result<[Oid; 2], GraphError> {
+    /// Two objects that a drone writes.
+    ///
+    /// # Errors
+    /// The graph's.
+    pub fn make_pair(&mut self) -> Result<[Oid; 2], GraphError> {
         self.graph.begin()?;
         let pair = [self.graph.new_object()?, self.graph.new_object()?];
         for (oid, place) in pair.iter().zip(&PAIR) {
@@ -198,7 +202,11 @@ impl Test {
     }
 }
 
-fn value(graph: &mut Graph, oid: Oid) -> Result<i64, GraphError> {
+/// The number in an object of a pair.
+///
+/// # Errors
+/// The graph's.
+pub fn value(graph: &mut Graph, oid: Oid) -> Result<i64, GraphError> {
     match graph.object(oid)?.get("value") {
         Some(Value::Int(value)) => Ok(*value),
         _ => Ok(-1),

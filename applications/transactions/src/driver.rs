@@ -3,7 +3,7 @@
 use core::fmt;
 
 use abi::slots;
-use abi::token::{All, Cap, Machine, VSpace};
+use abi::token::{All, Cap, Machine, Notification, VSpace};
 use abi::{CallError, KernelError};
 use clients::{Graph, GraphError, MemoryServer, NoMemory};
 use object_model::Oid;
@@ -12,6 +12,7 @@ use runtime::{Console, Environment, objects, sleep};
 use crate::deaths::Hangar;
 use crate::figures::{Figures, Servers};
 use crate::mailbox::{self, Trace};
+use crate::{handovers, upgrade};
 
 /// The cell's own name: it is the image of its children.
 const IMAGE: &str = "transactions";
@@ -21,6 +22,8 @@ const LIST: &str = "userCapabilities";
 const FAILED: u64 = 0x11;
 /// Nanoseconds in which a thread that could run does so many times over.
 const A_WHILE: u64 = 20_000_000;
+/// Bytes of the command line that are looked at.
+const LONGEST: usize = 256;
 /// How many such whiles a test waits at most for what it watches.
 const WHILES: u32 = 3000;
 
@@ -85,10 +88,15 @@ pub struct Test {
     pub image: Oid,
     /// What they may have.
     pub list: Oid,
+    /// Tells a drone that holds a transaction to go on.
+    pub go: Option<Cap<Notification, All>>,
     mailbox: Oid,
+    passed: u32,
+    failed: u32,
 }
 
-type Case = (&'static str, fn(&mut Test) -> Result<(), Failure>);
+/// A test and its name.
+pub type Case = (&'static str, fn(&mut Test) -> Result<(), Failure>);
 
 const CASES: [Case; 14] = [
     ("a_process_starts_at_its_caller_s_commit", Test::a_commit_starts_the_process),
@@ -114,21 +122,22 @@ pub fn run(mut environment: Environment, graph: Graph) -> u64 {
         Ok(test) => test,
         Err(failure) => panic!("the tests cannot begin: {failure}"),
     };
-    let mut passed = 0;
-    for (name, case) in CASES {
-        match case(&mut test) {
-            Ok(()) => {
-                passed += 1;
-                test.say(format_args!("test {name} ... ok"));
-            }
-            Err(failure) => {
-                test.say(format_args!("test {name} ... FAILED: {failure}"));
-                // What the next one begins must be its own.
-                let _ = test.graph.abort();
-            }
-        }
+    let mut room = [0; LONGEST];
+    let length = objects::command_line(&machine, &mut room).unwrap_or(0) as usize;
+    let line = room.get(..length.min(LONGEST)).and_then(|line| core::str::from_utf8(line).ok()).unwrap_or("");
+    let is_wanted = |wanted: &str| line.split_whitespace().any(|word| word == wanted);
+    let cases: &[Case] = match () {
+        () if is_wanted(handovers::WANTED) => &handovers::CASES,
+        () if is_wanted(upgrade::WANTED) => &upgrade::CASES,
+        () => &CASES,
+    };
+    for (name, case) in cases {
+        test.count(format_args!("{name}"), case);
     }
-    let failed = CASES.len() - passed;
+    if is_wanted(handovers::WANTED) {
+        handovers::strikes(&mut test);
+    }
+    let (passed, failed) = (test.passed, test.failed);
     test.say(format_args!("{passed} passed, {failed} failed"));
     objects::halt(&machine, if failed == 0 { 0 } else { FAILED })
 }
@@ -153,7 +162,23 @@ impl Test {
         let image = genesis::current_image(&graph.object(images)?, IMAGE).ok_or(Failure::Wrong("there is no image"))?;
         let mailbox = mailbox::make(&mut graph)?;
         let hangar = Hangar::new(&mut memory, again, vspace)?;
-        Ok(Test { console, servers, graph, memory, hangar, image, list, mailbox })
+        Ok(Test { console, servers, graph, memory, hangar, image, list, mailbox, go: None, passed: 0, failed: 0 })
+    }
+
+    /// Runs a test, and says what became of it.
+    pub fn count(&mut self, name: fmt::Arguments<'_>, case: impl FnOnce(&mut Test) -> Result<(), Failure>) {
+        match case(self) {
+            Ok(()) => {
+                self.passed += 1;
+                self.say(format_args!("test {name} ... ok"));
+            }
+            Err(failure) => {
+                self.failed += 1;
+                self.say(format_args!("test {name} ... FAILED: {failure}"));
+                // What the next one begins must be its own.
+                let _ = self.graph.abort();
+            }
+        }
     }
 
     /// Prints a line.

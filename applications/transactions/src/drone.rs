@@ -12,7 +12,7 @@ use clients::{Graph, GraphError, processes};
 use object_model::{Object, Oid, Value};
 use runtime::{Environment, objects, sleep};
 
-use crate::late;
+use crate::{handovers, late};
 
 /// The bit in the argument of a thread that makes it a drone: no Process object has such a number.
 const DRONE: u64 = 1 << 63;
@@ -58,13 +58,16 @@ pub enum Errand {
     Spawn = 4,
     /// Serve one request, and be late with it.
     Serve = 5,
+    /// Begin, write one of the pair and a new object, signal, wait to be told to go on; write all again, commit, signal, wait for its
+    /// end.
+    Hold = 6,
 }
 
 impl Errand {
     /// The errand of a thread's argument; `None` where the thread is no drone.
     pub fn of(argument: u64) -> Option<Errand> {
-        use Errand::{Begin, Commit, Create, Serve, Spawn, Write};
-        [Begin, Create, Write, Commit, Spawn, Serve].into_iter().find(|errand| errand.argument() == argument)
+        use Errand::{Begin, Commit, Create, Hold, Serve, Spawn, Write};
+        [Begin, Create, Write, Commit, Spawn, Serve, Hold].into_iter().find(|errand| errand.argument() == argument)
     }
 
     /// The argument of a thread with this errand.
@@ -84,6 +87,10 @@ pub fn run(mut environment: Environment, errand: Errand) -> u64 {
     };
     if errand == Errand::Serve {
         late::serve(environment, graph, signal);
+        rest()
+    }
+    if errand == Errand::Hold {
+        handovers::hold(&mut environment, &mut graph, signal);
         rest()
     }
     match work(&mut graph, &process, errand) {
@@ -130,7 +137,7 @@ fn work(graph: &mut Graph, process: &Cap<Endpoint, CallOnly>, errand: Errand) ->
                 graph.put_object(Oid::new(oid.load(Ordering::Relaxed)), &object)?;
             }
         }
-        Errand::Spawn | Errand::Serve => {}
+        Errand::Spawn | Errand::Serve | Errand::Hold => {}
     }
     Ok(())
 }

@@ -9,6 +9,9 @@
 //!   object that was there before it, so that nothing can run unnoticed. It knows its part by that object;
 //! * a [`drone`] is a further thread of the driver's own cell, which begins a transaction and is ended in the middle of it.
 //!
+//! With `handovers` on the kernel's command line it is [`handovers`] that are tested: the persistence server is replaced under
+//! transactions that are open. With `upgrade` it is an [`upgrade`] that is undone.
+//!
 //! [`figures`] is what has to be the same before and after.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -20,9 +23,11 @@ mod deaths;
 mod driver;
 mod drone;
 mod figures;
+mod handovers;
 mod late;
 mod mailbox;
 mod processes;
+mod upgrade;
 
 use abi::slots;
 use clients::Graph;

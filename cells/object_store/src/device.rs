@@ -6,11 +6,13 @@
 
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes in a sector, the unit of every transfer.
 pub const SECTOR: usize = 512;
 
 /// Why a transfer failed; the fault is the device's, but for [`DeviceError::OutOfRange`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeviceError {
     /// The transfer does not lie within the device, or is not a whole number of sectors: the caller's fault.
     OutOfRange,

@@ -5,10 +5,12 @@
 
 use alloc::collections::TryReserveError;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{DeviceError, Oid, SegmentId, Tid};
 
 /// Why a storage refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StorageError {
     /// Another transaction changed the object first. The caller may begin again and retry.
     Conflict {
@@ -96,7 +98,7 @@ pub enum StorageError {
 }
 
 /// What stopped a storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopReason {
     /// A write failed.
     Write(DeviceError),

@@ -236,13 +236,13 @@ pub use mapping_storage::MappingStorage;
 pub use oid_permutation::{OidPermutation, PublicOid};
 pub use pack::{DANGLING_LISTED, DanglingReference, Garbage, PackError, PackProgress, PackReport, PackRequest};
 pub use ranges::{CurrentRecord, RecordRange, TransactionRange};
-pub use record::{METADATA_LIMIT, Metadata, Record};
+pub use record::{METADATA_LIMIT, Metadata, Record, append};
 pub use revision::{ChangeInfo, Load, RevisionInfo, RevisionKind, TransactionInfo};
 pub use rules::{NoRules, Rules, RulesBySchema, ThreeStates, Unresolved, merged_section, revive};
 pub use storage::Storage;
 pub use storage_transaction::{Change, Flush, Staged, StorageTransaction, Voted};
 pub use store::{
-    Begun, CommitFailure, Committed, Conflict, Ended, Flushing, INVALIDATION_LIMIT, Invalidated, SavepointId,
-    SessionId, Started, Store, StoreError, TransactionId,
+    AtSavepoint, BadHandover, Begun, CommitFailure, Committed, Conflict, Ended, Flushing, INVALIDATION_LIMIT, Invalidated,
+    SavepointId, SessionId, Started, Store, StoreError, TransactionId, Volatile,
 };
 pub use undo::UndoError;

@@ -57,7 +57,7 @@ impl Record {
     /// # Errors
     /// [`StorageError::OutOfMemory`].
     pub fn encode(&self, output: &mut Vec<u8>) -> Result<(), StorageError> {
-        encode(self, output)
+        append(self, output)
     }
 
     /// Reads a whole record; nothing may follow it.
@@ -85,7 +85,7 @@ impl Metadata {
     }
 
     pub(crate) fn encode(&self, output: &mut Vec<u8>) -> Result<(), StorageError> {
-        encode(self, output)
+        append(self, output)
     }
 
     pub(crate) fn encoded_length(&self) -> Result<usize, StorageError> {
@@ -101,7 +101,11 @@ fn length(value: &impl Serialize) -> Result<usize, StorageError> {
     postcard::serialize_with_flavor(value, Size::default()).map_err(|_| StorageError::Malformed)
 }
 
-fn encode(value: &impl Serialize, output: &mut Vec<u8>) -> Result<(), StorageError> {
+/// Appends what postcard makes of a value; on an error, `output` is unchanged.
+///
+/// # Errors
+/// [`StorageError::OutOfMemory`].
+pub fn append(value: &impl Serialize, output: &mut Vec<u8>) -> Result<(), StorageError> {
     let start = output.len();
     let length = length(value)?;
     output.try_reserve(length)?;

@@ -5,11 +5,13 @@
 
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::rules::revive;
 use crate::{Change, Load, Oid, Record, Rules, Storage, StorageError, StorageTransaction, ThreeStates, Tid};
 
 /// Why a transaction cannot be undone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UndoError {
     /// There is none with this number: the caller's fault.
     NoSuchTransaction(Tid),

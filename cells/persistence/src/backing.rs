@@ -1,7 +1,7 @@
-//! What the store stands on, as far as statistics and maintenance ask: a state file, or memory.
+//! What the store stands on, as far as statistics, maintenance and the handover ask: a state file, or memory.
 
 use object_store::{
-    BlockDevice, Clock, Damage, DeviceError, FileStorage, MappingStorage, Storage, StorageError, Verification,
+    BlockDevice, Clock, Damage, DeviceError, FileStorage, MappingStorage, Oid, Storage, StorageError, Verification,
 };
 
 /// How often a device was used.
@@ -82,6 +82,15 @@ pub trait Backing: Storage {
 
     /// How far that is, in thousandths.
     fn verify_progress(&self, verification: &Verification) -> u64;
+
+    /// Whether another instance of this server finds in it what this one has left.
+    fn outlives_the_server(&self) -> bool;
+
+    /// Goes on issuing numbers of objects from one on: none from there on was ever issued.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn go_on_numbering(&mut self, next: Oid) -> Result<(), StorageError>;
 }
 
 impl<D: BlockDevice, C: Clock> Backing for FileStorage<Counted<D>, C> {
@@ -113,6 +122,14 @@ impl<D: BlockDevice, C: Clock> Backing for FileStorage<Counted<D>, C> {
     fn verify_progress(&self, verification: &Verification) -> u64 {
         FileStorage::verify_progress(self, verification)
     }
+
+    fn outlives_the_server(&self) -> bool {
+        true
+    }
+
+    fn go_on_numbering(&mut self, next: Oid) -> Result<(), StorageError> {
+        FileStorage::go_on_numbering(self, next)
+    }
 }
 
 /// Memory has no capacity of its own: it takes what the cell's heap has.
@@ -139,5 +156,13 @@ impl<C: Clock> Backing for MappingStorage<C> {
 
     fn verify_progress(&self, _: &Verification) -> u64 {
         1000
+    }
+
+    fn outlives_the_server(&self) -> bool {
+        false
+    }
+
+    fn go_on_numbering(&mut self, _: Oid) -> Result<(), StorageError> {
+        Ok(())
     }
 }

@@ -8,6 +8,8 @@
 //!   any [`sessions::Scopes`], so that it is tested on the host;
 //! * [`wire`]: records as they travel, and how large they may be;
 //! * [`refusal`]: what is answered where something is refused;
+//! * [`handover`]: what goes over to the next version of this server, which is replaced while it serves;
+//! * [`start`]: memory and capabilities, as they were given or as another instance has left them;
 //! * [`disk`], [`scopes`]: block device and transaction scopes by messages and kernel objects;
 //! * [`server`]: the messages.
 //!
@@ -19,8 +21,8 @@
 //!
 //! # Capabilities
 //! The fixed slots CNode, VSpace, TCB, endpoint and notification; the console, if it is to log. Then 16: the block
-//! driver, to call; 17: the authority to settle scopes; 18: an untyped of 1 MiB for reply objects, scopes and the
-//! Buf of its transfers. Without a block driver the store is in memory and ends with the cell: for measurements, which a disk
+//! driver, to call; 17: the authority to settle scopes; 18: an untyped of 1 MiB for scopes, reply objects and the
+//! Buf of its transfers. Behind them it holds what it makes itself, which is kept when another instance takes its place. Without a block driver the store is in memory and ends with the cell: for measurements, which a disk
 //! would make differ from run to run.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -29,12 +31,14 @@ extern crate alloc;
 
 pub mod backing;
 pub mod disk;
+pub mod handover;
 pub mod opening;
 pub mod outcomes;
 pub mod refusal;
 pub mod scopes;
 pub mod server;
 pub mod sessions;
+pub mod start;
 pub mod watches;
 pub mod wire;
 
@@ -49,14 +53,16 @@ use runtime::abi::interfaces::persistence::Persistence;
 use runtime::abi::interfaces::persistence::STORE_STOPPED;
 use runtime::abi::slots;
 use runtime::abi::token::{All, CNode, CallOnly, Cap, Endpoint, Settle, Untyped, VSpace};
-use runtime::{Buf, Console, Environment, Event, Heap, Server, objects, say};
+use runtime::{Buf, Console, Environment, Event, Exporter, Heap, Server, objects, say};
 
 use crate::backing::Backing;
 use crate::disk::Disk;
+use crate::handover::Handover;
 use crate::opening::Facts;
 use crate::scopes::ScopePool;
 use crate::server::Service;
 use crate::sessions::{Limits, Sessions};
+use crate::start::{Holdings, Memory};
 
 /// The cell's status when the disk holds something else than a state file.
 pub const FOREIGN: u64 = 3;
@@ -73,6 +79,8 @@ const BLOCK: u32 = slots::FIRST_GRANTED;
 const SETTLE: u32 = BLOCK + 1;
 /// The untyped.
 const MEMORY: u32 = BLOCK + 2;
+/// The first slot of what this server makes itself.
+const FIRST_OWN: u32 = MEMORY + 1;
 
 /// Requests whose answers can wait, at most, and one more.
 const REPLIES: usize = 24;
@@ -88,6 +96,8 @@ const LIMITS: Limits = Limits { transactions: 32, staged_bytes: 16 << 20 };
 /// # Panics
 /// Without a capability that it cannot do without, which ends the cell by name.
 pub fn main(mut environment: Environment) -> u64 {
+    // First of all: what another instance leaves is taken over before anything else is touched.
+    let handover: Option<Handover> = environment.thaw();
     let cnode = environment.cnode();
     let vspace = environment.need(slots::VSPACE, "its VSpace");
     let endpoint = environment.need(slots::ENDPOINT, "the endpoint that it serves");
@@ -100,53 +110,89 @@ pub fn main(mut environment: Environment) -> u64 {
 
     // It is bound already where an earlier instance of the service did it.
     let _ = objects::bind(&thread, &notification);
-    let replies = match objects::reply_objects(&memory, &cnode, REPLIES) {
+    let found = Memory::new(&memory, handover.as_ref(), block.as_ref(), &mut environment, &cnode);
+    let (memory, mut holdings) = match found {
+        Ok(found) => found,
+        Err(error) => panic!("slot {MEMORY} gives no memory: {error:?}"),
+    };
+    let replies = match objects::reply_objects(&memory.own, &cnode, REPLIES) {
         Ok(replies) => replies,
         Err(error) => panic!("no reply object out of slot {MEMORY}: {error:?}"),
     };
     let server = Server::new(endpoint, replies);
-    let kernel = Kernel { memory, cnode, settle, console, heap: environment.heap() };
+    let (heap, exporter) = (environment.heap(), environment.exporter());
     let Some(block) = block else {
-        say!(kernel.console, "no block driver: the store is in memory, and ends with this cell");
-        kernel.serve(server, MappingStorage::new(WallClock), Facts::OF_MEMORY);
+        say!(console, "no block driver: the store is in memory, and ends with this cell");
+        let kernel = Kernel { memory, cnode, settle, console, heap, exporter };
+        kernel.serve(server, MappingStorage::new(WallClock), Facts::OF_MEMORY, None);
     };
-    let buf = match transfer_buf(&kernel.memory, &kernel.cnode, &vspace) {
+    let buf = match transfer_buf(&memory.own, &cnode, &vspace) {
         Ok(buf) => buf,
         Err(error) => panic!("no transfer Buf out of slot {MEMORY}: {error:?}"),
     };
-    let disk = match Disk::new(block, buf) {
-        Ok(disk) => disk,
+    let kernel = Kernel { memory, cnode, settle, console, heap, exporter };
+    let opened = match Disk::new(block, buf) {
+        Ok(disk) => opening::open(disk, WallClock, permutation_key(), &|line| kernel.console.say(line)),
         Err(error) => {
             say!(kernel.console, "the block driver does not tell its capacity: {error}");
-            decline(server, UNUSABLE);
+            Err(opening::Refused::Unusable)
         }
     };
-    match opening::open(disk, WallClock, permutation_key(), &|line| kernel.console.say(line)) {
-        Ok(opened) => kernel.serve(server, opened.storage, opened.facts),
+    match opened {
+        Ok(opened) => {
+            let facts = handover.as_ref().map_or(opened.facts, |handover| handover.ground.facts);
+            let continued = handover.map(|handover| (handover, &mut holdings, &mut environment));
+            kernel.serve(server, opened.storage, facts, continued);
+        }
+        // The instance before this one, which has opened it, goes on.
+        Err(_) if handover.is_some() => panic!("the state file that was handed over cannot be opened"),
         Err(refused) => decline(server, refused.status()),
     }
 }
 
 /// What the service needs of the kernel, whatever the store stands on.
 struct Kernel {
-    memory: Cap<Untyped>,
+    memory: Memory,
     cnode: Cap<CNode, All>,
     settle: Cap<Settle, All>,
     console: Console,
     heap: &'static Heap,
+    exporter: Option<Exporter>,
 }
+
+/// What another instance has handed over, and where the capabilities of that are.
+type Continued<'a> = (Handover, &'a mut Holdings, &'a mut Environment);
 
 impl Kernel {
     /// Serves a storage, for ever.
-    fn serve<S: Backing>(self, server: Server, storage: S, facts: Facts) -> ! {
+    fn serve<S: Backing>(self, server: Server, mut storage: S, facts: Facts, continued: Option<Continued<'_>>) -> ! {
         if let Err(error) = objects::serve_labels(server.endpoint(), Persistence::LABELS) {
             panic!("the endpoint refuses the labels of this server: {error:?}");
         }
+        if let Some((handover, ..)) = &continued
+            && let Err(error) = storage.go_on_numbering(handover.ground.next_oid)
+        {
+            panic!("the state file that was handed over cannot be read: {error:?}");
+        }
         let rules = RulesBySchema::default().with(object_model::SCHEMA, Box::new(object_model::ObjectRules));
         let store = Store::new(storage, CACHE_BYTES).with_rules(Box::new(rules)).numbered_from(first_transaction());
-        let scopes = ScopePool::new(self.memory, self.cnode, self.settle);
-        let sessions = Sessions::new(store, scopes, LIMITS);
-        Service::new(sessions, facts, self.console, self.heap).run(server)
+        let ground = self.memory.ground(facts);
+        let scopes = ScopePool::new(self.memory.kept, self.cnode, self.settle);
+        let sessions = match continued {
+            None => Sessions::new(store, scopes, LIMITS),
+            Some((handover, holdings, environment)) => {
+                let resumed = Sessions::resume(store, scopes, LIMITS, handover, &mut holdings.of(environment));
+                holdings.discard(environment);
+                match resumed {
+                    Ok((sessions, resumed)) => {
+                        start::tell(&resumed, &self.console);
+                        sessions
+                    }
+                    Err(error) => panic!("the state file is not the one that was handed over: {error:?}"),
+                }
+            }
+        };
+        Service::new(sessions, ground, self.console, self.heap).run(server.exporting(self.exporter))
     }
 }
 

@@ -10,6 +10,8 @@ use object_store::{
     OpenReport, SECTOR,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::backing::Counted;
 use crate::{DAMAGED, FOREIGN, OTHER_VERSION, UNUSABLE};
 
@@ -24,7 +26,7 @@ pub struct Opened<D, C> {
 }
 
 /// What does not change while the server runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Bytes of the device.
     pub capacity: u64,

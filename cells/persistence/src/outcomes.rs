@@ -29,12 +29,14 @@ pub enum Outcome {
 pub struct Outcomes {
     /// With the number of the commit, where there was one.
     ended: VecDeque<(TransactionId, Option<Tid>)>,
+    /// How many there ever were.
+    noted: u64,
 }
 
 impl Default for Outcomes {
     /// Without any; it never takes more memory than now.
     fn default() -> Self {
-        Outcomes { ended: VecDeque::with_capacity(REMEMBERED) }
+        Outcomes { ended: VecDeque::with_capacity(REMEMBERED), noted: 0 }
     }
 }
 
@@ -45,6 +47,19 @@ impl Outcomes {
             self.ended.pop_front();
         }
         self.ended.push_back((id, committed));
+        self.noted += 1;
+    }
+
+    /// How many transactions have ended so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.noted
+    }
+
+    /// The ends that came after so many, as far as they are remembered, oldest first.
+    pub fn after(&self, count: u64) -> impl Iterator<Item = (TransactionId, Option<Tid>)> {
+        let later = usize::try_from(self.noted.saturating_sub(count)).unwrap_or(usize::MAX);
+        self.ended.iter().skip(self.ended.len().saturating_sub(later)).copied()
     }
 
     /// What became of a transaction that is not open.

@@ -8,9 +8,10 @@ use alloc::vec::Vec;
 
 use runtime::abi::KernelError;
 use runtime::abi::kernel::ScopeState;
-use runtime::abi::token::{All, CNode, CallOnly, Cap, Notification, RawCap, Scope, Settle, Untyped};
+use runtime::abi::token::{All, CNode, CallOnly, Cap, Notification, Object, RawCap, Rights, Scope, Settle, Untyped};
 use runtime::objects;
 
+use crate::handover::Place;
 use crate::sessions::{Attached, Scopes};
 
 /// Scope objects, and what is needed to make and to end them.
@@ -47,6 +48,12 @@ impl ScopePool {
         self.made += 1;
         Ok(scope)
     }
+}
+
+/// Where a capability of this cell is.
+pub fn place_of<T: Object, R: Rights>(cap: &Cap<T, R>) -> Place {
+    let raw = cap.raw();
+    Place { slot: raw.slot, generation: raw.generation }
 }
 
 impl Scopes for ScopePool {
@@ -93,5 +100,29 @@ impl Scopes for ScopePool {
 
     fn forget(&mut self, signal: Self::Signal) {
         objects::delete(signal);
+    }
+
+    fn stands_for(&self, scope: &Self::Scope) -> u64 {
+        match objects::scope_info(scope) {
+            Ok((_, identity)) => identity,
+            Err(error) => runtime::bug!("a scope of this server does not tell what it stands for: {error:?}"),
+        }
+    }
+
+    fn keep(&mut self, scope: Self::Scope) {
+        self.idle.push(scope);
+        self.made += 1;
+    }
+
+    fn idle(&self) -> Vec<Place> {
+        self.idle.iter().map(Self::place).collect()
+    }
+
+    fn place(scope: &Self::Scope) -> Place {
+        place_of(scope)
+    }
+
+    fn place_of_signal(signal: &Self::Signal) -> Place {
+        place_of(signal)
     }
 }

@@ -1,6 +1,7 @@
 //! Tests on the host: the transactions over a storage in memory and a kernel that is played, the disk over one in memory.
 
 mod details;
+mod handover;
 mod kernel;
 mod opening;
 mod sessions;

@@ -36,6 +36,8 @@ pub struct Lost;
 pub struct Watches<N> {
     watches: Vec<Watch<N>>,
     changes: VecDeque<(Tid, Oid)>,
+    /// How many there ever were.
+    noted: u64,
     /// Later changes are all known.
     known_from: Tid,
 }
@@ -45,7 +47,7 @@ impl<N> Watches<N> {
     #[must_use]
     pub fn new(last: Tid) -> Self {
         let changes = VecDeque::with_capacity(REMEMBERED);
-        Watches { watches: Vec::with_capacity(MOST), changes, known_from: last }
+        Watches { watches: Vec::with_capacity(MOST), changes, noted: 0, known_from: last }
     }
 
     /// How many there are.
@@ -91,7 +93,36 @@ impl<N> Watches<N> {
                 self.known_from = oldest;
             }
             self.changes.push_back((tid, *oid));
+            self.noted += 1;
         }
+    }
+
+    /// Each watch: its client, its object and its signal.
+    pub fn all(&self) -> impl Iterator<Item = (u64, Oid, &N)> {
+        self.watches.iter().map(|watch| (watch.client, watch.oid, &watch.signal))
+    }
+
+    /// Since when all changes are known.
+    #[must_use]
+    pub fn known_from(&self) -> Tid {
+        self.known_from
+    }
+
+    /// Changes are known from an earlier commit on: those between have been noted here.
+    pub fn know_from(&mut self, since: Tid) {
+        self.known_from = since;
+    }
+
+    /// How many changes were noted so far.
+    #[must_use]
+    pub fn count_changes(&self) -> u64 {
+        self.noted
+    }
+
+    /// The changes that came after so many, as far as they are remembered, oldest first.
+    pub fn changes_after(&self, count: u64) -> impl Iterator<Item = (Tid, Oid)> {
+        let later = usize::try_from(self.noted.saturating_sub(count)).unwrap_or(usize::MAX);
+        self.changes.iter().skip(self.changes.len().saturating_sub(later)).copied()
     }
 
     /// What has changed after a commit, `most` objects at most, and up to which commit that is: `last`, the last one of

@@ -37,8 +37,8 @@ pub const TRIAL: u64 = 500_000_000;
 /// The bit by which this server tells itself to look at what was done inside a call.
 pub(crate) const ATTENDED: u64 = 4;
 
-/// Those whose state is in their capabilities: an instance goes on with what the one before it left.
-const KEEP_SCRATCH: [&str; 2] = ["memory", "process"];
+/// Those whose state is in their capabilities, or goes over with them: an instance goes on with what the one before it left.
+const KEEP_SCRATCH: [&str; 3] = ["memory", "process", "persistence"];
 
 /// Those that this server calls, and the one that they call.
 const CALLED: [&str; 4] = ["console", "virtio_blk", "persistence", "memory"];

@@ -33,7 +33,7 @@ pub use heap::Heap;
 pub use interrupts::on_interrupt;
 pub use kernel::{clock, exit, sleep, time_stamp, yield_now};
 pub use server::{Event, Pending, Request, Server};
-pub use state::{Exporter, State};
+pub use state::{Exporter, Exports, State};
 
 pub use abi::kernel::{Clock, Start};
 

@@ -10,7 +10,7 @@ use abi::{CallError, KernelError};
 
 use crate::kernel::{fetch, outcome, receive, reply, reply_receive, reply_words};
 use crate::objects::Granted;
-use crate::state::{self, Exporter, State};
+use crate::state::{self, Exporter, Exports, InOnePiece, State};
 
 /// A server's main loop: `loop { match server.next_event() { ... } }`.
 ///
@@ -91,34 +91,66 @@ impl Server {
     /// is replaced, and before each reply while it is on trial itself.
     #[inline(always)]
     pub fn next_event_with<S: State>(&mut self, state: &S) -> Event<'_> {
+        self.next_event_exporting(&mut InOnePiece(state))
+    }
+
+    /// The same for a server that exports its state by itself.
+    #[inline(always)]
+    pub fn next_event_exporting(&mut self, state: &mut impl Exports) -> Event<'_> {
+        match self.next_event_exporting_within(state, TIMEOUT_NONE) {
+            Ok(event) => event,
+            Err(error) => crate::bug!("receive failed: {error}"),
+        }
+    }
+
+    /// The same, for so many nanoseconds at most.
+    ///
+    /// # Errors
+    /// As for [`Self::next_event_within`].
+    #[inline(always)]
+    pub fn next_event_exporting_within(
+        &mut self,
+        state: &mut impl Exports,
+        timeout: u64,
+    ) -> Result<Event<'_>, CallError> {
         loop {
             if self.is_on_trial() {
                 self.export_before_reply(state);
             }
-            let letter = self.receive(TIMEOUT_NONE);
+            let letter = self.receive(timeout);
             if letter.label == Letter::FREEZE && letter.baggage == 0 {
                 self.freeze(state, letter.words[0] as u32);
                 continue;
             }
-            return match self.event(letter) {
-                Ok(event) => event,
-                Err(error) => crate::bug!("receive failed: {error}"),
-            };
+            return self.event(letter);
         }
     }
 
-    fn is_on_trial(&self) -> bool {
+    /// As [`Self::answer`], for a server whose state is exported before each reply while it is on trial.
+    pub fn answer_exporting(
+        &mut self,
+        state: &mut impl Exports,
+        pending: Pending,
+        status: u32,
+        value: u64,
+        body: &[u8],
+    ) {
+        if self.is_on_trial() {
+            self.export_on_trial(state);
+        }
+        self.answer(pending, status, value, body);
+    }
+
+    /// Whether the instance is on trial, as far as it has heard.
+    pub fn is_on_trial(&self) -> bool {
         self.exporter.is_some_and(|exporter| exporter.trial.is_some())
     }
 
     /// What the reply tells is restored if this instance fails: the kernel keeps both in one step.
     #[cold]
-    fn export_before_reply<S: State>(&mut self, state: &S) {
-        let answers = matches!(self.turn, Turn::Words | Turn::Body);
-        if let Some(exporter) = &mut self.exporter
-            && answers
-        {
-            exporter.trial = exporter.trial.filter(|trial| trial.export(state));
+    fn export_before_reply(&mut self, state: &mut impl Exports) {
+        if matches!(self.turn, Turn::Words | Turn::Body) {
+            self.export_on_trial(state);
         }
         if self.turn == Turn::Body {
             let (length, grant) = self.kept;
@@ -130,8 +162,14 @@ impl Server {
         }
     }
 
+    fn export_on_trial(&mut self, state: &mut impl Exports) {
+        if let Some(exporter) = &mut self.exporter {
+            exporter.trial = exporter.trial.filter(|trial| trial.export(state));
+        }
+    }
+
     #[cold]
-    fn freeze<S: State>(&mut self, state: &S, schema: u32) {
+    fn freeze(&mut self, state: &mut impl Exports, schema: u32) {
         self.turn = Turn::Free;
         if let Some(exporter) = self.exporter {
             state::export(exporter.tcb, state, schema);

@@ -1,4 +1,7 @@
 //! State that outlives an instance: exported when it is replaced, imported by the one that takes its place.
+//!
+//! * [`State`] is a state that a server has in one piece: it is exported whole each time;
+//! * [`Exports`] is a server whose state is large, and which tells what has changed since the last time.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -22,6 +25,36 @@ pub trait State: Sized {
     fn export(&self, schema: u32) -> Option<Vec<u8>>;
     /// The state in bytes of a schema; `None` where they are none.
     fn import(schema: u32, bytes: &[u8]) -> Option<Self>;
+    /// Whether it is all that the bytes that it was imported from say.
+    fn is_all_of(&self, schema: u32, bytes: &[u8]) -> bool {
+        self.export(schema).as_deref() == Some(bytes)
+    }
+}
+
+/// A server that exports its state, as [`State`] says, and need not export all of it before each reply of its trial: what it adds
+/// stands behind what it exported before, and [`State::import`] reads the one after the other.
+pub trait Exports {
+    /// All of it in a schema; `None` where that cannot be. What is added from now on comes behind this.
+    fn export(&mut self, schema: u32) -> Option<Vec<u8>>;
+    /// What has happened since it was exported, imported or added to; `None` where all of it is to be exported instead.
+    fn export_changes(&mut self, schema: u32) -> Option<Vec<u8>>;
+    /// The trial is over: nothing will be added any more.
+    fn is_proven(&mut self);
+}
+
+/// A state that is exported whole each time.
+pub(crate) struct InOnePiece<'a, S>(pub(crate) &'a S);
+
+impl<S: State> Exports for InOnePiece<'_, S> {
+    fn export(&mut self, schema: u32) -> Option<Vec<u8>> {
+        self.0.export(schema)
+    }
+
+    fn export_changes(&mut self, _: u32) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn is_proven(&mut self) {}
 }
 
 /// The part of an environment that a server with a state needs.
@@ -40,25 +73,49 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    /// Exports what the next reply makes of the state. `false` once the trial is over.
-    pub(crate) fn export<S: State>(self, state: &S) -> bool {
-        export(self.tcb, state, self.schema) != Exported::Unwanted
+    /// Exports what the next reply makes of the state: what has changed, as long as there is room behind the rest. `false` once the
+    /// trial is over.
+    pub(crate) fn export(self, state: &mut impl Exports) -> bool {
+        let added = state.export_changes(self.schema);
+        let added = added.and_then(|bytes| give(self.tcb, Some(&bytes), Place::Behind).ok());
+        let exported = added.unwrap_or_else(|| export(self.tcb, state, self.schema));
+        if exported == Exported::Unwanted {
+            state.is_proven();
+        }
+        exported != Exported::Unwanted
     }
 }
 
 /// Exports a state; waits where the instance is frozen by that.
-pub(crate) fn export<S: State>(tcb: RawCap, state: &S, schema: u32) -> Exported {
-    let bytes = state.export(schema);
-    let (address, length) = match &bytes {
+pub(crate) fn export(tcb: RawCap, state: &mut impl Exports, schema: u32) -> Exported {
+    match give(tcb, state.export(schema).as_deref(), Place::Alone) {
+        Ok(exported) => exported,
+        Err(_) => crate::bug!("the state is larger than what there is room for"),
+    }
+}
+
+/// Where exported bytes go.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Alone,
+    Behind,
+}
+
+/// There is not so much room.
+struct NoRoom;
+
+/// Gives exported bytes to the kernel.
+fn give(tcb: RawCap, bytes: Option<&[u8]>, place: Place) -> Result<Exported, NoRoom> {
+    let (address, length) = match bytes {
         Some(bytes) => (bytes.as_ptr().expose_provenance() as u64, bytes.len() as u64),
         None => (0, u64::MAX),
     };
-    match invoke(Operation::TcbExport, tcb, &mut words(&[address, length])) {
-        Ok(value) if value == Exported::Staged as u64 => Exported::Staged,
-        Ok(value) if value == Exported::Resumed as u64 => Exported::Resumed,
-        Ok(value) if value == Exported::Copied as u64 => Exported::Copied,
-        Ok(_) => Exported::Unwanted,
-        Err(KernelError::TooLarge) => crate::bug!("the state is larger than what there is room for"),
+    match invoke(Operation::TcbExport, tcb, &mut words(&[address, length, place as u64])) {
+        Ok(value) if value == Exported::Staged as u64 => Ok(Exported::Staged),
+        Ok(value) if value == Exported::Resumed as u64 => Ok(Exported::Resumed),
+        Ok(value) if value == Exported::Copied as u64 => Ok(Exported::Copied),
+        Ok(_) => Ok(Exported::Unwanted),
+        Err(KernelError::TooLarge) => Err(NoRoom),
         Err(error) => crate::bug!("the state cannot be exported: {error:?}"),
     }
 }
@@ -88,7 +145,7 @@ impl Environment {
         let tcb = self.peek(abi::slots::TCB)?;
         loop {
             let (schema, bytes) = exported(tcb)?;
-            let state = S::import(schema, &bytes).filter(|state| state.export(schema).as_deref() == Some(&bytes));
+            let state = S::import(schema, &bytes).filter(|state| state.is_all_of(schema, &bytes));
             let holds = u64::from(state.is_some());
             let own = invoke(Operation::TcbThawed, tcb, &mut words(&[holds]));
             match (state, own) {

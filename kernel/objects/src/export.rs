@@ -3,6 +3,9 @@
 //! It lies in a frame that whoever began the replacement has brought. That has two halves: one holds the last export that counts,
 //! the other takes the next. During the trial an export begins to count when the reply is sent for which it was made, in
 //! one step with that: so what is restored holds the effect of every request that was answered, and of no other.
+//!
+//! An instance whose state is large exports what has changed, to stand *behind* what was exported before: that costs what the
+//! change is, and not what the state is. It counts from the same moment on. Whoever imports reads the one after the other.
 
 use core::cell::Cell;
 use core::ptr::with_exposed_provenance_mut;
@@ -12,16 +15,28 @@ use capability::{ObjectKind, Slot};
 
 use crate::Failure;
 
+/// Where exported bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// They are the whole state.
+    Alone,
+    /// They stand behind what was exported before.
+    Behind,
+}
+
 /// Room for exported state, and what is in it. Zeroed memory has none.
 #[repr(C)]
 pub(crate) struct Export {
     pub(crate) frame: Slot,
     /// The schema of what is in it.
     pub(crate) schema: Cell<u64>,
-    /// The half that counts, and the bytes in each.
+    /// The half that counts, and how many bytes of it do.
     half: Cell<usize>,
-    lengths: [Cell<usize>; 2],
+    length: Cell<usize>,
+    /// What was exported and does not count yet: whether there is any, in which half, and up to where.
     has_staged: Cell<bool>,
+    staged_half: Cell<usize>,
+    staged_length: Cell<usize>,
 }
 
 impl Export {
@@ -29,7 +44,7 @@ impl Export {
     pub(crate) fn begin(&self, schema: u64) {
         self.schema.set(schema);
         self.has_staged.set(false);
-        self.lengths.iter().for_each(|length| length.set(0));
+        self.length.set(0);
     }
 
     /// Whether there is a frame.
@@ -37,35 +52,37 @@ impl Export {
         self.frame.is(ObjectKind::Frame)
     }
 
-    /// Keeps exported bytes; they count at once, or from the next reply on.
+    /// Keeps exported bytes; they count from the next [`Self::count`] on.
     ///
     /// # Errors
     /// `TooLarge` with what there is room for.
     ///
     /// # Safety
     /// `from` is readable for `length` bytes: where its memory was taken away the copy faults, and nothing is half done.
-    pub(crate) unsafe fn keep(&self, from: *const u8, length: usize, counts: bool) -> Result<(), Failure> {
-        let room = self.room();
+    pub(crate) unsafe fn keep(&self, from: *const u8, length: usize, place: Place) -> Result<(), Failure> {
+        let (half, start) = match (place, self.has_staged.get()) {
+            (Place::Alone, _) => (1 - self.half.get(), 0),
+            // What does not count yet is part of what this stands behind.
+            (Place::Behind, true) => (self.staged_half.get(), self.staged_length.get()),
+            (Place::Behind, false) => (self.half.get(), self.length.get()),
+        };
+        let room = self.room().saturating_sub(start);
         if length > room {
             return Err(Failure(KernelError::TooLarge, room as u64));
         }
-        let half = 1 - self.half.get();
-        // SAFETY: the caller's word; the half belongs to this record alone, and has room.
-        unsafe { core::ptr::copy_nonoverlapping(from, self.part(half), length) };
-        if let Some(kept) = self.lengths.get(half) {
-            kept.set(length);
-        }
+        // SAFETY: the caller's word; the half belongs to this record alone, and has room behind `start`.
+        unsafe { core::ptr::copy_nonoverlapping(from, self.part(half, start), length) };
         self.has_staged.set(true);
-        if counts {
-            self.count();
-        }
+        self.staged_half.set(half);
+        self.staged_length.set(start + length);
         Ok(())
     }
 
-    /// What was kept last counts from now on.
+    /// What was kept counts from now on.
     pub(crate) fn count(&self) {
         if self.has_staged.replace(false) {
-            self.half.set(1 - self.half.get());
+            self.half.set(self.staged_half.get());
+            self.length.set(self.staged_length.get());
         }
     }
 
@@ -75,9 +92,9 @@ impl Export {
     /// As for [`Self::keep`], to write to.
     pub(crate) unsafe fn bring(&self, to: *mut u8, capacity: usize) -> (usize, u64) {
         let half = self.half.get();
-        let length = self.lengths.get(half).map_or(0, Cell::get).min(self.room());
+        let length = self.length.get().min(self.room());
         // SAFETY: the caller's word; the half has that length.
-        unsafe { core::ptr::copy_nonoverlapping(self.part(half), to, length.min(capacity)) };
+        unsafe { core::ptr::copy_nonoverlapping(self.part(half, 0), to, length.min(capacity)) };
         (length, self.schema.get())
     }
 
@@ -85,7 +102,8 @@ impl Export {
         if self.is_there() { self.frame.object_bytes() as usize / 2 } else { 0 }
     }
 
-    fn part(&self, half: usize) -> *mut u8 {
-        with_exposed_provenance_mut(self.frame.object() as usize + half * self.room())
+    /// A place in a half.
+    fn part(&self, half: usize, offset: usize) -> *mut u8 {
+        with_exposed_provenance_mut(self.frame.object() as usize + half * self.room() + offset)
     }
 }

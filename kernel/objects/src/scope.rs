@@ -65,6 +65,11 @@ impl Scope {
         unsafe { &*with_exposed_provenance(address) }
     }
 
+    /// The number of its transaction, 0 for none.
+    pub(crate) fn identity(&self) -> u64 {
+        self.identity.get()
+    }
+
     /// What became of its transaction.
     pub(crate) fn state(&self) -> ScopeState {
         match (self.identity.get(), self.beginner.get().is_null()) {

@@ -101,8 +101,9 @@ pub enum Operation {
     TcbRestart = 0x0406,
     /// Tcb: address of a [`FaultReport`], written where the thread's instance failed.
     TcbFault = 0x0407,
-    /// Tcb, the caller's own: address and length of the exported state ([`u64::MAX`]: it cannot be exported). An instance
-    /// that is to be frozen waits here, one that was asked for a copy does not. Answers an [`crate::kernel::Exported`].
+    /// Tcb, the caller's own: address and length of the exported state ([`u64::MAX`]: it cannot be exported); 1 where it is to stand
+    /// behind what was exported before, which an instance on trial may do, else 0. An instance that is to be frozen waits here,
+    /// one that was asked for a copy does not. Answers an [`crate::kernel::Exported`].
     TcbExport = 0x0408,
     /// Tcb, the caller's own: address, capacity; answers the length of the state that is to be imported, as much of which was
     /// written as fits, words out: its schema. Refused where there is nothing to import.
@@ -162,7 +163,7 @@ pub enum Operation {
     ScopeSettle = 0x0a01,
     /// Scope: Settle token; revokes what hangs on it.
     ScopeAbort = 0x0a02,
-    /// Scope: answers its [`ScopeState`].
+    /// Scope: answers its [`ScopeState`]; words out: the number of its transaction, 0 for none.
     ScopeInfo = 0x0a03,
     /// Serial: address, length.
     SerialWrite = 0x0b00,

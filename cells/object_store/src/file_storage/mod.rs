@@ -161,6 +161,17 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         self.volume.device()
     }
 
+    /// Goes on issuing object numbers where an earlier life of the storage has stopped, which says that it issued none from `next`
+    /// on: else the numbers that it had reserved are skipped. It never goes back behind a number that an object has.
+    ///
+    /// # Errors
+    /// Those of [`Storage::previous_object`]; nothing has changed then.
+    pub fn go_on_numbering(&mut self, next: Oid) -> Result<(), StorageError> {
+        let greatest = self.previous_object(None)?.map_or(0, Oid::number);
+        self.next_oid = next.number().max(greatest.saturating_add(1)).min(self.next_oid);
+        Ok(())
+    }
+
     /// How often a damaged index was made anew from the log since opening.
     #[must_use]
     pub fn index_rebuilds(&self) -> u32 {

@@ -2,15 +2,21 @@
 //!
 //! From the first savepoint on, each change notes how to take it back. Rolling back takes changes back to the savepoint and
 //! nothing else: it brings in nothing that others committed.
+//!
+//! While it is *recorded*, each change is kept besides as an [`Op`], so that what has changed since the last time can be told
+//! (`handover`) without telling everything again. An op that is done to what was told gives what is here.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem;
+
+use serde::{Deserialize, Serialize};
 
 use crate::{Oid, Record, Tid};
 
 /// A point of a transaction to which it can be rolled back. It is used once in the life of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SavepointId(u64);
 
 impl SavepointId {
@@ -28,14 +34,15 @@ impl SavepointId {
 }
 
 /// A new state of an object.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Write {
     pub(super) based_on: Tid,
+    #[serde(with = "shared")]
     pub(super) record: Arc<Record>,
 }
 
 /// The changes of a transaction.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Changes {
     writes: BTreeMap<Oid, Write>,
     created: BTreeSet<Oid>,
@@ -44,9 +51,24 @@ pub(super) struct Changes {
     journal: Vec<Step>,
     savepoints: Vec<(SavepointId, usize)>,
     next_savepoint: u64,
+    /// What was done since it was told last, where that is recorded.
+    #[serde(skip)]
+    ops: Option<Vec<Op>>,
+}
+
+/// One change of a transaction's changes.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) enum Op {
+    Write(Oid, Write),
+    Create(Oid),
+    Demand(Oid, Tid),
+    Undo(Tid),
+    Savepoint,
+    RollBack(SavepointId),
 }
 
 /// How to take a change back.
+#[derive(Serialize, Deserialize)]
 enum Step {
     Write(Oid, Option<Write>),
     Create(Oid),
@@ -68,6 +90,66 @@ impl Changes {
         &self.undone
     }
 
+    pub(super) fn created(&self) -> &BTreeSet<Oid> {
+        &self.created
+    }
+
+    /// The savepoints, oldest first.
+    pub(super) fn savepoints(&self) -> impl Iterator<Item = SavepointId> {
+        self.savepoints.iter().map(|(savepoint, _)| *savepoint)
+    }
+
+    /// What was written and created at a savepoint; `None` if it is none or has ended.
+    pub(super) fn at(&self, savepoint: SavepointId) -> Option<(BTreeMap<Oid, &Record>, BTreeSet<Oid>)> {
+        let (_, length) = self.savepoints.iter().find(|(known, _)| *known == savepoint)?;
+        let mut writes: BTreeMap<Oid, &Record> =
+            self.writes.iter().map(|(oid, write)| (*oid, &*write.record)).collect();
+        let mut created = self.created.clone();
+        for step in self.journal.iter().skip(*length).rev() {
+            match step {
+                Step::Write(oid, Some(before)) => drop(writes.insert(*oid, &before.record)),
+                Step::Write(oid, None) => drop(writes.remove(oid)),
+                Step::Create(oid) => drop(created.remove(oid)),
+                Step::Demand(..) | Step::Undo => {}
+            }
+        }
+        Some((writes, created))
+    }
+
+    /// What is done is recorded from now on.
+    pub(super) fn record(&mut self) {
+        self.ops = Some(Vec::new());
+    }
+
+    /// What is done is not recorded any more.
+    pub(super) fn stop_recording(&mut self) {
+        self.ops = None;
+    }
+
+    /// What was done since the last time, where that is recorded.
+    pub(super) fn take_recorded(&mut self) -> Vec<Op> {
+        self.ops.as_mut().map(mem::take).unwrap_or_default()
+    }
+
+    /// Does what was recorded elsewhere; `None` where that does not belong to what is here.
+    pub(super) fn repeat(&mut self, op: Op) -> Option<()> {
+        match op {
+            Op::Write(oid, write) => self.write(oid, write),
+            Op::Create(oid) => self.create(oid),
+            Op::Demand(oid, revision) => self.demand(oid, revision),
+            Op::Undo(tid) => self.undo(tid),
+            Op::Savepoint => drop(self.savepoint()),
+            Op::RollBack(savepoint) => return self.roll_back(savepoint),
+        }
+        Some(())
+    }
+
+    fn keep(&mut self, op: impl FnOnce() -> Op) {
+        if let Some(ops) = &mut self.ops {
+            ops.push(op());
+        }
+    }
+
     pub(super) fn has_created(&self, oid: Oid) -> bool {
         self.created.contains(&oid)
     }
@@ -78,21 +160,25 @@ impl Changes {
     }
 
     pub(super) fn write(&mut self, oid: Oid, write: Write) {
+        self.keep(|| Op::Write(oid, write.clone()));
         let before = self.writes.insert(oid, write);
         self.note(Step::Write(oid, before));
     }
 
     pub(super) fn create(&mut self, oid: Oid) {
+        self.keep(|| Op::Create(oid));
         self.created.insert(oid);
         self.note(Step::Create(oid));
     }
 
     pub(super) fn demand(&mut self, oid: Oid, revision: Tid) {
+        self.keep(|| Op::Demand(oid, revision));
         let before = self.current.insert(oid, revision);
         self.note(Step::Demand(oid, before));
     }
 
     pub(super) fn undo(&mut self, tid: Tid) {
+        self.keep(|| Op::Undo(tid));
         self.undone.push(tid);
         self.note(Step::Undo);
     }
@@ -104,6 +190,7 @@ impl Changes {
     }
 
     pub(super) fn savepoint(&mut self) -> SavepointId {
+        self.keep(|| Op::Savepoint);
         self.next_savepoint += 1;
         let savepoint = SavepointId(self.next_savepoint);
         self.savepoints.push((savepoint, self.journal.len()));
@@ -114,6 +201,7 @@ impl Changes {
     pub(super) fn roll_back(&mut self, savepoint: SavepointId) -> Option<()> {
         let place = self.savepoints.iter().position(|(known, _)| *known == savepoint)?;
         let (_, length) = *self.savepoints.get(place)?;
+        self.keep(|| Op::RollBack(savepoint));
         self.savepoints.truncate(place + 1);
         while self.journal.len() > length
             && let Some(step) = self.journal.pop()
@@ -132,6 +220,23 @@ impl Changes {
             Step::Demand(oid, None) => drop(self.current.remove(&oid)),
             Step::Undo => drop(self.undone.pop()),
         }
+    }
+}
+
+/// A record that others have too, as one of its own.
+mod shared {
+    use alloc::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::Record;
+
+    pub(super) fn serialize<S: Serializer>(record: &Arc<Record>, serializer: S) -> Result<S::Ok, S::Error> {
+        Record::serialize(record, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Record>, D::Error> {
+        Record::deserialize(deserializer).map(Arc::new)
     }
 }
 
@@ -196,6 +301,9 @@ mod tests {
                         let place = which.index(known.len());
                         ended.extend(known.drain(place + 1..).map(|(savepoint, _)| savepoint));
                         let (savepoint, expected) = &known[place];
+                        let (written, created) = changes.at(*savepoint).unwrap();
+                        let written: Vec<(Oid, u16)> = written.iter().map(|(oid, record)| (*oid, record.schema)).collect();
+                        prop_assert_eq!((&written, created.into_iter().collect()), (&expected.0, expected.1.clone()));
                         prop_assert_eq!(changes.roll_back(*savepoint), Some(()));
                         prop_assert_eq!(&seen(&changes), expected);
                     }

@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use super::{SavepointId, SessionId, TransactionId};
 use crate::{Oid, StorageError, Tid, UndoError};
 
@@ -78,7 +80,7 @@ impl StoreError {
 }
 
 /// A change that another one was quicker than.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// The object.
     pub oid: Oid,
@@ -91,7 +93,7 @@ pub struct Conflict {
 }
 
 /// Why a commit failed, in full.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CommitFailure {
     /// Others were quicker.
     Conflicts {

@@ -7,12 +7,15 @@
 //! failed until it is aborted.
 //!
 //! By file: `changes` is what a transaction has done and its savepoints, `commit` how it becomes durable, `sessions` what
-//! clients with caches of their own are told, `views` the past, `cache` the records.
+//! clients with caches of their own are told, `views` the past, `cache` the records, `handover` how another store over the
+//! same storage goes on with all that.
 
 mod cache;
 mod changes;
 mod commit;
 mod error;
+mod handover;
+mod open;
 mod sessions;
 mod transaction;
 mod views;
@@ -20,6 +23,7 @@ mod views;
 pub use changes::SavepointId;
 pub use commit::{Committed, Ended, Flushing, Started};
 pub use error::{CommitFailure, Conflict, StoreError};
+pub use handover::{AtSavepoint, BadHandover, Volatile};
 pub use sessions::{INVALIDATION_LIMIT, Invalidated, SessionId};
 
 use alloc::boxed::Box;
@@ -27,15 +31,18 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use cache::RecordCache;
 use changes::Write;
+use open::OpenTransactions;
 use sessions::Sessions;
 use transaction::{Kind, State, Transaction};
 
 use crate::{Load, Metadata, NoRules, Oid, Record, Rules, Storage, Tid};
 
 /// An open transaction's name. It is used once in the life of a [`Store`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TransactionId(u64);
 
 impl TransactionId {
@@ -68,7 +75,7 @@ pub struct Store<S> {
     storage: S,
     rules: Box<dyn Rules>,
     cache: RecordCache,
-    open: BTreeMap<TransactionId, Transaction>,
+    open: OpenTransactions,
     sessions: Sessions,
     next: u64,
 }
@@ -80,7 +87,7 @@ impl<S: Storage> Store<S> {
             storage,
             rules: Box::new(NoRules),
             cache: RecordCache::new(cache_bytes),
-            open: BTreeMap::new(),
+            open: OpenTransactions::default(),
             sessions: Sessions::default(),
             next: 1,
         }
@@ -138,7 +145,7 @@ impl<S: Storage> Store<S> {
         if !self.sessions.close(session) {
             return Err(StoreError::NoSession(session));
         }
-        self.open.retain(|_, transaction| transaction.session != Some(session));
+        self.open.remove_if(|transaction| transaction.session == Some(session));
         Ok(())
     }
 

@@ -7,13 +7,15 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Oid;
 
 /// Objects that a queue takes before it overflows.
 pub const INVALIDATION_LIMIT: usize = 4_096;
 
 /// A session's name. It is used once in the life of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionId(u64);
 
 impl SessionId {
@@ -40,13 +42,16 @@ pub enum Invalidated {
 }
 
 /// The sessions of a store.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Sessions {
     queues: BTreeMap<SessionId, Queue>,
     next: u64,
+    /// Whether anything here has changed since that was asked last.
+    #[serde(skip)]
+    touched: bool,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Queue {
     objects: BTreeSet<Oid>,
     overflowed: bool,
@@ -55,6 +60,7 @@ struct Queue {
 impl Sessions {
     pub(super) fn open(&mut self) -> SessionId {
         self.next += 1;
+        self.touched = true;
         let session = SessionId(self.next);
         self.queues.insert(session, Queue::default());
         session
@@ -62,12 +68,14 @@ impl Sessions {
 
     /// Whether it was open.
     pub(super) fn close(&mut self, session: SessionId) -> bool {
+        self.touched = true;
         self.queues.remove(&session).is_some()
     }
 
     /// Empties a session's queue; `None` if it is not open.
     pub(super) fn drain(&mut self, session: SessionId) -> Option<Invalidated> {
         let queue = core::mem::take(self.queues.get_mut(&session)?);
+        self.touched = true;
         Some(match queue.overflowed {
             true => Invalidated::Everything,
             false => Invalidated::Objects(queue.objects.into_iter().collect()),
@@ -76,6 +84,7 @@ impl Sessions {
 
     /// A commit of `by` has changed `objects`; of those, its own session has other states of `foreign`.
     pub(super) fn invalidate(&mut self, by: Option<SessionId>, objects: &[Oid], foreign: &[Oid]) {
+        self.touched |= !self.queues.is_empty();
         for (&session, queue) in &mut self.queues {
             queue.add(if by == Some(session) { foreign } else { objects });
         }
@@ -83,7 +92,23 @@ impl Sessions {
 
     /// Everything anybody keeps may be stale.
     pub(super) fn invalidate_all(&mut self) {
+        self.touched = true;
         self.queues.values_mut().for_each(Queue::overflow);
+    }
+
+    /// Whether a session is open.
+    pub(super) fn has(&self, session: SessionId) -> bool {
+        self.queues.contains_key(&session)
+    }
+
+    /// What changes from now on is to be told.
+    pub(super) fn record(&mut self) {
+        self.touched = false;
+    }
+
+    /// Whether anything has changed since that was asked last.
+    pub(super) fn take_touched(&mut self) -> bool {
+        core::mem::take(&mut self.touched)
     }
 }
 

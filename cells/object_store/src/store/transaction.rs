@@ -1,10 +1,13 @@
 //! An open transaction.
 
+use serde::{Deserialize, Serialize};
+
 use super::changes::Changes;
 use super::{CommitFailure, SessionId, StoreError, TransactionId};
 use crate::{Metadata, Tid};
 
 /// An open transaction.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Transaction {
     pub(super) snapshot: Tid,
     pub(super) session: Option<SessionId>,
@@ -15,7 +18,7 @@ pub(super) struct Transaction {
 }
 
 /// What a transaction may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kind {
     /// It sees the state at its begin and changes it.
     Current,
@@ -24,6 +27,7 @@ pub(super) enum Kind {
 }
 
 /// How far a transaction is.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) enum State {
     Open,
     Doomed,

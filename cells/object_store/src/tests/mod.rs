@@ -8,6 +8,7 @@ mod devices;
 mod equivalence;
 mod faults;
 mod groups;
+mod handover;
 mod hostile;
 mod index_costs;
 mod pack;

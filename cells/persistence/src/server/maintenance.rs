@@ -6,12 +6,25 @@ use object_store::{Damage, PackError, StorageError, Tid};
 use runtime::abi::interfaces::persistence::{
     COMPLETE, Damaged, NOT_POSSIBLE, Pack, PackProgress, PackState, UNSEEN, Verify, VerifyState,
 };
-use runtime::{Pending, Request, Server, say};
+use runtime::{Pending, Request, say};
 
 use super::{Service, refuse};
 use crate::backing::Backing;
 use crate::refusal::{BUSY, Refusal};
 use crate::sessions::Packed;
+
+/// An answer to somebody who has waited.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Who it is for.
+    pub to: Pending,
+    /// The code, 0 for success.
+    pub status: u32,
+    /// The value word.
+    pub value: u64,
+    /// The body.
+    pub body: Vec<u8>,
+}
 
 /// Those who wait.
 #[derive(Debug, Default)]
@@ -56,8 +69,9 @@ impl<S: Backing> Service<S> {
         defer(request, |pending| self.waiting.verify_progress.push((wish.seen, pending)));
     }
 
-    /// Goes on with what is under way, and answers who waited for that.
-    pub(super) fn work(&mut self, between_requests: bool, server: &mut Server) {
+    /// Goes on with what is under way; who waited for that is to be answered so.
+    pub(super) fn work(&mut self, between_requests: bool) -> Vec<Answer> {
+        let mut answers = Vec::new();
         if self.sessions.work(between_requests) {
             self.tell_end();
         }
@@ -66,12 +80,13 @@ impl<S: Backing> Service<S> {
         let state = pack_state(maintenance.packed());
         if progress == COMPLETE {
             for pending in self.waiting.pack.drain(..) {
-                server.answer(pending, state.failure, state.bytes, &[]);
+                answers.push(Answer { to: pending, status: state.failure, value: state.bytes, body: Vec::new() });
             }
         }
-        tell(&mut self.waiting.pack_progress, progress, &state, server);
+        tell(&mut self.waiting.pack_progress, progress, &state, &mut answers);
         let (progress, state) = (self.sessions.verify_progress(), self.verify_state());
-        tell(&mut self.waiting.verify_progress, progress, &state, server);
+        tell(&mut self.waiting.verify_progress, progress, &state, &mut answers);
+        answers
     }
 
     fn tell_end(&self) {
@@ -113,12 +128,12 @@ fn defer(request: Request<'_>, keep: impl FnOnce(Pending)) {
     }
 }
 
-/// Answers those who have seen another progress.
-fn tell<T: serde::Serialize>(waiting: &mut Vec<(u64, Pending)>, progress: u64, state: &T, server: &mut Server) {
+/// Those who have seen another progress are to be answered.
+fn tell<T: serde::Serialize>(waiting: &mut Vec<(u64, Pending)>, progress: u64, state: &T, answers: &mut Vec<Answer>) {
     let due = waiting.extract_if(.., |(seen, _)| *seen != progress || progress == COMPLETE);
     for (_, pending) in due {
         let Ok(body) = postcard::to_allocvec(state) else { runtime::bug!("a progress cannot be encoded") };
-        server.answer(pending, 0, progress, &body);
+        answers.push(Answer { to: pending, status: 0, value: progress, body });
     }
 }
 

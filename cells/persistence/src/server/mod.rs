@@ -2,8 +2,10 @@
 //!
 //! * this module: the loop, and transactions;
 //! * [`records`], [`lists`], [`statistics`]: what is read and stored, and what there is;
-//! * [`maintenance`]: what takes long and is done between requests.
+//! * [`maintenance`]: what takes long and is done between requests;
+//! * [`export`]: what goes over to the next version of this server.
 
+mod export;
 mod lists;
 mod maintenance;
 mod records;
@@ -13,12 +15,13 @@ use object_store::{Oid, SavepointId, StorageError, StoreError, Tid, TransactionI
 use runtime::abi::CallError;
 use runtime::abi::KernelError;
 use runtime::abi::interfaces::persistence::{Outcome, Persistence, Watch};
+use runtime::abi::kernel::TIMEOUT_NONE;
 use runtime::abi::token::RawCap;
 use runtime::{Console, Event, Heap, Request, Server, say};
 
-use self::maintenance::Waiting;
+use self::maintenance::{Answer, Waiting};
 use crate::backing::Backing;
-use crate::opening::Facts;
+use crate::handover::Ground;
 use crate::refusal::{MALFORMED, Refusal};
 use crate::scopes::ScopePool;
 use crate::sessions::{Aborted, Begun, Failure, Sender, Sessions};
@@ -30,7 +33,7 @@ const BEGINNER_DIED: u64 = 1 << 63;
 #[derive(Debug)]
 pub struct Service<S> {
     sessions: Sessions<S, ScopePool>,
-    facts: Facts,
+    ground: Ground,
     console: Console,
     heap: &'static Heap,
     waiting: Waiting,
@@ -38,8 +41,8 @@ pub struct Service<S> {
 
 impl<S: Backing> Service<S> {
     /// A server over a store that is open.
-    pub fn new(sessions: Sessions<S, ScopePool>, facts: Facts, console: Console, heap: &'static Heap) -> Self {
-        Service { sessions, facts, console, heap, waiting: Waiting::default() }
+    pub fn new(sessions: Sessions<S, ScopePool>, ground: Ground, console: Console, heap: &'static Heap) -> Self {
+        Service { sessions, ground, console, heap, waiting: Waiting::default() }
     }
 
     /// Serves for ever.
@@ -47,7 +50,8 @@ impl<S: Backing> Service<S> {
         loop {
             let works = self.sessions.maintenance().is_under_way();
             // Where there is work to do, nobody is waited for.
-            let event = if works { server.next_event_within(0) } else { Ok(server.next_event()) };
+            let patience = if works { 0 } else { TIMEOUT_NONE };
+            let event = server.next_event_exporting_within(&mut self, patience);
             let is_idle = match event {
                 Ok(Event::Signal(bits)) => {
                     if bits & BEGINNER_DIED != 0 {
@@ -63,7 +67,9 @@ impl<S: Backing> Service<S> {
                 Err(error) => runtime::bug!("receive failed: {error}"),
             };
             if works {
-                self.work(!is_idle, &mut server);
+                for Answer { to, status, value, body } in self.work(!is_idle) {
+                    server.answer_exporting(&mut self, to, status, value, &body);
+                }
             }
         }
     }

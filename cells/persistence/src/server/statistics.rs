@@ -25,10 +25,10 @@ impl<S: Backing> Service<S> {
         Statistics {
             objects: self.sessions.objects(),
             last: self.sessions.last().number(),
-            used: self.facts.capacity.saturating_sub(free),
-            capacity: self.facts.capacity,
-            formatted: self.facts.formatted,
-            torn: self.facts.torn,
+            used: self.ground.facts.capacity.saturating_sub(free),
+            capacity: self.ground.facts.capacity,
+            formatted: self.ground.facts.formatted,
+            torn: self.ground.facts.torn,
         }
     }
 
@@ -39,7 +39,7 @@ impl<S: Backing> Service<S> {
         StoreStatistics {
             log,
             free,
-            capacity: self.facts.capacity,
+            capacity: self.ground.facts.capacity,
             cache: (store.cached_bytes() as u64, CACHE_BYTES as u64),
             loads: store.cache_counts(),
             commits: self.sessions.commits(),

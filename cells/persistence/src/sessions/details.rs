@@ -11,9 +11,9 @@ use super::{Failure, Scopes, Sender, Sessions};
 /// What a rollback brings back, beside what the store does.
 #[derive(Clone, Debug)]
 pub(super) struct Savepoint {
-    id: SavepointId,
-    created: BTreeSet<Oid>,
-    staged: BTreeMap<Oid, usize>,
+    pub(super) id: SavepointId,
+    pub(super) created: BTreeSet<Oid>,
+    pub(super) staged: BTreeMap<Oid, usize>,
 }
 
 impl<S: Storage, K: Scopes> Sessions<S, K> {

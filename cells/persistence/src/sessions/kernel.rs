@@ -1,6 +1,10 @@
 //! What the kernel does for transactions and their watchers.
 
+use alloc::vec::Vec;
+
 use runtime::abi::KernelError;
+
+use crate::handover::Place;
 
 /// The kernel, or what stands for it.
 pub trait Scopes {
@@ -31,6 +35,30 @@ pub trait Scopes {
 
     /// Gives the right to signal a client up.
     fn forget(&mut self, signal: Self::Signal);
+
+    /// The number of the transaction that a scope stands for, 0 for none.
+    fn stands_for(&self, scope: &Self::Scope) -> u64;
+
+    /// Takes a scope over that stands for no transaction, for the next one.
+    fn keep(&mut self, scope: Self::Scope);
+
+    /// Where the scopes are that stand for no transaction.
+    fn idle(&self) -> Vec<Place>;
+
+    /// Where a scope is, for the next instance of this server.
+    fn place(scope: &Self::Scope) -> Place;
+
+    /// Where the right to signal a client is.
+    fn place_of_signal(signal: &Self::Signal) -> Place;
+}
+
+/// The capabilities that another instance of this server has left.
+pub trait Left<K: Scopes> {
+    /// Takes a scope over; `None` where there is none any more.
+    fn scope(&mut self, place: Place) -> Option<K::Scope>;
+
+    /// Takes the right to signal a client over; `None` where there is none any more.
+    fn signal(&mut self, place: Place) -> Option<K::Signal>;
 }
 
 /// A scope that has just been given to a thread.

@@ -15,6 +15,7 @@
 
 mod details;
 mod failure;
+mod handover;
 mod kernel;
 mod maintenance;
 mod past;
@@ -22,7 +23,8 @@ pub mod recent;
 pub mod requests;
 
 pub use failure::Failure;
-pub use kernel::{Attached, Scopes};
+pub use handover::Resumed;
+pub use kernel::{Attached, Left, Scopes};
 pub use maintenance::{Maintenance, Packed, Verifying};
 pub use past::Revision;
 
@@ -139,6 +141,8 @@ pub struct Sessions<S, K: Scopes> {
     requests: Requests,
     maintenance: Maintenance,
     commits: u64,
+    /// What was told of ends and changes, while this instance is on trial.
+    told: Option<handover::Told>,
 }
 
 impl<S, K: Scopes> core::fmt::Debug for Sessions<S, K> {
@@ -150,8 +154,13 @@ impl<S, K: Scopes> core::fmt::Debug for Sessions<S, K> {
 impl<S: Storage, K: Scopes> Sessions<S, K> {
     /// Over a store without open transactions.
     pub fn new(mut store: Store<S>, scopes: K, limits: Limits) -> Self {
-        let last = store.storage().last_transaction();
         let requests = Requests::find(store.storage_mut());
+        Self::knowing(store, scopes, limits, requests)
+    }
+
+    /// The same, where the requests that were carried out are known.
+    fn knowing(store: Store<S>, scopes: K, limits: Limits, requests: Requests) -> Self {
+        let last = store.storage().last_transaction();
         Sessions {
             store,
             scopes,
@@ -164,12 +173,19 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             requests,
             maintenance: Maintenance::default(),
             commits: 0,
+            told: None,
         }
     }
 
     /// The store beneath.
     pub fn store(&self) -> &Store<S> {
         &self.store
+    }
+
+    /// What another instance finds when this one is gone.
+    #[cfg(test)]
+    pub(crate) fn into_remains(self) -> (S, K) {
+        (self.store.into_storage(), self.scopes)
     }
 
     /// The store again; open transactions are over.
@@ -257,11 +273,19 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             return Err(Failure::Doomed);
         }
         let id = open.id;
+        self.mark(id)?;
         let done = self.store.commit_many(&[id]).pop().unwrap_or(Err(StoreError::NoTransaction(id)));
         let object_store::Committed { tid, foreign } = match done {
             Ok(done) => done,
             Err(error) => {
-                self.joined(sender)?.in_doubt |= matches!(error, StoreError::Storage(StorageError::Stopped(_)));
+                let has_failed = self.store.failure(id).is_some();
+                let open = self.joined(sender)?;
+                open.in_doubt |= matches!(error, StoreError::Storage(StorageError::Stopped(_)));
+                if has_failed {
+                    // The store has let go of it.
+                    let freed = core::mem::take(&mut open.staged).into_values().sum::<usize>();
+                    self.staged -= freed;
+                }
                 return Err(error.into());
             }
         };
@@ -280,7 +304,7 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             self.recent.note(tid, open.beginner, open.staged.keys().copied(), &foreign);
             self.commits += 1;
             if let Some(request) = open.request {
-                self.requests.note(request, tid);
+                self.note_request(request, tid);
             }
         }
         if !open.watched.is_empty() {

@@ -7,6 +7,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use object_store::{Oid, Tid};
+use serde::{Deserialize, Serialize};
 
 /// The most objects that are remembered, each as often as it was changed.
 pub const REMEMBERED: usize = 4_096;
@@ -16,8 +17,8 @@ pub const REMEMBERED: usize = 4_096;
 pub struct Forgotten;
 
 /// One change.
-#[derive(Clone, Copy, Debug)]
-struct Change {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
     tid: Tid,
     /// The thread whose own cache has the state that was stored; `None` where nobody's has.
     by: Option<u64>,
@@ -28,6 +29,8 @@ struct Change {
 #[derive(Debug)]
 pub struct Recent {
     changes: VecDeque<Change>,
+    /// How many there ever were.
+    noted: u64,
     /// Later changes are all known.
     known_from: Tid,
 }
@@ -36,20 +39,49 @@ impl Recent {
     /// Without changes, in a store whose last commit was this one.
     #[must_use]
     pub fn new(last: Tid) -> Self {
-        Recent { changes: VecDeque::with_capacity(REMEMBERED), known_from: last }
+        Recent { changes: VecDeque::with_capacity(REMEMBERED), noted: 0, known_from: last }
+    }
+
+    /// Since when all changes are known.
+    #[must_use]
+    pub fn known_from(&self) -> Tid {
+        self.known_from
+    }
+
+    /// How many changes were noted so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.noted
+    }
+
+    /// The changes that came after so many, as far as they are remembered, oldest first.
+    pub fn after(&self, count: u64) -> impl Iterator<Item = Change> {
+        let later = usize::try_from(self.noted.saturating_sub(count)).unwrap_or(usize::MAX);
+        self.changes.iter().skip(self.changes.len().saturating_sub(later)).copied()
+    }
+
+    /// Goes on with what another instance of the server has noted.
+    pub fn go_on(&mut self, known_from: Tid, changes: Vec<Change>) {
+        self.known_from = known_from;
+        changes.into_iter().filter(|change| change.tid > known_from).for_each(|change| self.push(change));
     }
 
     /// A thread has committed new states of these objects; of `foreign`, others than it had put.
     pub fn note(&mut self, tid: Tid, by: u64, written: impl Iterator<Item = Oid>, foreign: &[Oid]) {
         let own = written.filter(|oid| !foreign.contains(oid)).map(|oid| (Some(by), oid));
         for (by, oid) in own.chain(foreign.iter().map(|oid| (None, *oid))) {
-            if self.changes.len() == REMEMBERED
-                && let Some(oldest) = self.changes.pop_front()
-            {
-                self.known_from = oldest.tid;
-            }
-            self.changes.push_back(Change { tid, by, oid });
+            self.push(Change { tid, by, oid });
         }
+    }
+
+    fn push(&mut self, change: Change) {
+        if self.changes.len() == REMEMBERED
+            && let Some(oldest) = self.changes.pop_front()
+        {
+            self.known_from = oldest.tid;
+        }
+        self.changes.push_back(change);
+        self.noted += 1;
     }
 
     /// Nothing of before is known any more: a pack has dropped objects.

@@ -11,6 +11,9 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use object_store::{Storage, StorageError, Tid};
+use serde::{Deserialize, Serialize};
+
+use crate::handover::Mark;
 
 /// Requests that are remembered of each client.
 pub const KEPT_OF_EACH: usize = 64;
@@ -20,7 +23,7 @@ pub const CLIENTS: usize = 256;
 pub const LOOKED_AT: usize = 1_024;
 
 /// A request, as its client numbers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestId {
     /// The client's badge.
     pub client: u64,
@@ -41,10 +44,10 @@ impl RequestId {
         bytes
     }
 
-    /// Out of an extension; `None` where it is another one.
+    /// Out of an extension, behind which a mark may stand; `None` where it is another one.
     #[must_use]
     pub fn decode(extension: &[u8]) -> Option<Self> {
-        let (numbers, rest) = extension.strip_prefix(&MARK)?.as_chunks::<8>();
+        let (numbers, rest) = Mark::without(extension).strip_prefix(&MARK)?.as_chunks::<8>();
         match (numbers, rest) {
             ([client, sequence], []) => {
                 Some(RequestId { client: u64::from_le_bytes(*client), sequence: u64::from_le_bytes(*sequence) })
@@ -66,7 +69,7 @@ pub enum Carried {
 }
 
 /// The requests of one client, oldest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Client {
     requests: VecDeque<(u64, Tid)>,
     /// Whether requests of it were forgotten.
@@ -74,7 +77,7 @@ struct Client {
 }
 
 /// The requests that are remembered.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
     clients: BTreeMap<u64, Client>,
     /// Whether all transactions of the store were looked at, and no client was forgotten.

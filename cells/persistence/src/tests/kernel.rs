@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runtime::abi::KernelError;
 
-use crate::sessions::{Attached, Scopes};
+use crate::handover::Place;
+use crate::sessions::{Attached, Left, Scopes};
 
 /// What became of a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct FakeKernel {
     pub gone: BTreeSet<u64>,
     /// Signals that were given up.
     pub forgotten: Vec<u64>,
+    /// Scopes that stand for nothing, for another instance of the server.
+    pub idle: Vec<u64>,
 }
 
 impl FakeKernel {
@@ -53,10 +56,12 @@ impl FakeKernel {
         self.signalled.borrow().get(&client).copied().unwrap_or(0)
     }
 
-    fn end(&mut self, scope: u64, fate: Fate) {
+    /// A scope ends.
+    pub fn end(&mut self, scope: u64, fate: Fate) {
         self.orphans.remove(&scope);
         assert_eq!(self.fates.insert(scope, fate), Some(Fate::Open), "scope {scope} ended twice");
         self.own.retain(|_, own| *own != scope);
+        self.idle.push(scope);
     }
 }
 
@@ -98,5 +103,44 @@ impl Scopes for FakeKernel {
 
     fn forget(&mut self, client: u64) {
         self.forgotten.push(client);
+    }
+
+    fn stands_for(&self, scope: &FakeScope) -> u64 {
+        if self.fates[&scope.0] == Fate::Open { scope.0 } else { 0 }
+    }
+
+    fn keep(&mut self, scope: FakeScope) {
+        self.idle.push(scope.0);
+    }
+
+    fn idle(&self) -> Vec<Place> {
+        self.idle.iter().map(|scope| at(*scope)).collect()
+    }
+
+    fn place(scope: &FakeScope) -> Place {
+        at(scope.0)
+    }
+
+    fn place_of_signal(client: &u64) -> Place {
+        at(*client)
+    }
+}
+
+/// Scopes and signals stand in the slots that have their numbers.
+fn at(slot: u64) -> Place {
+    Place { slot, generation: 1 }
+}
+
+/// What an instance of the server has left: all of it is there.
+#[derive(Debug)]
+pub struct FakeLeft;
+
+impl Left<FakeKernel> for FakeLeft {
+    fn scope(&mut self, place: Place) -> Option<FakeScope> {
+        Some(FakeScope(place.slot))
+    }
+
+    fn signal(&mut self, place: Place) -> Option<u64> {
+        Some(place.slot)
     }
 }

@@ -37,7 +37,7 @@ pub use replacements::{
     Replaced, ReplacementTerms, abort_replacement, begin_replacement, confirm_replacement, plant_in_replacement,
     replacement_info, replacement_terms,
 };
-pub use scopes::{abort_scope, attach_scope, scope_state, settle_scope, watch_aborts};
+pub use scopes::{abort_scope, attach_scope, scope_info, scope_state, settle_scope, watch_aborts};
 pub use threads::{
     Footprint, Instance, Share, ThreadInfo, ThreadParts, configure, fault, footprint, instance_info, keep, kept_fault,
     restart, set_priority, set_share, start_thread, stop_thread, thread_info, watch_instances,

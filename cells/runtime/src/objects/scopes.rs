@@ -3,7 +3,8 @@
 use abi::kernel::{Operation, ScopeState};
 use abi::token::{All, Cap, Loader, Notification, RawCap, Scope, Settle};
 
-use super::{Result, invoke_with};
+use super::{Result, invoke_with, words};
+use crate::kernel::invoke;
 
 /// Makes a scope the transaction of the thread whose request a reply object holds; answers the transaction's number.
 ///
@@ -20,11 +21,22 @@ pub fn attach_scope(scope: &Cap<Scope, All>, reply: RawCap, authority: &Cap<Sett
 /// # Errors
 /// `InvalidCapability`.
 pub fn scope_state(scope: &Cap<Scope, All>) -> Result<ScopeState> {
-    Ok(match invoke_with(Operation::ScopeInfo, scope.raw(), &[])? {
+    scope_info(scope).map(|(state, _)| state)
+}
+
+/// What became of the transaction of a scope, and the number of it; 0 where it has none.
+///
+/// # Errors
+/// `InvalidCapability`.
+pub fn scope_info(scope: &Cap<Scope, All>) -> Result<(ScopeState, u64)> {
+    let mut given = words(&[]);
+    let state = match invoke(Operation::ScopeInfo, scope.raw(), &mut given)? {
         0 => ScopeState::Idle,
         1 => ScopeState::Open,
         _ => ScopeState::Orphaned,
-    })
+    };
+    let [identity, ..] = given;
+    Ok((state, identity))
 }
 
 /// Keeps what hangs on a scope, and frees the scope for the next transaction.

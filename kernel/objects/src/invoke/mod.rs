@@ -257,7 +257,7 @@ unsafe fn dispatch(operation: u32, raw: RawCap, words: &mut Words) -> Result<u64
         SCOPE_ATTACH => scopes::attach(raw, words),
         SCOPE_SETTLE => scopes::settle(raw, words),
         SCOPE_ABORT => scopes::abort(raw, words),
-        SCOPE_INFO => Ok(scope(raw)?.state() as u64),
+        SCOPE_INFO => scopes::info(raw, words),
         // SAFETY: as above.
         SERIAL_WRITE => unsafe { devices::serial_write(raw, words) },
         // SAFETY: as above.

@@ -9,6 +9,7 @@ use capability::{ObjectKind, Rights};
 use replace::{Event, Phase};
 
 use super::{Result, Words, object, thread, threads, token};
+use crate::export::Place;
 use crate::replacement::{Replacement, Terms};
 use crate::scheduler;
 use crate::tcb::Tcb;
@@ -92,6 +93,11 @@ pub(super) unsafe fn export(raw: RawCap, words: &Words) -> Result<u64> {
     let Some((open, phase)) = open else { return Ok(Exported::Unwanted as u64) };
     let (is_old, is_new) = (core::ptr::eq(me, open.old.get()), core::ptr::eq(me, open.new.get()));
     let (from, length) = (with_exposed_provenance(words[0] as usize), words[1]);
+    let place = match words[2] {
+        0 => Place::Alone,
+        1 => Place::Behind,
+        _ => return Err(KernelError::InvalidArgument.into()),
+    };
     match phase {
         // An instance that was on trial until now may export as well, unasked.
         Phase::Copying if is_old && open.is_asked.get() => {
@@ -115,7 +121,7 @@ pub(super) unsafe fn export(raw: RawCap, words: &Words) -> Result<u64> {
         }
         Phase::Probation if is_new => {
             // SAFETY: as above.
-            unsafe { open.export.keep(from, length as usize, false) }?;
+            unsafe { open.export.keep(from, length as usize, place) }?;
             me.forget_reception();
             Ok(Exported::Staged as u64)
         }
@@ -129,7 +135,11 @@ pub(super) unsafe fn export(raw: RawCap, words: &Words) -> Result<u64> {
 /// `from` is readable for `length` bytes, unless that says that there are none.
 unsafe fn keep_all(open: &Replacement, from: *const u8, length: u64) -> bool {
     // SAFETY: the caller's word.
-    length != u64::MAX && unsafe { open.export.keep(from, length as usize, true) }.is_ok()
+    let is_kept = length != u64::MAX && unsafe { open.export.keep(from, length as usize, Place::Alone) }.is_ok();
+    if is_kept {
+        open.export.count();
+    }
+    is_kept
 }
 
 /// # Safety

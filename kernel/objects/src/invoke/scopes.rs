@@ -26,6 +26,12 @@ pub(super) fn attach(raw: RawCap, words: &Words) -> Result<u64> {
     scope.attach(beginner, scheduler::current().bound.get())
 }
 
+pub(super) fn info(raw: RawCap, words: &mut Words) -> Result<u64> {
+    let scope = scope(raw)?;
+    words[0] = scope.identity();
+    Ok(scope.state() as u64)
+}
+
 pub(super) fn settle(raw: RawCap, words: &Words) -> Result<u64> {
     object(token(words, 0), ObjectKind::Settle, Rights::empty())?;
     let scope = scope(raw)?;

@@ -64,6 +64,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "services_are_replaced_live", needs: Some("persistence"), run: replacements::at_the_prompt },
     Scenario { name: "kills_during_a_replacement", needs: Some("persistence"), run: replacements::under_fire },
     Scenario { name: "servers_of_users_keep_their_state", needs: Some("counter"), run: servers::of_users },
+    Scenario { name: "an_upgrade_is_undone", needs: Some("image_port"), run: servers::undone_upgrade },
     Scenario { name: "pushed_images_run", needs: Some("image_port"), run: replacements::of_pushed_images },
     Scenario { name: "a_new_cell_serves", needs: Some("image_port"), run: new_cells::from_template_to_service },
     Scenario {

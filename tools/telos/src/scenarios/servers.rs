@@ -2,6 +2,7 @@
 
 use crate::fail;
 use crate::failure::Result;
+use crate::iso::{self, Boot, Firmware};
 use crate::project::read;
 use crate::push::Line;
 use crate::qemu::{Echo, Machine};
@@ -111,6 +112,24 @@ pub fn of_users(stage: &Stage) -> Result<()> {
     machine.expect("neither a process nor a service of the name `counter` runs", PATIENCE)?;
     machine.expect_prompt(PATIENCE)?;
     machine.send_line("shutdown")?;
+    machine.wait(PATIENCE)?.clean()
+}
+
+/// The transaction that made a pushed version the current one is undone within the machine: the version before serves again.
+pub fn undone_upgrade(stage: &Stage) -> Result<()> {
+    let next = read(&stage.project.build.join("cells/counter_next.cell"))?;
+    let state = stage.folder.join("state.fs");
+    make_state(&state)?;
+    let line = Line::of(&state);
+    let mut boot = Boot::new(iso::make(&stage.project, "transactions upgrade")?, Firmware::Bios);
+    line.attach(&mut boot);
+    let mut machine = Machine::spawn(&boot, Some(&state), Echo::Silent)?;
+    machine.expect("push the next version of counter", PATIENCE)?;
+    line.send(&next)?;
+    let text = machine.expect(" failed\n", PATIENCE)?;
+    if !text.lines().any(|line| line == "1 passed, 0 failed") {
+        fail!("within the machine it was said:\n{text}");
+    }
     machine.wait(PATIENCE)?.clean()
 }
 
