@@ -225,7 +225,7 @@ pub use client_cache::ClientCache;
 pub use clock::{Clock, next_tid};
 pub use copy::CopyError;
 pub use demo_storage::DemoStorage;
-pub use device::{BlockDevice, DeviceError, MemoryDevice, SECTOR};
+pub use device::{BlockDevice, DeviceError, FlushSignal, MemoryDevice, SECTOR};
 pub use error::{StopReason, StorageError};
 pub use file_storage::{
     Damage, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock, OpenError,
@@ -242,7 +242,7 @@ pub use rules::{NoRules, Rules, RulesBySchema, ThreeStates, Unresolved, merged_s
 pub use storage::Storage;
 pub use storage_transaction::{Change, Flush, Staged, StorageTransaction, Voted};
 pub use store::{
-    AtSavepoint, BadHandover, Begun, CommitFailure, Committed, Conflict, Ended, Flushing, INVALIDATION_LIMIT, Invalidated,
-    SavepointId, SessionId, Started, Store, StoreError, TransactionId, Volatile,
+    AtSavepoint, BadHandover, Begun, CommitFailure, Committed, Conflict, Ended, Flushing, INVALIDATION_LIMIT,
+    Invalidated, SavepointId, SessionId, Started, Store, StoreError, TransactionId, Volatile,
 };
 pub use undo::UndoError;

@@ -56,7 +56,7 @@ use runtime::abi::token::{All, CNode, CallOnly, Cap, Endpoint, Settle, Untyped, 
 use runtime::{Buf, Console, Environment, Event, Exporter, Heap, Server, objects, say};
 
 use crate::backing::Backing;
-use crate::disk::Disk;
+use crate::disk::{Disk, Ear};
 use crate::handover::Handover;
 use crate::opening::Facts;
 use crate::scopes::ScopePool;
@@ -83,7 +83,7 @@ const MEMORY: u32 = BLOCK + 2;
 const FIRST_OWN: u32 = MEMORY + 1;
 
 /// Requests whose answers can wait, at most, and one more.
-const REPLIES: usize = 24;
+const REPLIES: usize = 48;
 /// Size of the transfer Buf in bits.
 const BUF_BITS: u8 = 18;
 /// Bytes of committed records that are kept in memory.
@@ -131,7 +131,8 @@ pub fn main(mut environment: Environment) -> u64 {
         Err(error) => panic!("no transfer Buf out of slot {MEMORY}: {error:?}"),
     };
     let kernel = Kernel { memory, cnode, settle, console, heap, exporter };
-    let opened = match Disk::new(block, buf) {
+    let ear = Ear { notification, cnode: environment.cnode_again() };
+    let opened = match Disk::new(block, buf, ear) {
         Ok(disk) => opening::open(disk, WallClock, permutation_key(), &|line| kernel.console.say(line)),
         Err(error) => {
             say!(kernel.console, "the block driver does not tell its capacity: {error}");
