@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use object_store::{StorageError, StoreError};
+use object_store::{StorageError, StoreError, TransactionId};
 use runtime::{Pending, Request, say};
 
 use super::maintenance::Answer;
@@ -22,6 +22,8 @@ pub(super) struct Commits {
     waiting: BTreeMap<u64, (Pending, u64)>,
     /// Those that have ended.
     ended: Vec<CommitEnded>,
+    /// Who waits to hear what became of one that is under way.
+    outcomes: Vec<(TransactionId, Pending)>,
 }
 
 impl<S: Backing> Service<S> {
@@ -51,6 +53,22 @@ impl<S: Backing> Service<S> {
         }
     }
 
+    /// What became of a transaction is told when its commit has ended.
+    pub(super) fn outcome(&mut self, request: Request<'_>, id: TransactionId) {
+        let request = if self.sessions.is_to_end(id) {
+            match request.defer() {
+                Ok(pending) => return self.commits.outcomes.push((id, pending)),
+                Err(request) => request,
+            }
+        } else {
+            request
+        };
+        match Refusal::of_outcome(self.sessions.outcome(id)) {
+            Ok(tid) => request.ok(tid),
+            Err(refusal) => refuse(request, refusal),
+        }
+    }
+
     /// Writes what was asked for, if no flush is under way.
     pub(super) fn write_commits(&mut self) {
         let ended = self.sessions.write_commits();
@@ -75,10 +93,11 @@ impl<S: Backing> Service<S> {
             let Some((to, thread)) = self.commits.waiting.remove(&identity) else {
                 runtime::bug!("a commit has ended that nobody asked for")
             };
-            let (status, value) = match self.log_commit(thread, outcome) {
-                Ok(tid) => (0, tid),
-                Err(Refusal { code, detail }) => (code, detail),
-            };
+            let (status, value) = words(self.log_commit(thread, outcome));
+            answers.push(Answer { to, status, value, body: Vec::new() });
+        }
+        for (id, to) in self.commits.outcomes.extract_if(.., |(id, _)| !self.sessions.is_to_end(*id)) {
+            let (status, value) = words(Refusal::of_outcome(self.sessions.outcome(id)));
             answers.push(Answer { to, status, value, body: Vec::new() });
         }
     }
@@ -124,5 +143,13 @@ impl<S: Backing> Service<S> {
             }
             _ => {}
         }
+    }
+}
+
+/// An answer of words.
+fn words(answer: Result<u64, Refusal>) -> (u32, u64) {
+    match answer {
+        Ok(value) => (0, value),
+        Err(Refusal { code, detail }) => (code, detail),
     }
 }

@@ -111,7 +111,7 @@ impl<S: Backing> Service<S> {
                 return request.ok_body(statistics.objects, &statistics);
             }
             Some(Persistence::Outcome(Outcome { transaction })) => {
-                Refusal::of_outcome(self.sessions.outcome(TransactionId::new(transaction)))
+                return self.outcome(request, TransactionId::new(transaction));
             }
             Some(Persistence::Watch(wish)) => self.watch(&mut request, sender, wish),
             Some(Persistence::Changes(wish)) => return self.changes(request, wish),

@@ -78,6 +78,11 @@ impl<S: Backing, K: Scopes> Sessions<S, K> {
         self.committing.flushing.is_some()
     }
 
+    /// Whether the commit of a transaction was asked for and has not ended.
+    pub fn is_to_end(&self, id: TransactionId) -> bool {
+        self.open.values().any(|open| open.commits && open.id == id)
+    }
+
     /// Commits that shared a flush.
     pub fn groups(&self) -> Groups {
         self.committing.groups
