@@ -11,13 +11,15 @@ use abi::kernel::BODY_MAX;
 use abi::slots;
 use abi::token::{All, CallOnly, Cap, Endpoint, Machine};
 use clients::{Graph, GraphError, processes};
-use object_model::Oid;
+use object_model::{Oid, Record};
 use runtime::{Call, Console, Environment, objects, say};
 
 use crate::samples::{Row, count, report, take};
 
 /// Samples of what makes a process.
 const SAMPLES: usize = 64;
+/// Bytes of the object that is read and committed.
+const PAYLOAD: usize = 100;
 /// Samples of what is on trial for half a second each.
 const REPLACEMENTS: usize = 16;
 /// The service that is replaced: it has no state, but what its capabilities are.
@@ -70,15 +72,47 @@ fn rows(mut graph: Graph, server: &Cap<Endpoint, CallOnly>) -> Result<Vec<Row>, 
     let of_root = |name: &str| root.reference(name).ok_or(Failure::Incomplete);
     let image = genesis::current_image(&graph.object(of_root("images")?)?, IMAGE).ok_or(Failure::Incomplete)?;
     let list = of_root(LIST)?;
+    let record = kept(&mut graph)?;
+    committed(&mut graph, record)?;
     // Once each, since a round that fails later is taken again without end.
     undone(&graph, server, image, list)?;
     created(server, image, list)?;
     replaced(server)?;
     Ok(alloc::vec![
+        ("get_object", take(|| got(&mut graph, record).ok(), SAMPLES)),
+        ("commit_object", take(|| committed(&mut graph, record).ok(), SAMPLES)),
         ("create_undone", take(|| undone(&graph, server, image, list).ok(), SAMPLES)),
         ("create_process", take(|| created(server, image, list).ok(), SAMPLES)),
         ("replace_pause", take(|| replaced(server).ok().flatten(), REPLACEMENTS)),
     ])
+}
+
+/// An object of the graph that only this process has.
+fn kept(graph: &mut Graph) -> Result<Oid, Failure> {
+    graph.begin()?;
+    let oid = graph.new_object()?;
+    graph.put(oid, &Record { payload: alloc::vec![7; PAYLOAD], ..Record::default() })?;
+    graph.commit()?;
+    Ok(oid)
+}
+
+/// An object's record, out of the server's cache, in the message: no transaction is open.
+fn got(graph: &mut Graph, oid: Oid) -> Result<u64, Failure> {
+    let (spent, record) = count(|| graph.get(oid));
+    record?;
+    Ok(spent)
+}
+
+/// A transaction that stores one object: begin, store, commit.
+fn committed(graph: &mut Graph, oid: Oid) -> Result<u64, Failure> {
+    let record = Record { payload: alloc::vec![7; PAYLOAD], ..Record::default() };
+    let (spent, done) = count(|| {
+        graph.begin()?;
+        graph.put(oid, &record)?;
+        graph.commit()
+    });
+    done?;
+    Ok(spent)
 }
 
 /// CreateProcess in a transaction that is aborted afterwards: each sample finds the store as the one before did.

@@ -19,9 +19,9 @@ const RACES: u64 = 40;
 /// Nanoseconds that the driver waits longer from one race to the next: a twentieth of what a commit takes or so.
 const STEP: u64 = 150_000;
 /// Bytes of a drone's stack, as a power of two.
-const STACK_BITS: u8 = 16;
+pub const STACK_BITS: u8 = 16;
 /// Bytes of the frame that a thread has to have as a heap, and that a further thread of a cell has no use for.
-const HEAP_BITS: u8 = 12;
+pub const HEAP_BITS: u8 = 12;
 /// Nanoseconds in which a drone has to signal, and a process to end.
 pub const PATIENCE: u64 = 60_000_000_000;
 
@@ -57,6 +57,11 @@ impl Hangar {
         };
         READY.store(hangar.ready.raw().slot as u32, Ordering::Relaxed);
         Ok(hangar)
+    }
+
+    /// What every thread of the cell has.
+    pub fn home(&self) -> (&Cap<CNode, All>, &Cap<VSpace, All>) {
+        (&self.cnode, &self.vspace)
     }
 
     /// Starts a drone, and waits until it signals.

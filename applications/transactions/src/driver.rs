@@ -98,7 +98,7 @@ pub struct Test {
 /// A test and its name.
 pub type Case = (&'static str, fn(&mut Test) -> Result<(), Failure>);
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     ("a_process_starts_at_its_caller_s_commit", Test::a_commit_starts_the_process),
     ("all_processes_of_a_transaction_start", Test::a_commit_starts_all_its_processes),
     ("an_abort_leaves_nothing", Test::an_abort_leaves_nothing),
@@ -109,6 +109,7 @@ const CASES: [Case; 14] = [
     ("giving_up_and_committing_starts_what_was_made", Test::giving_up_and_committing_starts_what_was_made),
     ("a_server_that_is_late_makes_nothing", Test::a_server_that_is_late_makes_nothing),
     ("the_graph_stops_and_starts_processes", Test::the_graph_stops_and_starts_processes),
+    ("commits_share_flushes", Test::commits_share_flushes),
     ("a_beginner_s_death_is_told", Test::a_death_is_told),
     ("a_beginner_s_death_takes_its_process", Test::a_death_takes_the_process),
     ("a_commit_is_whole_or_not_there", Test::a_commit_is_whole_or_not_there),

@@ -12,7 +12,7 @@ use clients::{Graph, GraphError, processes};
 use object_model::{Object, Oid, Value};
 use runtime::{Environment, objects, sleep};
 
-use crate::{handovers, late};
+use crate::{groups, handovers, late};
 
 /// The bit in the argument of a thread that makes it a drone: no Process object has such a number.
 const DRONE: u64 = 1 << 63;
@@ -61,13 +61,17 @@ pub enum Errand {
     /// Begin, write one of the pair and a new object, signal, wait to be told to go on; write all again, commit, signal, wait for its
     /// end.
     Hold = 6,
+    /// Begin, write an object of its own, commit, signal, wait for its end.
+    Share = 7,
 }
 
 impl Errand {
     /// The errand of a thread's argument; `None` where the thread is no drone.
     pub fn of(argument: u64) -> Option<Errand> {
-        use Errand::{Begin, Commit, Create, Hold, Serve, Spawn, Write};
-        [Begin, Create, Write, Commit, Spawn, Serve, Hold].into_iter().find(|errand| errand.argument() == argument)
+        use Errand::{Begin, Commit, Create, Hold, Serve, Share, Spawn, Write};
+        [Begin, Create, Write, Commit, Spawn, Serve, Hold, Share]
+            .into_iter()
+            .find(|errand| errand.argument() == argument)
     }
 
     /// The argument of a thread with this errand.
@@ -91,6 +95,13 @@ pub fn run(mut environment: Environment, errand: Errand) -> u64 {
     }
     if errand == Errand::Hold {
         handovers::hold(&mut environment, &mut graph, signal);
+        rest()
+    }
+    if errand == Errand::Share {
+        match groups::commit_own(&mut graph) {
+            Ok(()) => signal(Progress::Committed),
+            Err(_) => signal(Progress::Failed),
+        }
         rest()
     }
     match work(&mut graph, &process, errand) {
@@ -137,7 +148,7 @@ fn work(graph: &mut Graph, process: &Cap<Endpoint, CallOnly>, errand: Errand) ->
                 graph.put_object(Oid::new(oid.load(Ordering::Relaxed)), &object)?;
             }
         }
-        Errand::Spawn | Errand::Serve | Errand::Hold => {}
+        Errand::Spawn | Errand::Serve | Errand::Hold | Errand::Share => {}
     }
     Ok(())
 }

@@ -13,14 +13,16 @@ pub use strikes::run as strikes;
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use abi::interfaces::persistence::ALREADY_DONE;
 use abi::interfaces::process::{
     Kill, NO_SUCH_PROCESS, Progress as Journey, Replace, ReplacementSummary, Replacements, WaitReplaced,
 };
 use abi::kernel::{BODY_MAX, Clock};
 use abi::token::{All, Cap, Notification};
 use abi::{CallError, KernelError};
-use clients::{Graph, GraphError, Outcome};
+use clients::{Carried, Graph, GraphError, Outcome};
 use object_model::{Object, Oid, Value};
+use object_store::Tid;
 use runtime::{Call, Environment, objects};
 use spawner::Memory;
 
@@ -39,10 +41,11 @@ static GO: AtomicU32 = AtomicU32::new(0);
 static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// The tests, but for the strikes.
-pub const CASES: [Case; 6] = [
+pub const CASES: [Case; 7] = [
     ("an_open_transaction_outlives_a_replacement", Test::an_open_transaction_outlives_a_replacement),
     ("an_open_transaction_is_committed_on_trial", Test::an_open_transaction_is_committed_on_trial),
     ("a_server_that_is_killed_aborts_what_is_open", Test::a_server_that_is_killed_aborts_what_is_open),
+    ("a_numbered_request_is_carried_out_once", Test::a_numbered_request_is_carried_out_once),
     ("requests_go_on_during_replacements", Test::requests_go_on_during_replacements),
     ("a_server_that_dies_on_trial_loses_nothing", Test::a_server_that_dies_on_trial_loses_nothing),
     ("replacements_leave_nothing_behind", Test::replacements_leave_nothing_behind),
@@ -237,6 +240,42 @@ impl Test {
         let held = self.held()?;
         self.kill()?;
         self.released(held, Fate::Lost)
+    }
+
+    /// A request that its client has numbered and sends again is not carried out again, also where the server was stopped in
+    /// between, or replaced.
+    fn a_numbered_request_is_carried_out_once(&mut self) -> Result<(), Failure> {
+        let [oid, _] = self.make_pair()?;
+        let next = match self.graph.outcome_of(1)? {
+            Carried::Never => 1,
+            found => return self.wrong("another client's request", format_args!("{found:?}")),
+        };
+        self.graph.begin()?;
+        self.graph.put_object(oid, &number(1))?;
+        self.graph.identify(next)?;
+        let tid = self.graph.commit()?;
+        self.is_known(next, tid)?;
+        self.kill()?;
+        self.is_known(next, tid)?;
+        self.replace()?;
+        check(self.end_of_replacement()? == Journey::Confirmed, "it was not replaced")?;
+        self.is_known(next, tid)?;
+        check(value(&mut self.graph, oid)? == 1, "it was carried out again")
+    }
+
+    /// A request is known to have been carried out, and is not taken again; the next one was not.
+    fn is_known(&mut self, sequence: u64, tid: Tid) -> Result<(), Failure> {
+        let outcomes = (self.graph.outcome_of(sequence)?, self.graph.outcome_of(sequence + 1)?);
+        if outcomes != (Carried::Out(tid), Carried::Never) {
+            return self.wrong("another outcome", format_args!("{outcomes:?}"));
+        }
+        self.graph.begin()?;
+        let again = self.graph.identify(sequence);
+        self.graph.abort()?;
+        match again {
+            Err(GraphError::Call(CallError::Server(ALREADY_DONE, done))) if done == tid.number() => Ok(()),
+            again => self.wrong("it was taken again", format_args!("{again:?}")),
+        }
     }
 
     /// The server has in use what it had before.

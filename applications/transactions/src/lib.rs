@@ -4,7 +4,7 @@
 //! One image plays three parts:
 //!
 //! * the [`driver`] makes what the tests need, runs them, prints a line a test and the totals, and stops the machine. The tests
-//!   themselves are in [`processes`], [`deaths`] and [`late`];
+//!   themselves are in [`processes`], [`deaths`], [`groups`] and [`late`];
 //! * a [`child`] is a process that the driver makes: the first thing that it does is to leave a trace in the *mailbox*, an
 //!   object that was there before it, so that nothing can run unnoticed. It knows its part by that object;
 //! * a [`drone`] is a further thread of the driver's own cell, which begins a transaction and is ended in the middle of it.
@@ -23,6 +23,7 @@ mod deaths;
 mod driver;
 mod drone;
 mod figures;
+mod groups;
 mod handovers;
 mod late;
 mod mailbox;

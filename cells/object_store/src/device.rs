@@ -20,6 +20,15 @@ pub enum DeviceError {
     Failed,
 }
 
+/// The bits of the signal by which the end of a flush is told to whoever has begun it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlushSignal {
+    /// Everything is durable.
+    pub done: u64,
+    /// The device failed.
+    pub failed: u64,
+}
+
 /// A disk of 512-byte sectors.
 pub trait BlockDevice {
     /// How many sectors there are.
@@ -42,6 +51,12 @@ pub trait BlockDevice {
     /// # Errors
     /// As [`DeviceError`] says; then nothing is known of any write since the last successful flush.
     fn flush(&mut self) -> Result<(), DeviceError>;
+
+    /// Begins a flush of every completed write and returns at once, where its end is told by a signal. `None` where it is not,
+    /// or the flush cannot be begun: then [`flush`](Self::flush) it is.
+    fn begin_flush(&mut self) -> Option<FlushSignal> {
+        None
+    }
 }
 
 impl<D: BlockDevice + ?Sized> BlockDevice for &mut D {
@@ -59,6 +74,10 @@ impl<D: BlockDevice + ?Sized> BlockDevice for &mut D {
 
     fn flush(&mut self) -> Result<(), DeviceError> {
         (**self).flush()
+    }
+
+    fn begin_flush(&mut self) -> Option<FlushSignal> {
+        (**self).begin_flush()
     }
 }
 

@@ -227,7 +227,7 @@ pub use client_cache::ClientCache;
 pub use clock::{Clock, next_tid};
 pub use copy::CopyError;
 pub use demo_storage::DemoStorage;
-pub use device::{BlockDevice, DeviceError, MemoryDevice, SECTOR};
+pub use device::{BlockDevice, DeviceError, FlushSignal, MemoryDevice, SECTOR};
 pub use error::{StopReason, StorageError};
 pub use file_storage::{
     Damage, DeviceState, FORMAT_VERSION, FileStorage, FormatError, FormatOptions, LastBatch, NoClock, OpenError,

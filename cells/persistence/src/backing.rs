@@ -2,8 +2,8 @@
 //! state file.
 
 use object_store::{
-    BlockDevice, Clock, Damage, DemoStorage, DeviceError, FileStorage, MappingStorage, NoClock, Oid, Storage,
-    StorageError, Verification,
+    BlockDevice, Clock, Damage, DemoStorage, DeviceError, FileStorage, FlushSignal, MappingStorage, NoClock, Oid,
+    Storage, StorageError, Verification,
 };
 
 /// How often a device was used.
@@ -55,6 +55,12 @@ impl<D: BlockDevice> BlockDevice for Counted<D> {
         self.transfers.flushes += 1;
         self.device.flush()
     }
+
+    fn begin_flush(&mut self) -> Option<FlushSignal> {
+        let begun = self.device.begin_flush();
+        self.transfers.flushes += u64::from(begun.is_some());
+        begun
+    }
 }
 
 /// A storage that can be looked after.
@@ -70,6 +76,16 @@ pub trait Backing: Storage {
 
     /// How often its device was used.
     fn transfers(&self) -> Transfers;
+
+    /// Begins the flush that a commit needs, whose end the device tells by a signal. `None` where it does not:
+    /// [`flush`](Self::flush) it is.
+    fn begin_flush(&mut self) -> Option<FlushSignal>;
+
+    /// Flushes the device.
+    ///
+    /// # Errors
+    /// For [`Storage::finish_end`] to hear of.
+    fn flush(&mut self) -> Result<(), DeviceError>;
 
     /// Begins to read and check everything. `None` where nothing can be damaged.
     fn verify_start(&self) -> Option<Verification>;
@@ -110,6 +126,14 @@ impl<D: BlockDevice, C: Clock> Backing for FileStorage<Counted<D>, C> {
         self.device().transfers
     }
 
+    fn begin_flush(&mut self) -> Option<FlushSignal> {
+        FileStorage::begin_flush(self)
+    }
+
+    fn flush(&mut self) -> Result<(), DeviceError> {
+        self.flush_device()
+    }
+
     fn verify_start(&self) -> Option<Verification> {
         Some(FileStorage::verify_start(self))
     }
@@ -148,6 +172,14 @@ impl<D: BlockDevice, C: Clock> Backing for DemoStorage<FileStorage<Counted<D>, N
         self.base().transfers()
     }
 
+    fn begin_flush(&mut self) -> Option<FlushSignal> {
+        None
+    }
+
+    fn flush(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
     fn verify_start(&self) -> Option<Verification> {
         Some(FileStorage::verify_start(self.base()))
     }
@@ -163,6 +195,10 @@ impl<D: BlockDevice, C: Clock> Backing for DemoStorage<FileStorage<Counted<D>, N
 
     fn verify_progress(&self, verification: &Verification) -> u64 {
         FileStorage::verify_progress(self.base(), verification)
+    }
+
+    fn go_on_numbering(&mut self, _: Oid) -> Result<(), StorageError> {
+        Ok(())
     }
 }
 
@@ -180,6 +216,14 @@ impl<C: Clock> Backing for MappingStorage<C> {
 
     fn transfers(&self) -> Transfers {
         Transfers::default()
+    }
+
+    fn begin_flush(&mut self) -> Option<FlushSignal> {
+        None
+    }
+
+    fn flush(&mut self) -> Result<(), DeviceError> {
+        Ok(())
     }
 
     fn verify_start(&self) -> Option<Verification> {

@@ -1,14 +1,15 @@
 //! The block device as the store wants it, by messages to the driver.
 //!
-//! Data passes through one Buf that is lent for the length of each call; longer transfers go in parts.
+//! Data passes through one Buf that is lent for the length of each call; longer transfers go in parts. A flush can be begun,
+//! and its end is signalled: each has bits of its own, so that one that is heard late is not taken for the next.
 
 use core::ops::Range;
 
-use object_store::{BlockDevice, DeviceError, SECTOR};
+use object_store::{BlockDevice, DeviceError, FlushSignal, SECTOR};
 use runtime::abi::CallError;
-use runtime::abi::interfaces::block::{self, Capacity, Flush, IsReadOnly, Read, Write};
-use runtime::abi::token::{CallOnly, Cap, Endpoint};
-use runtime::{Buf, Call};
+use runtime::abi::interfaces::block::{self, BeginFlush, Capacity, Flush, IsReadOnly, Listen, Read, Write};
+use runtime::abi::token::{All, CNode, CallOnly, Cap, Endpoint, Notification};
+use runtime::{Buf, Call, objects};
 
 /// A disk behind a driver.
 #[derive(Debug)]
@@ -17,22 +18,44 @@ pub struct Disk {
     buf: Buf,
     sectors: u64,
     is_read_only: bool,
+    ear: Ear,
+    /// Flushes that were begun.
+    begun: u64,
 }
+
+/// By what this server hears of the end of a flush.
+#[derive(Debug)]
+pub struct Ear {
+    /// The notification that is bound to its thread.
+    pub notification: Cap<Notification, All>,
+    /// Its CNode, where the driver's copy is made.
+    pub cnode: Cap<CNode, All>,
+}
+
+/// Flushes with bits of their own: the driver cannot have so many under way.
+const SIGNALS: u64 = 24;
 
 impl Disk {
     /// The driver's disk.
     ///
     /// # Errors
     /// The driver's, or the kernel's.
-    pub fn new(driver: Cap<Endpoint, CallOnly>, buf: Buf) -> Result<Self, CallError> {
+    pub fn new(driver: Cap<Endpoint, CallOnly>, buf: Buf, ear: Ear) -> Result<Self, CallError> {
         let sectors = Call::new(&driver, Capacity {}).words()?;
         let is_read_only = Call::new(&driver, IsReadOnly {}).words()? != 0;
-        Ok(Disk { driver, buf, sectors, is_read_only })
+        Ok(Disk { driver, buf, sectors, is_read_only, ear, begun: 0 })
     }
 
     /// Whether the device refuses to be written.
     pub fn is_read_only(&self) -> bool {
         self.is_read_only
+    }
+
+    /// Names the notification to the driver.
+    fn listen(&self) -> Result<(), CallError> {
+        let signal: Cap<Notification, CallOnly> = objects::duplicate(&self.ear.notification, &self.ear.cnode, 0)
+            .map_err(|error| CallError::Kernel(error, 0))?;
+        Call::new(&self.driver, Listen {}).grant(signal).send().map(drop)
     }
 
     fn parts(&self, sector: u64, length: usize) -> Result<Parts, DeviceError> {
@@ -72,6 +95,19 @@ impl BlockDevice for Disk {
 
     fn flush(&mut self) -> Result<(), DeviceError> {
         Call::new(&self.driver, Flush {}).words().map_err(failure)
+    }
+
+    fn begin_flush(&mut self) -> Option<FlushSignal> {
+        let first = 2 * (self.begun % SIGNALS);
+        let signal = FlushSignal { done: 1 << first, failed: 2 << first };
+        let begin = || Call::new(&self.driver, BeginFlush { done: signal.done, failed: signal.failed }).words();
+        let begun = match begin() {
+            // An instance of the driver that has not heard of this server.
+            Err(CallError::Server(block::NO_LISTENER, _)) => self.listen().and_then(|()| begin()),
+            begun => begun,
+        };
+        self.begun += 1;
+        begun.ok().map(|()| signal)
     }
 }
 

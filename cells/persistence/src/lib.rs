@@ -60,7 +60,7 @@ use runtime::abi::token::{All, CNode, CallOnly, Cap, Endpoint, Settle, Untyped, 
 use runtime::{Buf, Console, Environment, Event, Exporter, Exports, Heap, Server, objects, say};
 
 use crate::backing::Backing;
-use crate::disk::Disk;
+use crate::disk::{Disk, Ear};
 use crate::handover::Handover;
 use crate::names::Names;
 use crate::opening::{Facts, Opened};
@@ -88,7 +88,7 @@ const MEMORY: u32 = BLOCK + 2;
 const FIRST_OWN: u32 = MEMORY + 1;
 
 /// Requests whose answers can wait, at most, and one more.
-const REPLIES: usize = 24;
+const REPLIES: usize = 48;
 /// Size of the transfer Buf in bits.
 const BUF_BITS: u8 = 18;
 /// Bytes of committed records that are kept in memory.
@@ -139,7 +139,8 @@ pub fn main(mut environment: Environment) -> u64 {
         Err(error) => panic!("no transfer Buf out of slot {MEMORY}: {error:?}"),
     };
     let kernel = Kernel { memory, cnode, settle, console, heap, exporter };
-    let opened = match Disk::new(block, buf) {
+    let ear = Ear { notification, cnode: environment.cnode_again() };
+    let opened = match Disk::new(block, buf, ear) {
         Ok(disk) if disk.is_read_only() => {
             match opening::open_demo(disk, WallClock, &|line| kernel.console.say(line)) {
                 Ok((storage, facts)) => {

@@ -74,6 +74,7 @@ impl From<Failure> for Refusal {
         match failure {
             Failure::NoTransaction => Self::new(NO_TRANSACTION, 0),
             Failure::NotTheBeginner => Self::new(NOT_THE_BEGINNER, 0),
+            Failure::Committing => Self::new(STILL_OPEN, 0),
             Failure::Doomed => Self::new(MUST_ABORT, 0),
             Failure::TooManyTransactions(most) => Self::new(BUSY, most as u64),
             Failure::TooMuchStaged(left) => Self::new(BUSY, left as u64),

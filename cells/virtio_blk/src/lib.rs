@@ -6,6 +6,7 @@
 //!
 //! * [`schedule`] decides what is submitted when: the logic, without hardware, tested on the host;
 //! * `driver` moves data between leases and the device's slots, and answers;
+//! * `listeners` are clients that go on while their flush is under way;
 //! * `endowment` is what the cell is given.
 //!
 //! Order: requests that are under way together may reach the medium in any order. A flush is submitted when every
@@ -20,6 +21,7 @@ extern crate alloc;
 mod driver;
 mod endowment;
 pub mod extent;
+mod listeners;
 pub mod schedule;
 
 use abi::interfaces::block::Block;
@@ -98,5 +100,5 @@ fn start(environment: &mut Environment, console: &Console) -> Result<Driver, Fai
     );
     let replies = objects::reply_objects(&endowment.untyped, &endowment.cnode, driver::REPLIES)?;
     objects::serve_labels(&endowment.endpoint, Block::LABELS)?;
-    Ok(Driver::new(queue, endowment.irq, endowment.notification, endowment.endpoint, replies))
+    Ok(Driver::new(queue, (endowment.irq, endowment.cnode), endowment.notification, endowment.endpoint, replies))
 }

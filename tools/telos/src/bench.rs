@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use crate::bench_disk::{self, Counts};
 use crate::cli;
 use crate::fail;
 use crate::failure::Result;
@@ -56,6 +57,12 @@ pub fn run(project: &Project) -> Result<()> {
     check(&rows)?;
     rows.extend(measure(project, SYSTEM)?);
     print(&rows);
+    for together in [1, 8] {
+        let Counts { commits, writes, flushes } = bench_disk::count(together)?;
+        println!(
+            "commit_object on a disk, {together} at a time: {commits} commits, {writes} writes, {flushes} flushes"
+        );
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 pub mod abi;
 pub mod accelerator;
 pub mod bench;
+mod bench_disk;
 pub mod cells;
 pub mod cli;
 pub mod config;

@@ -6,8 +6,12 @@ pub const SECTOR: usize = 512;
 pub const DEVICE_ERROR: u32 = 1;
 /// The sectors lie beyond the end, or the Buf is too small for them.
 pub const OUT_OF_RANGE: u32 = 2;
+/// The client has named no notification to this instance of the driver.
+pub const NO_LISTENER: u32 = 3;
+/// Too many clients listen, or too many requests are held.
+pub const BUSY: u32 = 4;
 /// The device cannot be written.
-pub const READ_ONLY: u32 = 3;
+pub const READ_ONLY: u32 = 5;
 
 crate::interface! {
     /// What a client of a block device asks.
@@ -20,6 +24,13 @@ crate::interface! {
         3 Flush();
         /// The number of sectors.
         4 Capacity() -> u64;
+        /// The notification that travels with the request is signalled from now on for the calling client, whose badge tells
+        /// it from others; one that it named before is forgotten. Refused with [`BUSY`].
+        5 Listen();
+        /// Flushes, and returns at once. The client's notification is signalled with the bits `done` when everything is durable
+        /// whose write was answered before, with `failed` where the device fails. An instance that ends meanwhile signals
+        /// nothing. Refused with [`NO_LISTENER`], or [`BUSY`].
+        6 BeginFlush(done: u64, failed: u64);
         /// 1 where the device cannot be written, else 0.
         10 IsReadOnly() -> u64;
     }

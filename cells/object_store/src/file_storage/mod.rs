@@ -55,8 +55,8 @@ use volume::Volume;
 
 use crate::device::BlockDevice;
 use crate::{
-    Clock, DeviceError, Flush, Load, Metadata, Oid, PackError, PackProgress, PackRequest, Record, RevisionInfo,
-    Storage, StorageError, StorageTransaction, Tid, TransactionInfo, Voted,
+    Clock, DeviceError, Flush, FlushSignal, Load, Metadata, Oid, PackError, PackProgress, PackRequest, Record,
+    RevisionInfo, Storage, StorageError, StorageTransaction, Tid, TransactionInfo, Voted,
 };
 
 /// Object numbers that are reserved at once. Those left over when the storage is closed or cut off are never issued.
@@ -130,6 +130,20 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     /// The device beneath, to look at.
     pub fn device(&self) -> &D {
         self.volume.device_ref()
+    }
+
+    /// Begins the flush that [`Storage::finish_start`] asks for. `None` where the device does that in one piece, by
+    /// [`flush_device`](Self::flush_device).
+    pub fn begin_flush(&mut self) -> Option<FlushSignal> {
+        self.volume.device().begin_flush()
+    }
+
+    /// Flushes the device, which makes durable whatever was written.
+    ///
+    /// # Errors
+    /// For [`Storage::finish_end`] to hear of.
+    pub fn flush_device(&mut self) -> Result<(), DeviceError> {
+        self.volume.device().flush()
     }
 
     /// Objects that exist.

@@ -11,6 +11,8 @@ use crate::handover::{Ground, SCHEMA};
 /// What is in memory ends with this instance, and a pack or a verification does: it exports nothing then, and is not replaced.
 impl<S: Backing> Exports for Service<S> {
     fn export(&mut self, schema: u32) -> Option<Vec<u8>> {
+        // What is told is in the log or is not.
+        self.wait_for_flush();
         let ground = self.ground_for(schema)?;
         let mut bytes = Vec::new();
         self.sessions.export(&ground, &mut bytes).ok()?;

@@ -1,17 +1,21 @@
 //! The messages of the persistence server.
 //!
 //! * this module: the loop, and transactions;
+//! * [`committing`]: commits, whose answers wait for a flush while others are served;
 //! * [`records`], [`lists`], [`statistics`]: what is read and stored, and what there is;
 //! * [`maintenance`]: what takes long and is done between requests;
 //! * [`export`]: what goes over to the next version of this server.
 
+mod committing;
 mod export;
 mod lists;
 mod maintenance;
 mod records;
 mod statistics;
 
-use object_store::{Oid, PublicOid, SavepointId, StorageError, StoreError, Tid, TransactionId};
+use alloc::vec::Vec;
+
+use object_store::{Oid, SavepointId, Tid, TransactionId};
 use runtime::abi::CallError;
 use runtime::abi::KernelError;
 use runtime::abi::interfaces::persistence::{Outcome, Persistence, Watch};
@@ -19,6 +23,7 @@ use runtime::abi::kernel::TIMEOUT_NONE;
 use runtime::abi::token::RawCap;
 use runtime::{Console, Event, Heap, Request, Server, say};
 
+use self::committing::{Commits, FLUSH_PATIENCE};
 use self::maintenance::{Answer, Waiting};
 use crate::backing::Backing;
 use crate::handover::Ground;
@@ -39,6 +44,7 @@ pub struct Service<S> {
     console: Console,
     heap: &'static Heap,
     waiting: Waiting,
+    commits: Commits,
 }
 
 impl<S: Backing> Service<S> {
@@ -50,34 +56,46 @@ impl<S: Backing> Service<S> {
         console: Console,
         heap: &'static Heap,
     ) -> Self {
-        Service { sessions, names, ground, console, heap, waiting: Waiting::default() }
+        let (waiting, commits) = (Waiting::default(), Commits::default());
+        Service { sessions, names, ground, console, heap, waiting, commits }
     }
 
     /// Serves for ever.
     pub fn run(mut self, mut server: Server) -> ! {
         loop {
-            let works = self.sessions.maintenance().is_under_way();
-            // Where there is work to do, nobody is waited for.
-            let patience = if works { 0 } else { TIMEOUT_NONE };
+            let patience = match (self.sessions.is_flushing(), self.sessions.maintenance().is_under_way()) {
+                (true, _) => FLUSH_PATIENCE,
+                // Where there is work to do, nobody is waited for.
+                (false, true) => 0,
+                (false, false) => TIMEOUT_NONE,
+            };
             let event = server.next_event_exporting_within(&mut self, patience);
             let is_idle = match event {
                 Ok(Event::Signal(bits)) => {
-                    if bits & BEGINNER_DIED != 0 {
-                        self.beginner_died();
-                    }
+                    self.signalled(bits);
                     false
                 }
                 Ok(Event::Request(request)) => {
                     self.serve(request);
                     false
                 }
-                Err(CallError::Kernel(KernelError::TimedOut, _)) => true,
+                Err(CallError::Kernel(KernelError::TimedOut, _)) => {
+                    self.wait_for_flush();
+                    true
+                }
                 Err(error) => runtime::bug!("receive failed: {error}"),
             };
-            if works {
-                for Answer { to, status, value, body } in self.work(!is_idle) {
-                    server.answer_exporting(&mut self, to, status, value, &body);
+            let mut answers = Vec::new();
+            if !self.sessions.is_flushing() {
+                if self.sessions.maintenance().is_under_way() {
+                    answers = self.work(!is_idle);
                 }
+                // What was asked for meanwhile is on its way before anybody is answered.
+                self.write_commits();
+            }
+            self.answer_commits(&mut answers);
+            for Answer { to, status, value, body } in answers {
+                server.answer_exporting(&mut self, to, status, value, &body);
             }
         }
     }
@@ -86,7 +104,7 @@ impl<S: Backing> Service<S> {
         let sender = Sender { thread: request.thread(), scope: request.scope(), badge: request.badge() };
         let answer = match Persistence::decode(request.label(), request.words()) {
             Some(Persistence::BeginTransaction(_)) => self.begin(sender, request.reply_object()),
-            Some(Persistence::Commit(_)) => self.commit(sender),
+            Some(Persistence::Commit(_)) => return self.commit(request, sender),
             Some(Persistence::Abort(_)) => self.abort(sender),
             Some(Persistence::GetObject(wish)) => return self.get(request, sender, wish),
             Some(Persistence::Revision(wish)) => {
@@ -102,7 +120,7 @@ impl<S: Backing> Service<S> {
                 return request.ok_body(statistics.objects, &statistics);
             }
             Some(Persistence::Outcome(Outcome { transaction })) => {
-                Refusal::of_outcome(self.sessions.outcome(TransactionId::new(transaction)))
+                return self.outcome(request, TransactionId::new(transaction));
             }
             Some(Persistence::Watch(wish)) => self.watch(&mut request, sender, wish),
             Some(Persistence::Changes(wish)) => return self.changes(request, wish),
@@ -170,41 +188,16 @@ impl<S: Backing> Service<S> {
         Ok(id)
     }
 
+    fn signalled(&mut self, bits: u64) {
+        if bits & BEGINNER_DIED != 0 {
+            self.beginner_died();
+        }
+        self.flush_signalled(bits);
+    }
+
     fn beginner_died(&mut self) {
         for id in self.sessions.beginner_died() {
             say!(self.console, "transaction {} aborted: its beginner died", id.number());
-        }
-    }
-
-    fn commit(&mut self, sender: Sender) -> Result<u64, Refusal> {
-        match self.sessions.commit(sender) {
-            Ok(done) => {
-                let (tid, objects) = (done.tid.number(), done.objects);
-                say!(self.console, "committed at TID {tid}: {objects} objects");
-                Ok(tid)
-            }
-            Err(failure) => {
-                self.tell(sender, failure);
-                Err(failure.into())
-            }
-        }
-    }
-
-    /// Logs a commit that failed for more than its caller's mistake.
-    fn tell(&self, sender: Sender, failure: Failure) {
-        let thread = sender.thread;
-        match failure {
-            Failure::Store(StoreError::Conflict { oid, .. }) => {
-                let oid = PublicOid::new(self.names.outside(oid));
-                say!(self.console, "conflict on object {oid}: thread {thread} must abort");
-            }
-            Failure::Store(StoreError::Storage(StorageError::Stopped(reason))) => {
-                say!(self.console, "the disk failed ({reason:?}): stopped, nothing is acknowledged any more");
-            }
-            Failure::Store(StoreError::Storage(error)) => {
-                say!(self.console, "commit of thread {thread} refused: {error:?}");
-            }
-            _ => {}
         }
     }
 

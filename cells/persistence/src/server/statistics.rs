@@ -35,6 +35,7 @@ impl<S: Backing> Service<S> {
     pub(super) fn store_statistics(&self) -> StoreStatistics {
         let store = self.sessions.store();
         let (log, free) = store.storage().room();
+        let groups = self.sessions.groups();
         let Transfers { reads, writes, flushes } = store.storage().transfers();
         StoreStatistics {
             log,
@@ -43,10 +44,10 @@ impl<S: Backing> Service<S> {
             cache: (store.cached_bytes() as u64, CACHE_BYTES as u64),
             loads: store.cache_counts(),
             commits: self.sessions.commits(),
-            groups: (0, 1),
+            groups: (groups.shared, groups.most as u32),
             device: (reads, writes, flushes),
             horizon: store.storage().horizon().number(),
-            demo: self.facts.demo,
+            demo: self.ground.facts.demo,
         }
     }
 }

@@ -3,10 +3,11 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use object_store::{CommitFailure, Conflict, Oid, SavepointId, Storage, Tid, TransactionId, UndoError};
+use object_store::{CommitFailure, Conflict, Oid, SavepointId, Tid, TransactionId, UndoError};
 
 use super::requests::{Carried, RequestId};
 use super::{Failure, Scopes, Sender, Sessions};
+use crate::backing::Backing;
 
 /// What a rollback brings back, beside what the store does.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub(super) struct Savepoint {
     pub(super) staged: BTreeMap<Oid, usize>,
 }
 
-impl<S: Storage, K: Scopes> Sessions<S, K> {
+impl<S: Backing, K: Scopes> Sessions<S, K> {
     /// Demands that an object is still what the sender's transaction sees when it commits.
     ///
     /// # Errors

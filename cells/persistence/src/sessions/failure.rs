@@ -10,6 +10,8 @@ pub enum Failure {
     NoTransaction,
     /// Another thread began the transaction.
     NotTheBeginner,
+    /// The transaction's commit was asked for, and has not ended yet.
+    Committing,
     /// A server that took part gave the transaction up: it must be aborted.
     Doomed,
     /// As many transactions are open as may be; the number.

@@ -3,11 +3,12 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use object_store::{BadHandover, Oid, Record, Storage, StorageError, Store, Tid, TransactionId};
+use object_store::{BadHandover, Oid, Record, StorageError, Store, Tid, TransactionId};
 
 use super::details::Savepoint;
 use super::requests::RequestId;
 use super::{Failure, Left, Limits, Open, Scopes, Sessions};
+use crate::backing::Backing;
 use crate::handover::{Extent, Ground, Handover, Mark, OpenPart, Table, Tail, WatchPart, begin_part};
 
 /// How many ends and changes were told.
@@ -31,7 +32,7 @@ pub struct Resumed {
     pub aborted: Vec<TransactionId>,
 }
 
-impl<S: Storage, K: Scopes> Sessions<S, K> {
+impl<S: Backing, K: Scopes> Sessions<S, K> {
     /// Appends everything that is known here and not in the log.
     ///
     /// # Errors
@@ -237,7 +238,7 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
         };
         let savepoints = self.store.savepoints(id).filter_map(savepoint).collect();
         let request = self.store.metadata(id).and_then(|metadata| RequestId::decode(&metadata.extension));
-        Open { id, scope, beginner, doomed, in_doubt, created, staged, watched, savepoints, request }
+        Open { id, scope, beginner, doomed, commits: false, in_doubt, created, staged, watched, savepoints, request }
     }
 
     /// Takes those out of the open transactions, and of those that are over, whose marks are in the log behind a commit.

@@ -94,7 +94,7 @@ impl<S: Backing, K: Scopes> Sessions<S, K> {
         if self.maintenance.is_under_way() {
             return Err(Failure::NotPossible);
         }
-        self.store.pack_start(until, Garbage::Collect)?;
+        self.append(|sessions| Ok(sessions.store.pack_start(until, Garbage::Collect)?))?;
         self.maintenance.packs = true;
         self.maintenance.packed = Packed::default();
         Ok(())

@@ -10,9 +10,10 @@
 //!
 //! # Transactions that lost their beginner
 //! The kernel signals that a beginner has died, and answers for each scope whether its beginner lives: those without one are
-//! aborted at once ([`Sessions::beginner_died`]). A commit that was under way when its beginner died is whole, for the server
-//! hears of the death after it. What became of a transaction is told by [`Sessions::outcome`].
+//! aborted at once ([`Sessions::beginner_died`]). A commit that was asked for before its beginner died is carried out; where it
+//! fails, the transaction is aborted. What became of a transaction is told by [`Sessions::outcome`].
 
+mod committing;
 mod details;
 mod failure;
 mod handover;
@@ -22,6 +23,7 @@ mod past;
 pub mod recent;
 pub mod requests;
 
+pub use committing::{CommitEnded, Groups};
 pub use failure::Failure;
 pub use handover::Resumed;
 pub use kernel::{Attached, Left, Scopes};
@@ -34,15 +36,15 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use object_store::{
-    Load, Metadata, Oid, Record, Storage, StorageError, Store, StoreError, Tid, TransactionId, TransactionInfo,
-};
+use object_store::{Load, Metadata, Oid, Record, Store, Tid, TransactionId, TransactionInfo};
 use runtime::abi::interfaces::persistence::FIRST_OID;
 
+use committing::Committing;
 use details::Savepoint;
 use recent::Recent;
 use requests::{RequestId, Requests};
 
+use crate::backing::Backing;
 use crate::outcomes::{Outcome, Outcomes};
 use crate::watches::{self, Lost, Watches};
 
@@ -112,6 +114,8 @@ struct Open<S> {
     scope: S,
     beginner: u64,
     doomed: bool,
+    /// Its commit was asked for: it takes nothing any more.
+    commits: bool,
     /// The device failed in its commit: nobody knows whether it is durable.
     in_doubt: bool,
     created: BTreeSet<Oid>,
@@ -151,6 +155,9 @@ pub struct Sessions<S, K: Scopes> {
     requests: Requests,
     maintenance: Maintenance,
     commits: u64,
+    committing: Committing,
+    /// Commits that have ended while something else was asked for.
+    ended: Vec<CommitEnded>,
     /// What was told of ends and changes, while this instance is on trial.
     told: Option<handover::Told>,
 }
@@ -161,7 +168,7 @@ impl<S, K: Scopes> core::fmt::Debug for Sessions<S, K> {
     }
 }
 
-impl<S: Storage, K: Scopes> Sessions<S, K> {
+impl<S: Backing, K: Scopes> Sessions<S, K> {
     /// Over a store without open transactions.
     pub fn new(mut store: Store<S>, scopes: K, limits: Limits) -> Self {
         let requests = Requests::find(store.storage_mut());
@@ -183,6 +190,8 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             requests,
             maintenance: Maintenance::default(),
             commits: 0,
+            committing: Committing::default(),
+            ended: Vec::new(),
             told: None,
         }
     }
@@ -236,7 +245,7 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
     /// Begins a transaction of the sending thread, or joins the one that travels with the request.
     ///
     /// # Errors
-    /// `NoTransaction` where the scope that travels is none of this server's; `TooManyTransactions`, `Scope`, `Store`.
+    /// `NoTransaction` where the scope that travels is none of this server's; `Committing`, `TooManyTransactions`, `Scope`, `Store`.
     pub fn begin(&mut self, sender: Sender, caller: K::Caller) -> Result<Begun, Failure> {
         if sender.scope != 0 {
             return self.joined(sender).map(|open| Begun::Joined(open.id));
@@ -257,6 +266,7 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             scope,
             beginner: sender.thread,
             doomed: false,
+            commits: false,
             in_doubt: false,
             created: BTreeSet::new(),
             staged: BTreeMap::new(),
@@ -268,60 +278,6 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             runtime::bug!("scope {identity} was given twice");
         }
         Ok(Begun::New(id))
-    }
-
-    /// Commits the sender's transaction. On return it is durable and its scope is settled.
-    ///
-    /// # Errors
-    /// `NotTheBeginner`, `NoTransaction`, `Doomed`, `Store`; the transaction then stays, until it is aborted.
-    pub fn commit(&mut self, sender: Sender) -> Result<Committed, Failure> {
-        let open = self.joined(sender)?;
-        if open.beginner != sender.thread {
-            return Err(Failure::NotTheBeginner);
-        }
-        if open.doomed {
-            return Err(Failure::Doomed);
-        }
-        let id = open.id;
-        self.mark(id)?;
-        let done = self.store.commit_many(&[id]).pop().unwrap_or(Err(StoreError::NoTransaction(id)));
-        let object_store::Committed { tid, foreign } = match done {
-            Ok(done) => done,
-            Err(error) => {
-                let has_failed = self.store.failure(id).is_some();
-                let open = self.joined(sender)?;
-                open.in_doubt |= matches!(error, StoreError::Storage(StorageError::Stopped(_)));
-                if has_failed {
-                    // The store has let go of it.
-                    let freed = core::mem::take(&mut open.staged).into_values().sum::<usize>();
-                    self.staged -= freed;
-                }
-                return Err(error.into());
-            }
-        };
-        let Some(mut open) = self.take(sender.scope) else { runtime::bug!("a transaction was lost in its commit") };
-        self.scopes.settle(open.scope);
-        self.outcomes.note(id, Some(tid));
-        let unput = foreign.iter().filter(|oid| !open.staged.contains_key(oid));
-        let objects = open.staged.len() + unput.clone().count();
-        // What an undo made was not looked at before.
-        for &oid in unput {
-            if self.concerns_watchers(oid, tid) {
-                open.watched.insert(oid);
-            }
-        }
-        if objects > 0 {
-            self.recent.note(tid, open.beginner, open.staged.keys().copied(), &foreign);
-            self.commits += 1;
-            if let Some(request) = open.request {
-                self.note_request(request, tid);
-            }
-        }
-        if !open.watched.is_empty() {
-            self.watches.note(tid, &open.watched);
-            self.tell_watchers();
-        }
-        Ok(Committed { transaction: id, tid, objects })
     }
 
     /// Aborts the sender's transaction, or dooms the one that it joined.
@@ -396,7 +352,7 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             return Err(Failure::Doomed);
         }
         let id = open.id;
-        let oid = self.store.new_oid(id)?;
+        let oid = self.append(|sessions| Ok(sessions.store.new_oid(id)?))?;
         self.joined(sender)?.created.insert(oid);
         Ok(oid)
     }
@@ -445,7 +401,7 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
 
     /// The kernel has told that a transaction lost its beginner: aborts those that did, and answers which.
     pub fn beginner_died(&mut self) -> Vec<TransactionId> {
-        let lost = self.open.iter().filter(|(_, open)| !self.scopes.has_beginner(&open.scope));
+        let lost = self.open.iter().filter(|(_, open)| !open.commits && !self.scopes.has_beginner(&open.scope));
         let lost: Vec<u64> = lost.map(|(identity, _)| *identity).collect();
         let taken: Vec<Open<K::Scope>> = lost.into_iter().filter_map(|identity| self.take(identity)).collect();
         taken.into_iter().map(|open| self.give_up(open)).collect()
@@ -529,7 +485,10 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
 
     /// The transaction that travels with a request.
     fn joined(&mut self, sender: Sender) -> Result<&mut Open<K::Scope>, Failure> {
-        self.open.get_mut(&sender.scope).ok_or(Failure::NoTransaction)
+        match self.open.get_mut(&sender.scope) {
+            Some(Open { commits: true, .. }) => Err(Failure::Committing),
+            open => open.ok_or(Failure::NoTransaction),
+        }
     }
 
     /// Takes a transaction off the table.

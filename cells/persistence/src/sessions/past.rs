@@ -3,9 +3,10 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use object_store::{Metadata, Oid, Record, RevisionInfo, Storage, StoreError, Tid};
+use object_store::{Metadata, Oid, Record, RevisionInfo, StoreError, Tid};
 
 use super::{Failure, Scopes, Sender, Sessions};
+use crate::backing::Backing;
 
 /// A revision of an object, with what its transaction says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub struct Revision {
     pub metadata: Metadata,
 }
 
-impl<S: Storage, K: Scopes> Sessions<S, K> {
+impl<S: Backing, K: Scopes> Sessions<S, K> {
     /// The revisions of an object before a transaction, newest first, for as long as `fits` says so.
     ///
     /// # Errors

@@ -40,11 +40,11 @@ fn open(device: MemoryDevice) -> OnDisk {
     Sessions::new(Store::new(storage, 100_000), FakeKernel::default(), LIMITS)
 }
 
-fn sender<S: object_store::Storage>(sessions: &Sessions<S, FakeKernel>, thread: u64) -> Sender {
+fn sender<S: Backing>(sessions: &Sessions<S, FakeKernel>, thread: u64) -> Sender {
     Sender { thread, scope: sessions.scopes().scope(thread), badge: 7 }
 }
 
-fn begin<S: object_store::Storage>(sessions: &mut Sessions<S, FakeKernel>, thread: u64) -> Sender {
+fn begin<S: Backing>(sessions: &mut Sessions<S, FakeKernel>, thread: u64) -> Sender {
     sessions.begin(sender(sessions, thread), thread).expect("begins");
     sender(sessions, thread)
 }
@@ -54,13 +54,13 @@ fn record(byte: u8, references: &[Oid]) -> Record {
 }
 
 /// Writes the root in a transaction of its own.
-fn write<S: object_store::Storage>(sessions: &mut Sessions<S, FakeKernel>, byte: u8, references: &[Oid]) -> Tid {
+fn write<S: Backing>(sessions: &mut Sessions<S, FakeKernel>, byte: u8, references: &[Oid]) -> Tid {
     let sender = begin(sessions, 1);
     sessions.put(sender, Oid::ROOT, record(byte, references), 6).expect("stored");
     sessions.commit(sender).expect("committed").tid
 }
 
-fn root<S: object_store::Storage>(sessions: &mut Sessions<S, FakeKernel>) -> u8 {
+fn root<S: Backing>(sessions: &mut Sessions<S, FakeKernel>) -> u8 {
     let sender = sender(sessions, 99);
     sessions.get(sender, Oid::ROOT).expect("is there").payload[0]
 }

@@ -72,9 +72,9 @@ impl<H> Schedule<H> {
         Schedule { held: VecDeque::with_capacity(limit), slots: vec![None; slots], next: 0, limit, part: part.max(1) }
     }
 
-    /// Whether one more request may be accepted.
-    pub fn has_room(&self) -> bool {
-        self.held.len() < self.limit
+    /// How many more requests may be accepted.
+    pub fn room(&self) -> usize {
+        self.limit.saturating_sub(self.held.len())
     }
 
     /// Takes a request on. One of no sectors is finished at once.
