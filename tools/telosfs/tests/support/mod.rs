@@ -190,7 +190,7 @@ pub fn sample_of(folder: &Folder, life: Life) -> Sample {
 fn genesis(store: &mut Store) -> Tid {
     let transaction = store.begin(Metadata::new("root task", "genesis")).expect("begun");
     let mut building = Building { store, transaction, made: Vec::new() };
-    genesis::create(&mut building, Oid::ROOT).expect("created");
+    let _ = genesis::establish(&mut building, Oid::ROOT, None).expect("created");
     let Building { store, transaction, .. } = building;
     let voted = store.vote(transaction).expect("voted");
     store.finish(voted).expect("committed")
