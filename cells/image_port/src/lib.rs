@@ -32,7 +32,7 @@ const FUNCTION: u32 = slots::FIRST_GRANTED;
 const IRQ: u32 = FUNCTION + 1;
 const MEMORY: u32 = FUNCTION + 2;
 /// Bytes of the Buf, as a power of two: no image is longer.
-const BUF_BITS: u8 = 20;
+const BUF_BITS: u8 = 21;
 /// The bit of the line's interrupts.
 const INTERRUPT: u64 = 1;
 /// Nanoseconds of silence after which what has come of a frame is forgotten.

@@ -6,7 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use postcard::ser_flavors::Size;
+use postcard::ser_flavors::{Flavor, Size};
 use serde::{Deserialize, Serialize};
 
 use crate::{Oid, StorageError};
@@ -107,16 +107,37 @@ fn length(value: &impl Serialize) -> Result<usize, StorageError> {
 /// [`StorageError::OutOfMemory`].
 pub fn append(value: &impl Serialize, output: &mut Vec<u8>) -> Result<(), StorageError> {
     let start = output.len();
-    let length = length(value)?;
-    output.try_reserve(length)?;
-    output.resize(start + length, 0);
-    let space = output.get_mut(start..).unwrap_or_default();
-    let written = postcard::to_slice(value, space).map(|written| written.len());
-    if written == Ok(length) {
-        return Ok(());
+    match postcard::serialize_with_flavor(value, Growing(output)) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            output.truncate(start);
+            Err(match error {
+                postcard::Error::SerializeBufferFull => StorageError::OutOfMemory,
+                _ => StorageError::Malformed,
+            })
+        }
     }
-    output.truncate(start);
-    Err(StorageError::Malformed)
+}
+
+/// Bytes to which more are appended, as long as there is memory.
+struct Growing<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Growing<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.try_reserve(bytes.len()).map_err(|_| postcard::Error::SerializeBufferFull)?;
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StorageError> {

@@ -64,6 +64,9 @@ impl<D: BlockDevice> BlockDevice for Counted<D> {
 
 /// A storage that can be looked after.
 pub trait Backing: Storage {
+    /// Whether another instance of this server finds in it what this one has left.
+    const OUTLIVES_THE_SERVER: bool;
+
     /// Objects that exist.
     fn objects(&self) -> u64;
 
@@ -100,9 +103,6 @@ pub trait Backing: Storage {
     /// How far that is, in thousandths.
     fn verify_progress(&self, verification: &Verification) -> u64;
 
-    /// Whether another instance of this server finds in it what this one has left.
-    fn outlives_the_server(&self) -> bool;
-
     /// Goes on issuing numbers of objects from one on: none from there on was ever issued.
     ///
     /// # Errors
@@ -111,6 +111,8 @@ pub trait Backing: Storage {
 }
 
 impl<D: BlockDevice, C: Clock> Backing for FileStorage<Counted<D>, C> {
+    const OUTLIVES_THE_SERVER: bool = true;
+
     fn objects(&self) -> u64 {
         self.object_count()
     }
@@ -148,10 +150,6 @@ impl<D: BlockDevice, C: Clock> Backing for FileStorage<Counted<D>, C> {
         FileStorage::verify_progress(self, verification)
     }
 
-    fn outlives_the_server(&self) -> bool {
-        true
-    }
-
     fn go_on_numbering(&mut self, next: Oid) -> Result<(), StorageError> {
         FileStorage::go_on_numbering(self, next)
     }
@@ -159,6 +157,8 @@ impl<D: BlockDevice, C: Clock> Backing for FileStorage<Counted<D>, C> {
 
 /// Memory has no capacity of its own: it takes what the cell's heap has.
 impl<C: Clock> Backing for MappingStorage<C> {
+    const OUTLIVES_THE_SERVER: bool = false;
+
     fn objects(&self) -> u64 {
         self.object_count()
     }
@@ -189,10 +189,6 @@ impl<C: Clock> Backing for MappingStorage<C> {
 
     fn verify_progress(&self, _: &Verification) -> u64 {
         1000
-    }
-
-    fn outlives_the_server(&self) -> bool {
-        false
     }
 
     fn go_on_numbering(&mut self, _: Oid) -> Result<(), StorageError> {

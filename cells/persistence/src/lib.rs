@@ -46,6 +46,7 @@ pub mod wire;
 mod tests;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use object_store::{Clock, MappingStorage, RulesBySchema, Store};
 use runtime::abi::KernelError;
@@ -53,12 +54,12 @@ use runtime::abi::interfaces::persistence::Persistence;
 use runtime::abi::interfaces::persistence::STORE_STOPPED;
 use runtime::abi::slots;
 use runtime::abi::token::{All, CNode, CallOnly, Cap, Endpoint, Settle, Untyped, VSpace};
-use runtime::{Buf, Console, Environment, Event, Exporter, Heap, Server, objects, say};
+use runtime::{Buf, Console, Environment, Event, Exporter, Exports, Heap, Server, objects, say};
 
 use crate::backing::Backing;
 use crate::disk::{Disk, Ear};
 use crate::handover::Handover;
-use crate::opening::Facts;
+use crate::opening::{Facts, Opened};
 use crate::scopes::ScopePool;
 use crate::server::Service;
 use crate::sessions::{Limits, Sessions};
@@ -124,7 +125,9 @@ pub fn main(mut environment: Environment) -> u64 {
     let Some(block) = block else {
         say!(console, "no block driver: the store is in memory, and ends with this cell");
         let kernel = Kernel { memory, cnode, settle, console, heap, exporter };
-        kernel.serve(server, MappingStorage::new(WallClock), Facts::OF_MEMORY, None);
+        kernel.serve(server, MappingStorage::new(WallClock), Facts::OF_MEMORY, |store, scopes, _| {
+            Sessions::new(store, scopes, LIMITS)
+        });
     };
     let buf = match transfer_buf(&memory.own, &cnode, &vspace) {
         Ok(buf) => buf,
@@ -140,14 +143,18 @@ pub fn main(mut environment: Environment) -> u64 {
         }
     };
     match opened {
-        Ok(opened) => {
-            let facts = handover.as_ref().map_or(opened.facts, |handover| handover.ground.facts);
-            let continued = handover.map(|handover| (handover, &mut holdings, &mut environment));
-            kernel.serve(server, opened.storage, facts, continued);
-        }
+        Ok(Opened { storage, facts, .. }) => match handover {
+            None => kernel.serve(server, storage, facts, |store, scopes, _| Sessions::new(store, scopes, LIMITS)),
+            Some(handover) => {
+                let facts = handover.ground.facts;
+                kernel.serve(server, storage, facts, |store, scopes, console| {
+                    go_on(store, scopes, console, handover, (&mut holdings, &mut environment))
+                })
+            }
+        },
         // The instance before this one, which has opened it, goes on.
         Err(_) if handover.is_some() => panic!("the state file that was handed over cannot be opened"),
-        Err(refused) => decline(server, refused.status()),
+        Err(refused) => decline(server, refused.status(), kernel.exporter),
     }
 }
 
@@ -161,50 +168,74 @@ struct Kernel {
     exporter: Option<Exporter>,
 }
 
-/// What another instance has handed over, and where the capabilities of that are.
-type Continued<'a> = (Handover, &'a mut Holdings, &'a mut Environment);
-
 impl Kernel {
-    /// Serves a storage, for ever.
-    fn serve<S: Backing>(self, server: Server, mut storage: S, facts: Facts, continued: Option<Continued<'_>>) -> ! {
+    /// Serves a storage, for ever. `begin` answers the transactions that are open.
+    fn serve<S: Backing>(
+        self,
+        server: Server,
+        storage: S,
+        facts: Facts,
+        begin: impl FnOnce(Store<S>, ScopePool, &Console) -> Sessions<S, ScopePool>,
+    ) -> ! {
         if let Err(error) = objects::serve_labels(server.endpoint(), Persistence::LABELS) {
             panic!("the endpoint refuses the labels of this server: {error:?}");
-        }
-        if let Some((handover, ..)) = &continued
-            && let Err(error) = storage.go_on_numbering(handover.ground.next_oid)
-        {
-            panic!("the state file that was handed over cannot be read: {error:?}");
         }
         let rules = RulesBySchema::default().with(object_model::SCHEMA, Box::new(object_model::ObjectRules));
         let store = Store::new(storage, CACHE_BYTES).with_rules(Box::new(rules)).numbered_from(first_transaction());
         let ground = self.memory.ground(facts);
-        let scopes = ScopePool::new(self.memory.kept, self.cnode, self.settle);
-        let sessions = match continued {
-            None => Sessions::new(store, scopes, LIMITS),
-            Some((handover, holdings, environment)) => {
-                let resumed = Sessions::resume(store, scopes, LIMITS, handover, &mut holdings.of(environment));
-                holdings.discard(environment);
-                match resumed {
-                    Ok((sessions, resumed)) => {
-                        start::tell(&resumed, &self.console);
-                        sessions
-                    }
-                    Err(error) => panic!("the state file is not the one that was handed over: {error:?}"),
-                }
-            }
-        };
+        let sessions = begin(store, ScopePool::new(self.memory.kept, self.cnode, self.settle), &self.console);
         Service::new(sessions, ground, self.console, self.heap).run(server.exporting(self.exporter))
+    }
+}
+
+/// The transactions that another instance has handed over, and which the kernel objects are there for.
+fn go_on<S: Backing>(
+    mut store: Store<S>,
+    scopes: ScopePool,
+    console: &Console,
+    handover: Handover,
+    (holdings, environment): (&mut Holdings, &mut Environment),
+) -> Sessions<S, ScopePool> {
+    if let Err(error) = store.storage_mut().go_on_numbering(handover.ground.next_oid) {
+        panic!("the state file that was handed over cannot be read: {error:?}");
+    }
+    let resumed = Sessions::resume(store, scopes, LIMITS, handover, &mut holdings.of(environment));
+    holdings.discard(environment);
+    match resumed {
+        Ok((sessions, resumed)) => {
+            start::tell(&resumed, console);
+            sessions
+        }
+        Err(error) => panic!("the state file is not the one that was handed over: {error:?}"),
     }
 }
 
 /// Where the disk cannot be served: answers every request that the store has stopped, with the reason's status as detail. To end
 /// would leave the callers waiting for another instance, which would find the same disk.
-fn decline(mut server: Server, status: u64) -> ! {
+///
+/// It has nothing to hand over, and is not replaced: where the disk is served again, a restart does it.
+fn decline(server: Server, status: u64, exporter: Option<Exporter>) -> ! {
+    let mut server = server.exporting(exporter);
     loop {
-        if let Event::Request(request) = server.next_event() {
+        if let Event::Request(request) = server.next_event_exporting(&mut Nothing) {
             request.refuse(STORE_STOPPED, status);
         }
     }
+}
+
+/// What a server exports that has opened nothing.
+struct Nothing;
+
+impl Exports for Nothing {
+    fn export(&mut self, _: u32) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn export_changes(&mut self, _: u32) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn is_proven(&mut self) {}
 }
 
 fn transfer_buf(memory: &Cap<Untyped>, cnode: &Cap<CNode, All>, vspace: &Cap<VSpace, All>) -> Result<Buf, KernelError> {

@@ -74,7 +74,7 @@ const SCRATCH: u32 = LOADER + 2;
 /// Requests that wait for a process to end, at most, and one more.
 const REPLIES: usize = 32;
 /// Bytes of the Buf that images travel in, as a power of two.
-const BUF_BITS: u8 = 20;
+const BUF_BITS: u8 = 21;
 /// The bit that the kernel signals when an instance has ended.
 pub(crate) const ENDED: u64 = 1;
 /// The bit that the persistence server signals when a transaction has ended that wrote a Process object or the

@@ -46,7 +46,7 @@ mod failure {
 }
 
 /// Bytes of the Buf in which large records travel: the largest image, as a power of two.
-const BUF_BITS: u8 = 20;
+const BUF_BITS: u8 = 21;
 /// Badge of the root task at the persistence server.
 const BADGE: u64 = 1;
 

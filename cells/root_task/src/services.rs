@@ -182,7 +182,7 @@ pub fn block(
 }
 
 /// Bytes of the Buf that images come in, with room around it.
-const PORT_BITS: u8 = 21;
+const PORT_BITS: u8 = 22;
 
 /// The driver of the serial line on which images come; not started. `None` where the machine has none.
 pub fn image_port(

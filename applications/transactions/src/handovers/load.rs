@@ -1,5 +1,6 @@
 //! Requests all the time, each of which is either answered, or resolved by asking what became of it.
 
+use abi::kernel::Clock;
 use abi::{CallError, KernelError};
 use clients::{GraphError, Outcome};
 use object_model::{Object, Oid, Value};
@@ -20,11 +21,20 @@ struct Load {
     commits: u64,
     /// Requests that the server died with.
     deaths: u32,
+    /// Nanoseconds that the longest transaction took.
+    longest: u64,
 }
 
 impl Test {
     /// Counts one up in a transaction of four requests. A request that the server has died with is sent again, or resolved.
-    fn count_up(&mut self, [count, ballast]: [Oid; 2], load: &mut Load) -> Result<(), GraphError> {
+    fn count_up(&mut self, pair: [Oid; 2], load: &mut Load) -> Result<(), GraphError> {
+        let begun = runtime::clock(Clock::Monotonic);
+        self.try_count_up(pair, load)?;
+        load.longest = load.longest.max(runtime::clock(Clock::Monotonic) - begun);
+        Ok(())
+    }
+
+    fn try_count_up(&mut self, [count, ballast]: [Oid; 2], load: &mut Load) -> Result<(), GraphError> {
         let transaction = self.again(load, |test| test.graph.begin())?;
         let found = self.again(load, |test| value(&mut test.graph, count))?;
         if found != load.commits.cast_signed() {
@@ -65,7 +75,8 @@ impl Test {
     /// Every transaction that was committed is there, in the order of the commits, none twice, and none besides.
     fn check_load(&mut self, [count, _]: [Oid; 2], since: Tid, load: Load) -> Result<(), Failure> {
         let found = value(&mut self.graph, count)?;
-        self.say(format_args!("{} commits, the server died with {} requests", load.commits, load.deaths));
+        let Load { commits, deaths, longest } = load;
+        self.say(format_args!("{commits} commits, the longest took {} us, {deaths} requests died", longest / 1000));
         check(found == load.commits.cast_signed(), "a commit is missing, or there twice")?;
         check(self.graph.revision(count)? > since, "the last commit is not the newest")
     }

@@ -233,7 +233,7 @@ fn tell(
         Whole(&'a Transaction),
         Since(&'a Header, &'a [Op]),
     }
-    let Some(transaction) = open.to_tell(&id) else { return append(&Telling::Gone, output) };
+    let Some(transaction) = open.telling(&id) else { return append(&Telling::Gone, output) };
     let recorded = transaction.changes.take_recorded();
     match touch {
         Touch::Whole => append(&Telling::Whole(transaction), output),

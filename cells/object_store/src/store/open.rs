@@ -97,7 +97,7 @@ impl OpenTransactions {
     }
 
     /// A transaction whose recorded changes are taken, which does not touch it.
-    pub(super) fn to_tell(&mut self, id: &TransactionId) -> Option<&mut Transaction> {
+    pub(super) fn telling(&mut self, id: &TransactionId) -> Option<&mut Transaction> {
         self.transactions.get_mut(id)
     }
 }

@@ -37,7 +37,7 @@ impl<S: Backing> Service<S> {
         let storage = self.sessions.store().storage();
         // What an instance on trial has begun goes with it, where it fails.
         let is_busy = self.sessions.maintenance().is_under_way() && !self.sessions.is_on_trial();
-        let can_be_told = schema == SCHEMA && storage.outlives_the_server() && !is_busy;
+        let can_be_told = schema == SCHEMA && S::OUTLIVES_THE_SERVER && !is_busy;
         let (next_oid, last) = (storage.oid_limit(), storage.last_transaction());
         can_be_told.then(|| Ground { next_oid, last, ..self.ground.clone() })
     }

@@ -162,7 +162,8 @@ impl<S: Backing, K: Scopes> Sessions<S, K> {
             }
         }
         let committed = self.commits_after(last, &mut over).map_err(|_| BadHandover)?;
-        let mut resumed = Resumed { open: self.open.len(), committed, aborted: Vec::new() };
+        let mut resumed = Resumed { open: 0, committed, aborted: self.abort_unfinished() };
+        resumed.open = self.open.len();
         for open in over.into_values() {
             lost.push((open.id, open.in_doubt));
             self.reuse(open.scope);
@@ -293,6 +294,21 @@ impl<S: Backing, K: Scopes> Sessions<S, K> {
             committed.push((id, info.tid));
         }
         Ok(committed)
+    }
+
+    /// Aborts the transactions whose commits were under way and are not in the log: what they had done is not known any more.
+    fn abort_unfinished(&mut self) -> Vec<TransactionId> {
+        let unfinished = self.open.iter().filter(|(_, open)| self.store.metadata(open.id).is_none());
+        let unfinished: Vec<u64> = unfinished.map(|(identity, _)| *identity).collect();
+        let taken: Vec<Open<K::Scope>> = unfinished.into_iter().filter_map(|identity| self.take(identity)).collect();
+        let abort = |open: Open<K::Scope>| {
+            self.scopes.abort(open.scope);
+            if !open.in_doubt {
+                self.outcomes.note(open.id, None);
+            }
+            open.id
+        };
+        taken.into_iter().map(abort).collect()
     }
 
     /// A transaction was ended, and nothing of it is in the log. Where it had nothing for the log, that tells nothing.

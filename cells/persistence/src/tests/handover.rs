@@ -330,3 +330,26 @@ fn another_schema_and_another_log_are_refused() {
     let resumed = Sessions::resume(Store::new(storage, 0), kernel, LIMITS, handover, &mut FakeLeft);
     assert!(resumed.is_err(), "this log lacks the commit");
 }
+
+/// What an instance on trial adds before a reply goes with the request, and not with what is open.
+#[test]
+fn a_reply_on_trial_adds_what_its_request_changed() {
+    let storage = MappingStorage::new((|| 0) as fn() -> u64);
+    let limits = Limits { transactions: 8, staged_bytes: 1 << 20 };
+    let mut sessions: Tested = Sessions::new(Store::new(storage, 100_000), FakeKernel::default(), limits);
+    for thread in 1..5 {
+        sessions.begin(from(&sessions, thread), thread).expect("begins");
+        for _ in 0..50 {
+            let oid = sessions.new_object(from(&sessions, thread)).expect("is made");
+            let state = Record { payload: vec![7; 3000], ..Record::default() };
+            sessions.put(from(&sessions, thread), oid, state, 3010).expect("stored");
+        }
+    }
+    sessions.begin_trial();
+    let whole = Export::of(&mut sessions);
+    assert!(whole.0.len() > 600_000, "{} bytes", whole.0.len());
+    let mut export = Export(Vec::new());
+    sessions.put(from(&sessions, 2), Oid::ROOT, record(1, &[]), 6).expect("stored");
+    export.add(&mut sessions);
+    assert!(export.0.len() < 300, "{} bytes for a record of 6", export.0.len());
+}
