@@ -9,7 +9,7 @@ use abi::CallError;
 use abi::interfaces::process::{Progress, Replace, ReplacementSummary, WaitReplaced};
 use abi::kernel::BODY_MAX;
 use abi::slots;
-use abi::token::{All, CallOnly, Cap, Endpoint, Machine};
+use abi::token::{All, CNode, CallOnly, Cap, Endpoint, Machine};
 use clients::{Graph, GraphError, processes};
 use object_model::{Oid, Record};
 use runtime::{Call, Console, Environment, objects, say};
@@ -20,6 +20,8 @@ use crate::samples::{Row, count, report, take};
 const SAMPLES: usize = 64;
 /// Bytes of the object that is read and committed.
 const PAYLOAD: usize = 100;
+/// Bytes of states that a client keeps.
+const KEPT: usize = 1 << 16;
 /// Samples of what is on trial for half a second each.
 const REPLACEMENTS: usize = 16;
 /// The service that is replaced: it has no state, but what its capabilities are.
@@ -32,9 +34,10 @@ const LIST: &str = "onceCapabilities";
 pub fn run(mut environment: Environment) -> u64 {
     let Some(machine) = environment.take::<Machine, All>(slots::FIRST_GRANTED) else { return 0 };
     let server = environment.need(slots::PROCESS, "the process server");
+    let cnode = environment.cnode();
     let console = Console::new(environment.take(slots::CONSOLE), "bench");
     let graph = Graph::new(environment.need(slots::PERSISTENCE, "the persistence server"), None);
-    match rows(graph, &server) {
+    match rows(graph, &cnode, &server) {
         Ok(rows) => report(&console, &rows),
         Err(error) => {
             say!(console, "failed: {error:?}");
@@ -66,20 +69,26 @@ impl From<GraphError> for Failure {
 }
 
 /// Every operation in the order of the report.
-fn rows(mut graph: Graph, server: &Cap<Endpoint, CallOnly>) -> Result<Vec<Row>, Failure> {
+fn rows(mut graph: Graph, cnode: &Cap<CNode, All>, server: &Cap<Endpoint, CallOnly>) -> Result<Vec<Row>, Failure> {
     let root = graph.root()?;
     let root = graph.object(root)?;
     let of_root = |name: &str| root.reference(name).ok_or(Failure::Incomplete);
     let image = genesis::current_image(&graph.object(of_root("images")?)?, IMAGE).ok_or(Failure::Incomplete)?;
     let list = of_root(LIST)?;
+    let endpoint = objects::duplicate(graph.endpoint(), cnode, 0).map_err(|error| CallError::Kernel(error, 0))?;
+    let mut keeping = Graph::new(endpoint, None).keeping(KEPT);
     let record = kept(&mut graph)?;
     committed(&mut graph, record)?;
     // Once each, since a round that fails later is taken again without end.
     undone(&graph, server, image, list)?;
     created(server, image, list)?;
     replaced(server)?;
+    keeping.begin()?;
+    let kept_states = take(|| got(&mut keeping, record).ok(), SAMPLES);
+    keeping.abort()?;
     Ok(alloc::vec![
         ("get_object", take(|| got(&mut graph, record).ok(), SAMPLES)),
+        ("get_kept", kept_states),
         ("commit_object", take(|| committed(&mut graph, record).ok(), SAMPLES)),
         ("create_undone", take(|| undone(&graph, server, image, list).ok(), SAMPLES)),
         ("create_process", take(|| created(server, image, list).ok(), SAMPLES)),

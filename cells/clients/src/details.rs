@@ -60,6 +60,7 @@ impl Graph {
     /// # Errors
     /// `NO_SAVEPOINT`; there is no transaction.
     pub fn roll_back(&self, savepoint: SavepointId) -> Result<()> {
+        self.others_take_part();
         Ok(Call::new(self.endpoint(), RollBack { savepoint: savepoint.number() }).value()?)
     }
 

@@ -1,6 +1,7 @@
 //! The persistence server: transactions over records.
 
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use abi::CallError;
 use abi::interface::Method;
@@ -14,6 +15,8 @@ use abi::token::{CallOnly, Cap, Endpoint, Notification};
 use object_model::{BadObject, Object};
 use object_store::{Oid, Record, Tid};
 use runtime::{Buf, Call};
+
+use crate::snapshots::Snapshots;
 
 /// Why an object could not be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,12 +96,34 @@ pub enum Changed {
 pub struct Graph {
     endpoint: Cap<Endpoint, CallOnly>,
     buf: Option<Buf>,
+    kept: Option<RefCell<Snapshots>>,
 }
 
 impl Graph {
     /// A session; records longer than a message travel in `buf`.
     pub fn new(endpoint: Cap<Endpoint, CallOnly>, buf: Option<Buf>) -> Self {
-        Graph { endpoint, buf }
+        Graph { endpoint, buf, kept: None }
+    }
+
+    /// The same, which keeps states of so many bytes at most from one transaction to the next, for a thread that has no other
+    /// session and serves nobody. Whoever lets another server put something in the open transaction says so:
+    /// [`Graph::others_take_part`].
+    #[must_use]
+    pub fn keeping(self, bytes: usize) -> Self {
+        Graph { kept: Some(RefCell::new(Snapshots::new(bytes))), ..self }
+    }
+
+    /// The open transaction travels with a call to a server that may put something in it: from here on to its end the states are
+    /// asked for.
+    pub fn others_take_part(&self) {
+        self.keep(Snapshots::forget);
+    }
+
+    /// Tells what is kept of something.
+    fn keep(&self, tell: impl FnOnce(&mut Snapshots)) {
+        if let Some(kept) = &self.kept {
+            tell(&mut kept.borrow_mut());
+        }
     }
 
     /// The endpoint, for other calls.
@@ -111,7 +136,15 @@ impl Graph {
     /// # Errors
     /// The server's.
     pub fn begin(&self) -> Result<u64> {
-        Ok(Call::new(&self.endpoint, BeginTransaction {}).value()?)
+        let transaction = Call::new(&self.endpoint, BeginTransaction {}).value()?;
+        if let Some(kept) = &self.kept {
+            let since = kept.borrow().since();
+            match self.invalidations(since) {
+                Ok(changed) => self.keep(|kept| kept.begin(transaction, changed)),
+                Err(_) => self.others_take_part(),
+            }
+        }
+        Ok(transaction)
     }
 
     /// Commits it.
@@ -119,7 +152,17 @@ impl Graph {
     /// # Errors
     /// `CONFLICT` with the OID: then it must be aborted.
     pub fn commit(&self) -> Result<Tid> {
-        Ok(Tid::new(Call::new(&self.endpoint, Commit {}).value()?))
+        match Call::new(&self.endpoint, Commit {}).value() {
+            Ok(tid) => {
+                self.keep(Snapshots::committed);
+                Ok(Tid::new(tid))
+            }
+            Err(error) => {
+                // It may be committed for all that is known.
+                self.keep(Snapshots::forget);
+                Err(error.into())
+            }
+        }
     }
 
     /// Aborts it.
@@ -127,6 +170,7 @@ impl Graph {
     /// # Errors
     /// There is none.
     pub fn abort(&self) -> Result<()> {
+        self.keep(Snapshots::aborted);
         Ok(Call::new(&self.endpoint, Abort {}).value()?)
     }
 
@@ -235,7 +279,12 @@ impl Graph {
     /// # Errors
     /// `NO_SUCH_OBJECT`; too large for the Buf.
     pub fn get(&mut self, oid: Oid) -> Result<Record> {
-        self.load(&GetObject { oid: oid.number() })
+        if let Some(state) = self.kept.as_ref().and_then(|kept| kept.borrow_mut().get(oid)) {
+            return Ok(Record::clone(&state));
+        }
+        let record = self.load(&GetObject { oid: oid.number() })?;
+        self.keep(|kept| kept.loaded(oid, &record));
+        Ok(record)
     }
 
     /// Sends a request whose answer is a record: in the body, or else in the Buf.
@@ -260,6 +309,12 @@ impl Graph {
     /// # Errors
     /// There is no transaction; too large for the Buf.
     pub fn put(&mut self, oid: Oid, record: &Record) -> Result<()> {
+        self.send(oid, record)?;
+        self.keep(|kept| kept.put(oid, record));
+        Ok(())
+    }
+
+    fn send(&mut self, oid: Oid, record: &Record) -> Result<()> {
         let mut bytes = Vec::new();
         record.encode(&mut bytes).map_err(|_| GraphError::Record)?;
         if bytes.len() <= BODY_MAX {

@@ -11,7 +11,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use object_store::{
-    Committed as Done, DeviceError, FlushSignal, Flushing, Started, StorageError, StoreError, TransactionId,
+    Committed as Done, DeviceError, FlushSignal, Flushing, Oid, Started, StorageError, StoreError, TransactionId,
 };
 
 use super::{Committed, Failure, Scopes, Sender, Sessions};
@@ -207,7 +207,9 @@ impl<S: Backing, K: Scopes> Sessions<S, K> {
             }
         }
         if objects > 0 {
-            self.recent.note(tid, open.beginner, open.staged.keys().copied(), &foreign);
+            open.by_others.extend(&foreign);
+            let unlike: Vec<Oid> = open.by_others.iter().copied().collect();
+            self.recent.note(tid, open.beginner, open.staged.keys().copied(), &unlike);
             self.commits += 1;
             if let Some(request) = open.request {
                 self.note_request(request, tid);

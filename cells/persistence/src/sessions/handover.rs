@@ -232,13 +232,28 @@ impl<S: Backing, K: Scopes> Sessions<S, K> {
         let created = self.store.creations(id).collect();
         let bytes = |(oid, record): (Oid, &Record)| Some((oid, record.encoded_length().ok()?));
         let staged = self.store.puts(id).filter_map(bytes).collect();
+        // Who has put what is not told.
+        let by_others = self.store.puts(id).map(|(oid, _)| oid).collect();
         let savepoint = |savepoint| {
             let (puts, created) = self.store.at_savepoint(id, savepoint)?;
             Some(Savepoint { id: savepoint, created, staged: puts.into_iter().filter_map(bytes).collect() })
         };
         let savepoints = self.store.savepoints(id).filter_map(savepoint).collect();
         let request = self.store.metadata(id).and_then(|metadata| RequestId::decode(&metadata.extension));
-        Open { id, scope, beginner, doomed, commits: false, in_doubt, created, staged, watched, savepoints, request }
+        Open {
+            id,
+            scope,
+            beginner,
+            doomed,
+            commits: false,
+            in_doubt,
+            created,
+            staged,
+            by_others,
+            watched,
+            savepoints,
+            request,
+        }
     }
 
     /// Takes those out of the open transactions, and of those that are over, whose marks are in the log behind a commit.

@@ -121,6 +121,8 @@ struct Open<S> {
     created: BTreeSet<Oid>,
     /// Encoded bytes of what it has stored.
     staged: BTreeMap<Oid, usize>,
+    /// What of it others than its beginner have put, whose own cache has another state.
+    by_others: BTreeSet<Oid>,
     /// What of it somebody watches.
     watched: BTreeSet<Oid>,
     savepoints: Vec<Savepoint>,
@@ -270,6 +272,7 @@ impl<S: Backing, K: Scopes> Sessions<S, K> {
             in_doubt: false,
             created: BTreeSet::new(),
             staged: BTreeMap::new(),
+            by_others: BTreeSet::new(),
             watched: BTreeSet::new(),
             savepoints: Vec::new(),
             request: None,
@@ -335,6 +338,10 @@ impl<S: Backing, K: Scopes> Sessions<S, K> {
         self.store.put(id, oid, record)?;
         let open = self.joined(sender)?;
         open.staged.insert(oid, bytes);
+        match open.beginner == sender.thread {
+            true => drop(open.by_others.remove(&oid)),
+            false => drop(open.by_others.insert(oid)),
+        }
         if is_watched {
             open.watched.insert(oid);
         }

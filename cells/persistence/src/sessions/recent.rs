@@ -66,9 +66,10 @@ impl Recent {
         changes.into_iter().filter(|change| change.tid > known_from).for_each(|change| self.push(change));
     }
 
-    /// A thread has committed new states of these objects; of `foreign`, others than it had put.
+    /// A thread has committed new states of these objects; of `foreign`, in ascending order, others than it
+    /// had put.
     pub fn note(&mut self, tid: Tid, by: u64, written: impl Iterator<Item = Oid>, foreign: &[Oid]) {
-        let own = written.filter(|oid| !foreign.contains(oid)).map(|oid| (Some(by), oid));
+        let own = written.filter(|oid| foreign.binary_search(oid).is_err()).map(|oid| (Some(by), oid));
         for (by, oid) in own.chain(foreign.iter().map(|oid| (None, *oid))) {
             self.push(Change { tid, by, oid });
         }

@@ -204,6 +204,24 @@ fn a_begin_tells_what_others_changed() {
     assert_eq!(sessions.invalidations(reader, first, 0), Err(Failure::ChangesLost(second)));
 }
 
+#[test]
+fn a_begin_tells_what_a_server_has_put_for_its_client() {
+    let mut sessions = in_memory();
+    let first = write(&mut sessions, 1, &[]);
+    let client = begin(&mut sessions, 1);
+    let server = Sender { thread: 2, ..client };
+    sessions.put(server, Oid::ROOT, record(2, &[]), 6).expect("stored");
+    let second = sessions.commit(client).expect("committed").tid;
+    let again = begin(&mut sessions, 1);
+    assert_eq!(sessions.invalidations(again, first, 9), Ok((second, vec![Oid::ROOT])));
+    // What it has put itself in place of that is its own.
+    sessions.put(Sender { thread: 2, ..again }, Oid::ROOT, record(3, &[]), 6).expect("stored");
+    sessions.put(again, Oid::ROOT, record(4, &[]), 6).expect("stored");
+    let third = sessions.commit(again).expect("committed").tid;
+    let last = begin(&mut sessions, 1);
+    assert_eq!(sessions.invalidations(last, second, 9), Ok((third, vec![])));
+}
+
 fn packs<S: Backing>(mut sessions: Sessions<S, FakeKernel>) {
     let sender = begin(&mut sessions, 1);
     let oid = sessions.new_object(sender).expect("is new");
