@@ -4,7 +4,7 @@ use accounts::{Register, SLOT, audit};
 use object_model::Object;
 use object_store::crash_test::Random;
 use object_store::{
-    BlockDevice, DeviceState, FileStorage, FormatOptions, Load, Metadata, Oid, Storage, StorageError, Tid,
+    BlockDevice, Clock, DeviceState, FileStorage, FormatOptions, Load, Metadata, Oid, Storage, StorageError, Tid,
 };
 
 use crate::disk::{Disk, Remains};
@@ -155,7 +155,7 @@ fn balanced(storage: &mut Storages<'_>) -> Result<(), String> {
 }
 
 /// Everything can be read.
-fn undamaged(storage: &mut Storages<'_>) -> Result<(), String> {
+fn undamaged<D: BlockDevice, C: Clock>(storage: &mut FileStorage<D, C>) -> Result<(), String> {
     let mut damage = None;
     storage.verify(|found| damage = Some(found)).map_err(failed)?;
     damage.map_or(Ok(()), |damage| Err(format!("damage: {damage:?}")))
@@ -208,12 +208,15 @@ pub fn history_of<D: BlockDevice>(device: D) -> Result<History, String> {
 /// # Errors
 /// What is wrong.
 pub fn whole(disk: &Disk) -> Result<History, String> {
-    let history = history_of(disk.kept())?;
+    // Before anything is repaired by opening it for writing.
+    let (mut storage, _) =
+        FileStorage::open_read_only(disk.kept()).map_err(|refused| format!("refused: {:?}", refused.error))?;
+    undamaged(&mut storage)?;
+    let history = History::of(&mut storage).map_err(failed)?;
     let count = history.order().len();
     let mut storage = open(disk.kept())?;
     compare(&mut storage, &history, count, &mut Random(0))?;
     balanced(&mut storage)?;
-    undamaged(&mut storage)?;
     go_on(storage, &history, count)?;
     Ok(history)
 }

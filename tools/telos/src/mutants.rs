@@ -21,6 +21,7 @@ use crate::iso::{self, Boot, Firmware};
 use crate::project::{Project, read, read_text, write};
 use crate::qemu::{Echo, Machine, Stopped};
 use crate::run::make_state;
+use crate::scenarios::{self, Stage};
 use crate::test::Totals;
 use crate::{cells, kernel};
 
@@ -45,6 +46,8 @@ struct Mutant {
     probe: Option<String>,
     /// A host test that turns red, as `CRATE::NAME`.
     host: Option<String>,
+    /// A scenario that turns red.
+    scenario: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +63,8 @@ enum Watch {
     Probe(String),
     /// On the host: the crate, and the name.
     Host(String, String),
+    /// A scenario, by its name.
+    Scenario(String),
 }
 
 /// What a test said.
@@ -77,6 +82,7 @@ impl Mutant {
             let (package, test) = host.split_once("::").ok_or(host).context("a host test is CRATE::NAME")?;
             watches.push(Watch::Host(package.into(), test.into()));
         }
+        watches.extend(self.scenario.iter().cloned().map(Watch::Scenario));
         if watches.is_empty() {
             fail!("no test is named for the mutant `{}`", self.what);
         }
@@ -123,7 +129,7 @@ pub fn run(project: &Project, word: &str) -> Result<Totals> {
 impl Watch {
     fn name(&self) -> String {
         match self {
-            Watch::Probe(test) => test.clone(),
+            Watch::Probe(test) | Watch::Scenario(test) => test.clone(),
             Watch::Host(package, test) => format!("{package}::{test}"),
         }
     }
@@ -169,7 +175,7 @@ impl Copy {
 
     fn is_noticed(&self, mutant: &Mutant) -> Result<()> {
         let watches = mutant.watches()?;
-        if watches.iter().any(|watch| matches!(watch, Watch::Probe(_))) {
+        if watches.iter().any(|watch| !matches!(watch, Watch::Host(..))) {
             self.build()?;
         }
         for watch in watches {
@@ -185,6 +191,21 @@ impl Copy {
         match watch {
             Watch::Probe(test) => self.judge_in_machine(test),
             Watch::Host(package, test) => self.judge_on_host(package, test),
+            Watch::Scenario(name) => self.judge_by_scenario(name),
+        }
+    }
+
+    fn judge_by_scenario(&self, name: &str) -> Result<Verdict> {
+        let Some(scenario) = scenarios::ALL.iter().find(|each| each.name == name) else {
+            fail!("there is no scenario `{name}`");
+        };
+        let boot = Boot::new(iso::make_named(&self.project, "mutant", "")?, Firmware::Bios);
+        let folder = self.project.target.join("scenarios").join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).context(folder.display())?;
+        match (scenario.run)(&Stage { project: self.project.clone(), boot, folder }) {
+            Ok(()) => Ok(Verdict::Passed),
+            Err(failure) => Ok(Verdict::Red(failure.0.lines().next().unwrap_or_default().to_owned())),
         }
     }
 
@@ -276,6 +297,7 @@ mod tests {
             instead: "if false".into(),
             probe: Some("who_may_call".into()),
             host: None,
+            scenario: None,
         }
     }
 
@@ -297,6 +319,8 @@ mod tests {
         let both = Mutant { host: Some("ledger::order".into()), ..mutant("") };
         let expected = [Watch::Probe("who_may_call".into()), Watch::Host("ledger".into(), "order".into())];
         assert_eq!(both.watches().expect("two"), expected);
+        let third = Mutant { scenario: Some("boot".into()), probe: None, ..mutant("") };
+        assert_eq!(third.watches().expect("one"), [Watch::Scenario("boot".into())]);
     }
 
     #[test]

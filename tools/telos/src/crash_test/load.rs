@@ -86,6 +86,7 @@ pub fn acknowledged(transcript: &str) -> Vec<Tid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use object_store::{FileStorage, FormatOptions, MemoryDevice};
 
     #[test]
     fn acknowledgements_are_read_from_whole_lines() {
@@ -93,6 +94,20 @@ mod tests {
                     telos> load: client 2 has transaction 4 acknowledged at TID 18\nload: client 2 has transaction 5 \
                     acknowledged at TID 1";
         assert_eq!(acknowledged(text), [Tid::new(17), Tid::new(18)]);
+    }
+
+    #[test]
+    fn a_state_without_what_was_acknowledged_or_with_damage_is_a_failure() {
+        let path = std::env::temp_dir().join(format!("telos-load-{}.fs", std::process::id()));
+        let mut device = MemoryDevice::zeroed(1 << 13);
+        FileStorage::format(&mut device, [7; 16], FormatOptions::default()).expect("formatted");
+        std::fs::write(&path, device.bytes()).expect("written");
+        assert!(verify(&path, &[]).is_ok());
+        assert!(verify(&path, &[Tid::new(5)]).expect_err("missing").0.contains("was acknowledged"));
+        device.bytes_mut()[8 * 512 + 40] ^= 1;
+        std::fs::write(&path, device.bytes()).expect("written");
+        assert!(verify(&path, &[]).expect_err("damaged").0.contains("damage"));
+        std::fs::remove_file(&path).expect("removed");
     }
 
     #[test]
