@@ -240,9 +240,9 @@ pub use record::{METADATA_LIMIT, Metadata, Record};
 pub use revision::{ChangeInfo, Load, RevisionInfo, RevisionKind, TransactionInfo};
 pub use rules::{Broken, NoRules, Prospect, Rules, RulesBySchema, ThreeStates, Unresolved, merged_section, revive};
 pub use storage::Storage;
-pub use storage_transaction::{Change, Staged, StorageTransaction, Voted};
+pub use storage_transaction::{Change, Flush, Staged, StorageTransaction, Voted};
 pub use store::{
-    Begun, CommitFailure, Committed, Conflict, INVALIDATION_LIMIT, Invalidated, SavepointId, SessionId, Store,
-    StoreError, TransactionId,
+    Begun, CommitFailure, Committed, Conflict, Ended, Flushing, INVALIDATION_LIMIT, Invalidated, SavepointId,
+    SessionId, Started, Store, StoreError, TransactionId,
 };
 pub use undo::UndoError;

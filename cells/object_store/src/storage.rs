@@ -12,8 +12,8 @@
 use alloc::vec::Vec;
 
 use crate::{
-    CopyError, Load, Metadata, Oid, PackError, PackProgress, PackReport, PackRequest, Record, RevisionInfo, Rules,
-    StorageError, StorageTransaction, Tid, TransactionInfo, UndoError, Voted, copy, undo,
+    CopyError, DeviceError, Flush, Load, Metadata, Oid, PackError, PackProgress, PackReport, PackRequest, Record,
+    RevisionInfo, Rules, StorageError, StorageTransaction, Tid, TransactionInfo, UndoError, Voted, copy, undo,
 };
 
 /// A place that keeps transactions.
@@ -120,6 +120,25 @@ pub trait Storage {
     /// As for [`finish`](Self::finish), of all of them. Those of a [`StorageError::ForeignTransaction`] are given up.
     fn finish_many(&mut self, voted: Vec<Voted>) -> Result<Vec<Tid>, StorageError> {
         voted.into_iter().map(|one| self.finish(one)).collect()
+    }
+
+    /// Begins what [`finish_many`](Self::finish_many) does. Where a flush of the device is still needed, the caller has it done, in its own
+    /// time, and tells its outcome to [`finish_end`](Self::finish_end). Until then the transactions are not visible, what is committed
+    /// can be read, and everything that would append to the storage is refused with [`StorageError::Busy`].
+    ///
+    /// # Errors
+    /// As for [`finish`](Self::finish).
+    fn finish_start(&mut self, voted: Vec<Voted>) -> Result<(Vec<Tid>, Flush), StorageError> {
+        Ok((self.finish_many(voted)?, Flush::Done))
+    }
+
+    /// Ends it: the flush that was needed has succeeded, and the transactions are durable and visible; or it has not, and
+    /// the storage stops.
+    ///
+    /// # Errors
+    /// [`StorageError::Stopped`].
+    fn finish_end(&mut self, _flushed: Result<(), DeviceError>) -> Result<(), StorageError> {
+        Ok(())
     }
 
     /// Gives a voted transaction up without a trace. One that is not voted yet is simply dropped.

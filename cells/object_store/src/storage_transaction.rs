@@ -56,6 +56,15 @@ pub struct Voted {
     tid: Tid,
 }
 
+/// Whether a flush of the device is still needed before transactions are durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// It is.
+    Needed,
+    /// They are.
+    Done,
+}
+
 impl Voted {
     /// The proof that the storage, which calls this, voted for the transaction that will be `tid`.
     pub fn new(tid: Tid) -> Self {

@@ -8,14 +8,14 @@ use alloc::vec::Vec;
 
 use super::batch::{BatchKind, HEADER};
 use super::entry::Entry;
-use super::frame::{Content, Frame};
+use super::frame::{Appended, Content, Frame};
 use super::geometry::{BATCH_LIMIT, sectors_for};
 use super::root::{Publication, Root};
 use super::transaction_body::{self, Located, Sizes};
 use super::volume::Reserve;
 use super::{FileStorage, Mode, OID_RESERVE};
 use crate::device::{BlockDevice, SECTOR};
-use crate::{Change, Clock, Load, Oid, Staged, StorageError, StorageTransaction, Tid, Voted};
+use crate::{Change, Clock, Flush, Load, Oid, Staged, StorageError, StorageTransaction, Tid, Voted};
 
 /// The most transactions in a batch.
 pub(crate) const GROUP_LIMIT: usize = 64;
@@ -30,6 +30,15 @@ pub(crate) struct Group {
     publication: Option<Publication>,
     members: Vec<Member>,
     oid_reserved: u64,
+}
+
+/// A batch that is written and not flushed.
+pub(crate) struct Unflushed {
+    appended: Appended,
+    last: Tid,
+    members: Vec<Member>,
+    /// What was voted for and goes behind it.
+    rest: Option<Group>,
 }
 
 /// A voted transaction.
@@ -85,6 +94,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
 
     pub(crate) fn prepare(&mut self, transaction: StorageTransaction) -> Result<Voted, StorageError> {
         self.check_running()?;
+        self.check_settled()?;
         for member in self.group.iter().flat_map(|group| &group.members) {
             transaction.check_behind(member.tid, &member.changes)?;
         }
@@ -174,13 +184,26 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
 
     /// Commits the oldest votes, in their order. Others are given up.
     pub(crate) fn commit(&mut self, voted: &[Voted]) -> Result<(), StorageError> {
+        match self.commit_start(voted)? {
+            Flush::Needed => {
+                let flushed = self.volume.flush();
+                self.commit_end(flushed)
+            }
+            Flush::Done => Ok(()),
+        }
+    }
+
+    /// Writes the batch of the oldest votes. Where a flush is needed, [`commit_end`](Self::commit_end) follows it, and until then
+    /// nothing is voted for, appended or published.
+    pub(crate) fn commit_start(&mut self, voted: &[Voted]) -> Result<Flush, StorageError> {
+        self.check_settled()?;
         let oldest = self.group.iter().flat_map(|group| &group.members).map(|member| member.tid).take(voted.len());
         let right = !voted.is_empty() && oldest.eq(voted.iter().map(Voted::tid));
         let Some(mut group) = self.group.take_if(|_| right) else {
             for one in voted {
                 let _ = self.discard(one);
             }
-            return if voted.is_empty() { Ok(()) } else { Err(StorageError::ForeignTransaction) };
+            return if voted.is_empty() { Ok(Flush::Done) } else { Err(StorageError::ForeignTransaction) };
         };
         // What is left goes behind, in the same run, where there is room for all of it. No memory is taken after the write.
         let rest = if voted.len() < group.members.len() { Some(self.split(&mut group, voted.len())?) } else { None };
@@ -191,19 +214,48 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             last,
             oid_reserved: group.oid_reserved,
         };
-        if let Err(error) = self.append(group.frame, content, group.publication) {
-            let lost = group.members.iter().chain(rest.iter().flat_map(|rest| &rest.members));
-            for member in lost {
-                self.index.remove(member.located.entries.iter().map(|entry| entry.key));
+        let appended = match self.append_start(group.frame, content, group.publication) {
+            Ok(appended) => appended,
+            Err(error) => {
+                self.forget(group.members.iter().chain(rest.iter().flat_map(|rest| &rest.members)));
+                return Err(error);
             }
+        };
+        let needs_flush = appended.needs_flush;
+        self.unflushed = Some(Unflushed { appended, last, members: group.members, rest });
+        if needs_flush {
+            return Ok(Flush::Needed);
+        }
+        self.commit_end(Ok(()))?;
+        Ok(Flush::Done)
+    }
+
+    /// Ends a commit whose flush has succeeded, or has not.
+    pub(crate) fn commit_end(&mut self, flushed: Result<(), StorageError>) -> Result<(), StorageError> {
+        let Some(Unflushed { appended, last, members, rest }) = self.unflushed.take() else { return flushed };
+        if let Err(error) = flushed {
+            self.forget(members.iter().chain(rest.iter().flat_map(|rest| &rest.members)));
             return Err(error);
         }
+        self.append_end(&appended);
         self.last = last;
-        self.transactions += group.members.len() as u64;
-        self.objects += group.members.iter().map(|member| member.located.created).sum::<u64>();
-        self.next_oid = group.members.iter().fold(self.next_oid, |limit, member| limit.max(member.oid_limit));
+        self.transactions += members.len() as u64;
+        self.objects += members.iter().map(|member| member.located.created).sum::<u64>();
+        self.next_oid = members.iter().fold(self.next_oid, |limit, member| limit.max(member.oid_limit));
         self.group = rest;
         Ok(())
+    }
+
+    /// Takes the entries of members that are lost out of the index.
+    fn forget<'a>(&mut self, lost: impl Iterator<Item = &'a Member>) {
+        for member in lost {
+            self.index.remove(member.located.entries.iter().map(|entry| entry.key));
+        }
+    }
+
+    /// Refuses what must wait while a batch is written and not flushed.
+    pub(crate) fn check_settled(&self) -> Result<(), StorageError> {
+        if self.unflushed.is_some() { Err(StorageError::Busy) } else { Ok(()) }
     }
 
     /// Leaves the first members in the batch, and makes of the others the batch behind it.
@@ -235,6 +287,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
+        self.check_settled()?;
         let Some(group) = self.group.take() else {
             return work(self);
         };

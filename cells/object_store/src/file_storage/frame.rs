@@ -106,6 +106,17 @@ pub(crate) struct Content {
     pub(crate) oid_reserved: u64,
 }
 
+/// A batch that was written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Appended {
+    /// Where the next batch goes.
+    tail: Tail,
+    sectors: u64,
+    oid_reserved: u64,
+    /// Whether it is durable only once a flush has succeeded.
+    pub(crate) needs_flush: bool,
+}
+
 impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     /// Begins a batch for at least `length` bytes, header included.
     pub(crate) fn frame(&mut self, length: u64, reserve: Reserve) -> Result<Frame, StorageError> {
@@ -165,10 +176,25 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     /// Makes a batch durable, and publishes the root that knows its run. Only the device can fail.
     pub(crate) fn append(
         &mut self,
-        mut frame: Frame,
+        frame: Frame,
         content: Content,
         publication: Option<Publication>,
     ) -> Result<(), StorageError> {
+        let appended = self.append_start(frame, content, publication)?;
+        if appended.needs_flush {
+            self.volume.flush()?;
+        }
+        self.append_end(&appended);
+        Ok(())
+    }
+
+    /// Writes a batch. Where it opens a run it is durable, and its root is published; else it is once a flush has succeeded.
+    pub(crate) fn append_start(
+        &mut self,
+        mut frame: Frame,
+        content: Content,
+        publication: Option<Publication>,
+    ) -> Result<Appended, StorageError> {
         let length = frame.length();
         let sectors = sectors_for(length);
         let header = BatchHeader {
@@ -189,29 +215,34 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         if sectors < frame.room {
             frame.bytes.resize(frame.bytes.len() + SECTOR, 0);
         }
-        self.write(&frame.bytes, frame.place - (lead / SECTOR) as u64, publication)?;
-        self.since_checkpoint += sectors * SECTOR as u64;
-        self.tail = Tail { run: Some(frame.run), sector: frame.sector + sectors, sequence: self.tail.sequence + 1 };
-        self.oid_reserved = content.oid_reserved;
-        Ok(())
+        let needs_flush = self.write(&frame.bytes, frame.place - (lead / SECTOR) as u64, publication)?;
+        let tail = Tail { run: Some(frame.run), sector: frame.sector + sectors, sequence: self.tail.sequence + 1 };
+        Ok(Appended { tail, sectors, oid_reserved: content.oid_reserved, needs_flush })
     }
 
-    fn write(&mut self, bytes: &[u8], sector: u64, publication: Option<Publication>) -> Result<(), StorageError> {
-        if Defect::FlushSkipped.is_planted() && publication.is_none() {
-            return self.volume.write(sector, bytes);
-        }
-        if Defect::RootBeforeData.is_planted()
-            && let Some(publication) = publication
-        {
+    /// A batch that was written is durable: the next one goes behind it.
+    pub(crate) fn append_end(&mut self, appended: &Appended) {
+        self.since_checkpoint += appended.sectors * SECTOR as u64;
+        self.tail = appended.tail;
+        self.oid_reserved = appended.oid_reserved;
+    }
+
+    /// Answers whether a flush must follow.
+    fn write(&mut self, bytes: &[u8], sector: u64, publication: Option<Publication>) -> Result<bool, StorageError> {
+        let Some(publication) = publication else {
+            self.volume.write(sector, bytes)?;
+            return Ok(!Defect::FlushSkipped.is_planted());
+        };
+        if Defect::RootBeforeData.is_planted() {
             self.volume.publish(publication)?;
             self.volume.write(sector, bytes)?;
-            return self.volume.flush();
+            return Ok(true);
         }
         self.volume.write(sector, bytes)?;
-        if Defect::RootBesideData.is_planted() && publication.is_some() {
-            return publication.map_or(Ok(()), |publication| self.volume.publish(publication));
+        if !Defect::RootBesideData.is_planted() {
+            self.volume.flush()?;
         }
-        self.volume.flush()?;
-        publication.map_or(Ok(()), |publication| self.volume.publish(publication))
+        self.volume.publish(publication)?;
+        Ok(false)
     }
 }

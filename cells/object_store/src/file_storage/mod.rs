@@ -42,7 +42,7 @@ pub use verify::{Damage, Verification, Verified};
 
 use alloc::vec::Vec;
 
-use commit::Group;
+use commit::{Group, Unflushed};
 use entry::{Entry, Key};
 use index::{Index, Miss, View};
 use pack::Pack;
@@ -52,8 +52,8 @@ use volume::Volume;
 
 use crate::device::BlockDevice;
 use crate::{
-    Clock, DeviceError, Load, Metadata, Oid, PackError, PackProgress, PackRequest, Record, RevisionInfo, Storage,
-    StorageError, StorageTransaction, Tid, TransactionInfo, Voted,
+    Clock, DeviceError, Flush, Load, Metadata, Oid, PackError, PackProgress, PackRequest, Record, RevisionInfo,
+    Storage, StorageError, StorageTransaction, Tid, TransactionInfo, Voted,
 };
 
 /// Object numbers that are reserved at once. Those left over when the storage is closed or cut off are never issued.
@@ -97,6 +97,8 @@ pub struct FileStorage<D, C> {
     /// Bytes of the log behind the last checkpoint.
     since_checkpoint: u64,
     group: Option<Group>,
+    /// A batch that is written and not flushed.
+    unflushed: Option<Unflushed>,
     rebuilds: u32,
     pack: Option<Pack>,
 }
@@ -199,6 +201,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             oid_reserved: found.oid_reserved,
             since_checkpoint: found.sectors * crate::device::SECTOR as u64,
             group: None,
+            unflushed: None,
             rebuilds: 0,
             pack,
         }
@@ -317,6 +320,18 @@ impl<D: BlockDevice, C: Clock> Storage for FileStorage<D, C> {
         tids.extend(voted.iter().map(Voted::tid));
         self.commit(&voted)?;
         Ok(tids)
+    }
+
+    fn finish_start(&mut self, voted: Vec<Voted>) -> Result<(Vec<Tid>, Flush), StorageError> {
+        let mut tids = Vec::new();
+        tids.try_reserve_exact(voted.len())?;
+        tids.extend(voted.iter().map(Voted::tid));
+        Ok((tids, self.commit_start(&voted)?))
+    }
+
+    fn finish_end(&mut self, flushed: Result<(), DeviceError>) -> Result<(), StorageError> {
+        let flushed = self.volume.flushed(flushed);
+        self.commit_end(flushed)
     }
 
     fn abort(&mut self, voted: Voted) -> Result<(), StorageError> {

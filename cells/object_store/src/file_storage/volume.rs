@@ -160,6 +160,11 @@ impl<D: BlockDevice> Volume<D> {
     pub(crate) fn flush(&mut self) -> Result<(), StorageError> {
         self.check_running()?;
         let outcome = self.device.flush();
+        self.flushed(outcome)
+    }
+
+    /// The same for a flush that somebody else has had done.
+    pub(crate) fn flushed(&mut self, outcome: Result<(), crate::DeviceError>) -> Result<(), StorageError> {
         self.stop_on(outcome.map_err(StopReason::Flush))
     }
 

@@ -8,8 +8,8 @@ use super::changes::Write;
 use super::transaction::{State, Transaction};
 use super::{CommitFailure, Conflict, Store, StoreError, TransactionId};
 use crate::{
-    Broken, Change, Load, Oid, Prospect, Record, Storage, StorageError, StorageTransaction, ThreeStates, Tid,
-    UndoError, Voted, merged_section,
+    Broken, Change, DeviceError, Flush, Load, Oid, Prospect, Record, Storage, StorageError, StorageTransaction,
+    ThreeStates, Tid, UndoError, Voted, merged_section,
 };
 
 /// A commit that succeeded.
@@ -22,10 +22,69 @@ pub struct Committed {
     pub foreign: Vec<Oid>,
 }
 
+/// The end of a transaction.
+pub type Ended = (TransactionId, Result<Committed, StoreError>);
+
+/// Commits that were begun.
+#[must_use]
+pub struct Started {
+    /// How many of the transactions, from the first on, were taken.
+    pub taken: usize,
+    /// Those of them that have ended.
+    pub ended: Vec<Ended>,
+    /// The others, which are written and wait for a flush.
+    pub flushing: Option<Flushing>,
+}
+
+/// Transactions that are written and wait for a flush.
+#[must_use]
+pub struct Flushing {
+    members: Vec<Member>,
+}
+
+impl Flushing {
+    /// How many there are.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// What was voted for, and what waits for it; `None` where that is nothing.
+    fn of(prepared: Vec<Prepared>) -> Option<(Vec<Voted>, Flushing)> {
+        let mut voted = Vec::new();
+        let mut members = Vec::new();
+        for Prepared { id, place, transaction, ballot } in prepared {
+            members.push(Member { id, place, tid: ballot.voted.tid(), transaction, effects: ballot.effects });
+            voted.push(ballot.voted);
+        }
+        (!voted.is_empty()).then_some((voted, Flushing { members }))
+    }
+}
+
+/// The end of a transaction, and its place among those that were to be committed.
+type EndedAt = (usize, TransactionId, Result<Committed, StoreError>);
+
+/// What came of the votes for some transactions.
+struct Votes {
+    /// How many of them, from the first on, were taken.
+    taken: usize,
+    ended: Vec<EndedAt>,
+    voted: Vec<Prepared>,
+}
+
+/// A transaction that is written.
+struct Member {
+    id: TransactionId,
+    place: usize,
+    tid: Tid,
+    transaction: Transaction,
+    effects: Effects,
+}
+
 /// A transaction that was voted for.
 struct Prepared {
     id: TransactionId,
-    /// Where its outcome goes.
+    /// Its place among those that are to be committed.
     place: usize,
     transaction: Transaction,
     ballot: Ballot,
@@ -99,35 +158,103 @@ impl<S: Storage> Store<S> {
     /// each, for the reasons that [`commit`](Self::commit) has; one that fails leaves the others alone.
     pub fn commit_many(&mut self, ids: &[TransactionId]) -> Vec<Result<Committed, StoreError>> {
         let mut outcomes: Vec<_> = ids.iter().map(|&id| Err(StoreError::NoTransaction(id))).collect();
-        let mut voted: Vec<Prepared> = Vec::new();
+        let mut from = 0;
+        while let Some(rest) = ids.get(from..).filter(|rest| !rest.is_empty()) {
+            let Votes { taken, mut ended, voted } = self.vote_for(rest);
+            self.finish(voted, &mut ended);
+            for (place, _, outcome) in ended {
+                if let Some(kept) = outcomes.get_mut(from + place) {
+                    *kept = outcome;
+                }
+            }
+            from += taken;
+        }
+        outcomes
+    }
+
+    /// Begins what [`commit_many`](Self::commit_many) does, and writes what it has voted for. Where that needs a flush, the caller has
+    /// it done in its own time, while this store is read, and tells the outcome to [`commit_end`](Self::commit_end): then the
+    /// transactions end. Until then no other commit is begun, and what would append to the storage is refused as busy.
+    ///
+    /// A transaction that could only be voted for once those before it are committed is left open, and so are those behind it.
+    pub fn commit_start(&mut self, ids: &[TransactionId]) -> Started {
+        let Votes { taken, mut ended, voted } = self.vote_for(ids);
+        let flushing = self.write(voted, &mut ended);
+        Started { taken, ended: ended.into_iter().map(|(_, id, outcome)| (id, outcome)).collect(), flushing }
+    }
+
+    /// Votes for transactions, from the first on: as many as the storage takes together, and at least one.
+    fn vote_for(&mut self, ids: &[TransactionId]) -> Votes {
+        let mut votes = Votes { taken: 0, ended: Vec::new(), voted: Vec::new() };
         for (place, &id) in ids.iter().enumerate() {
-            if voted.len() >= self.storage.vote_limit() {
-                self.finish(core::mem::take(&mut voted), &mut outcomes);
+            if votes.voted.len() >= self.storage.vote_limit() {
+                break;
             }
             let transaction = match self.take_for_commit(id) {
+                Ok(transaction) if transaction.changes.is_empty() => {
+                    votes.ended.push((place, id, Ok(Committed { tid: transaction.snapshot, foreign: Vec::new() })));
+                    votes.taken += 1;
+                    continue;
+                }
                 Ok(transaction) => transaction,
                 Err(error) => {
-                    set(&mut outcomes, place, Err(error));
+                    votes.ended.push((place, id, Err(error)));
+                    votes.taken += 1;
                     continue;
                 }
             };
-            if transaction.changes.is_empty() {
-                set(&mut outcomes, place, Ok(Committed { tid: transaction.snapshot, foreign: Vec::new() }));
-                continue;
+            match self.vote(&transaction) {
+                Ok(ballot) => votes.voted.push(Prepared { id, place, transaction, ballot }),
+                // What is voted for is not visible yet, so that nothing can be merged with it: once it is, it may be.
+                Err(_) if !votes.voted.is_empty() => {
+                    self.open.insert(id, transaction);
+                    break;
+                }
+                Err(failure) => {
+                    let error = self.fail(id, transaction, failure);
+                    votes.ended.push((place, id, Err(error)));
+                }
             }
-            let mut vote = self.vote(&transaction);
-            // What is voted for is not visible yet, so that nothing can be merged with it: once it is, it may be.
-            if vote.is_err() && !voted.is_empty() {
-                self.finish(core::mem::take(&mut voted), &mut outcomes);
-                vote = self.vote(&transaction);
-            }
-            match vote {
-                Ok(ballot) => voted.push(Prepared { id, place, transaction, ballot }),
-                Err(failure) => set(&mut outcomes, place, Err(self.fail(id, transaction, failure))),
-            }
+            votes.taken += 1;
         }
-        self.finish(voted, &mut outcomes);
-        outcomes
+        votes
+    }
+
+    /// Ends a commit whose flush has succeeded, or has not.
+    pub fn commit_end(&mut self, flushing: Flushing, flushed: Result<(), DeviceError>) -> Vec<Ended> {
+        let outcome = self.storage.finish_end(flushed);
+        let mut ended = Vec::new();
+        self.end(flushing, outcome, &mut ended);
+        ended.into_iter().map(|(_, id, outcome)| (id, outcome)).collect()
+    }
+
+    /// Writes what was voted for. What needs no flush ends at once.
+    fn write(&mut self, prepared: Vec<Prepared>, ended: &mut Vec<EndedAt>) -> Option<Flushing> {
+        let (voted, flushing) = Flushing::of(prepared)?;
+        match self.storage.finish_start(voted) {
+            Ok((_, Flush::Needed)) => return Some(flushing),
+            Ok((_, Flush::Done)) => self.end(flushing, Ok(()), ended),
+            Err(error) => self.end(flushing, Err(error), ended),
+        }
+        None
+    }
+
+    /// Commits what was voted for.
+    fn finish(&mut self, prepared: Vec<Prepared>, ended: &mut Vec<EndedAt>) {
+        if let Some((voted, flushing)) = Flushing::of(prepared) {
+            let outcome = self.storage.finish_many(voted).map(drop);
+            self.end(flushing, outcome, ended);
+        }
+    }
+
+    fn end(&mut self, flushing: Flushing, outcome: Result<(), StorageError>, ended: &mut Vec<EndedAt>) {
+        for Member { id, place, tid, transaction, effects } in flushing.members {
+            let outcome = match outcome {
+                Ok(()) => Ok(self.enter(tid, &transaction, effects)),
+                Err(error) => Err(self.fail(id, transaction, error.into())),
+            };
+            ended.push((place, id, outcome));
+        }
     }
 
     fn take_for_commit(&mut self, id: TransactionId) -> Result<Transaction, StoreError> {
@@ -232,31 +359,6 @@ impl<S: Storage> Store<S> {
         }
     }
 
-    /// Commits what was voted for.
-    fn finish(&mut self, prepared: Vec<Prepared>, outcomes: &mut [Result<Committed, StoreError>]) {
-        let mut voted = Vec::new();
-        let mut waiting = Vec::new();
-        for Prepared { id, place, transaction, ballot } in prepared {
-            voted.push(ballot.voted);
-            waiting.push((id, place, transaction, ballot.effects));
-        }
-        if waiting.is_empty() {
-            return;
-        }
-        match self.storage.finish_many(voted) {
-            Ok(tids) => {
-                for (tid, (_, place, transaction, effects)) in tids.into_iter().zip(waiting) {
-                    set(outcomes, place, Ok(self.enter(tid, &transaction, effects)));
-                }
-            }
-            Err(error) => {
-                for (id, place, transaction, _) in waiting {
-                    set(outcomes, place, Err(self.fail(id, transaction, error.into())));
-                }
-            }
-        }
-    }
-
     /// Tells the cache and the sessions of a commit.
     fn enter(&mut self, tid: Tid, by: &Transaction, effects: Effects) -> Committed {
         let Effects { states, foreign } = effects;
@@ -269,11 +371,5 @@ impl<S: Storage> Store<S> {
         }
         self.sessions.invalidate(by.session, &objects, &foreign);
         Committed { tid, foreign }
-    }
-}
-
-fn set(outcomes: &mut [Result<Committed, StoreError>], place: usize, outcome: Result<Committed, StoreError>) {
-    if let Some(kept) = outcomes.get_mut(place) {
-        *kept = outcome;
     }
 }

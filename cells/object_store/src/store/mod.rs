@@ -18,7 +18,7 @@ mod transaction;
 mod views;
 
 pub use changes::SavepointId;
-pub use commit::Committed;
+pub use commit::{Committed, Ended, Flushing, Started};
 pub use error::{CommitFailure, Conflict, StoreError};
 pub use sessions::{INVALIDATION_LIMIT, Invalidated, SessionId};
 

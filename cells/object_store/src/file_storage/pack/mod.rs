@@ -54,6 +54,7 @@ enum Advance {
 impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     pub(crate) fn begin_pack(&mut self, request: PackRequest) -> Result<(), PackError> {
         self.check_running()?;
+        self.check_settled()?;
         // One that a power cut left has ended for everyone but the segments: it is taken to its end first.
         if self.pack.as_ref().is_some_and(|pack| !pack.is_left_over()) {
             return Err(PackError::Running);
