@@ -56,7 +56,7 @@ pub fn programs(stage: &Stage) -> Result<()> {
     runs_away(&mut machine)?;
     in_a_transaction(&mut machine)?;
     does(&mut machine, "mirror(Server).define('method hello { \\'hello of \\' + self.name }')")?;
-    says(&mut machine, "memory.hello", "'hello of memory'\n")?;
+    says(&mut machine, "MMS.hello", "'hello of memory'\n")?;
     let log = machine.ask("txlog 3", PATIENCE)?;
     if !log.contains("mirror(Server).define") {
         fail!("the log was to say what the transaction was for:\n{log}");
@@ -67,7 +67,7 @@ pub fn programs(stage: &Stage) -> Result<()> {
     machine.expect_prompt(PATIENCE)?;
     says(&mut machine, "kept.count", "42\n")?;
     says(&mut machine, "kept.more.count", "43\n")?;
-    says(&mut machine, "memory.hello", "'hello of memory'\n")?;
+    says(&mut machine, "MMS.hello", "'hello of memory'\n")?;
     machine.send_line("shutdown")?;
     machine.wait(PATIENCE)?.clean()
 }
@@ -103,13 +103,13 @@ fn runs_away(machine: &mut Machine) -> Result<()> {
 
 /// An open transaction shows in the prompt, sees its own changes, and takes them back.
 fn in_a_transaction(machine: &mut Machine) -> Result<()> {
-    says_within(machine, "memory.beginTransaction(); kept.count = 1000; other = 5; kept.count", "1000\n")?;
+    says_within(machine, "MMS.beginTransaction(); kept.count = 1000; other = 5; kept.count", "1000\n")?;
     says_within(machine, "kept.count + other", "1005\n")?;
     says_within(machine, "1 / 0", "zeroDivide: ")?;
     says_within(machine, "spawn -w test_proc", "spawn: that cannot be done while a transaction is open")?;
-    says(machine, "memory.abort(); kept.count", "42\n")?;
+    says(machine, "MMS.abort(); kept.count", "42\n")?;
     says(machine, "other", "there is neither a command nor a name `other`")?;
-    says_within(machine, "memory.beginTransaction(); memory.note('why not'); kept.count = 42; 'noted'", "'noted'\n")?;
-    says(machine, "memory.commit(); 'kept'", "'kept'\n")?;
+    says_within(machine, "MMS.beginTransaction(); MMS.note('why not'); kept.count = 42; 'noted'", "'noted'\n")?;
+    says(machine, "MMS.commit(); 'kept'", "'kept'\n")?;
     says(machine, "txlog 1", "TIME")
 }
