@@ -46,11 +46,20 @@ fn image(name: &str) -> Image {
     Image { name: name.into(), version: "1".into(), build: 1, hash: vec![1; 32], bytes: vec![2; 50] }
 }
 
-fn kept() -> Kept {
+/// Nothing but an object that is older than genesis, so that what is remembered of the root is put to the test.
+fn empty() -> Kept {
     let rules = RulesBySchema::default().with(object_model::SCHEMA, Box::new(GraphRules::default()));
     let store = Store::new(MappingStorage::new(Ticks(1)), 1 << 20).with_rules(Box::new(rules));
     let mut kept = Kept { store, id: TransactionId::new(0), image: Oid::ROOT, process: Oid::ROOT };
     kept.begin();
+    kept.add(Object::new());
+    kept.commit().expect("no rule concerns it");
+    kept.begin();
+    kept
+}
+
+fn kept() -> Kept {
+    let mut kept = empty();
     establish(&mut kept, Oid::ROOT, None).expect("made");
     kept.commit().expect("genesis keeps its own rules");
     kept.begin();
@@ -133,6 +142,9 @@ fn the_root_keeps_its_version_and_what_it_names() {
         root.set("Process", SlotKind::Data, value);
     })
     .breaks(Oid::ROOT, Rule::Root);
+    let mut half = empty();
+    half.put(Oid::ROOT, &Object::new().data("version", Value::Int(crate::VERSION))).expect("small");
+    half.breaks(Oid::ROOT, Rule::Root);
     root(|root| root.set("version", SlotKind::Data, Value::Int(3))).enters();
     root(|root| root.set("more", SlotKind::Data, Value::Int(3))).enters();
 }
@@ -318,6 +330,12 @@ fn no_recipe_is_forged() {
     }
     with(Object::new().holding("cap", Recipe::Void(CapabilityKind::Endpoint))).0.enters();
     with(Object::new().holding("cap", Recipe::Held { kind: CapabilityKind::Frame, number: 9 })).0.enters();
+    // A process that calls itself as a server does.
+    let mut named = kept();
+    let process = named.process;
+    let object = named.get(process).expect("there").data("name", Value::text("memory"));
+    named.put(process, &crate::serving(object)).expect("small");
+    named.breaks(process, Rule::Recipe);
     // As the process server writes it.
     let mut kept = kept();
     let process = kept.process;
