@@ -2,7 +2,7 @@
 
 use object_model::{CapabilityKind, Composition, Object, Oid, Recipe, Record, Slot, SlotKind, Step, Value};
 use object_store::{
-    Broken, Clock, MappingStorage, Metadata, Prospect, Rules, RulesBySchema, Store, StoreError, TransactionId,
+    Broken, Clock, MappingStorage, Metadata, Prospect, Rules, RulesBySchema, Storage, Store, StoreError, TransactionId,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -342,6 +342,35 @@ fn no_recipe_is_forged() {
     let served = crate::serving(kept.get(process).expect("there"));
     kept.put(process, &served).expect("small");
     kept.enters();
+}
+
+/// The process loses its endpoint, and neither undo nor a view of the past gives it back.
+#[test]
+fn the_past_brings_no_recipe_back() {
+    let mut kept = kept();
+    let process = kept.process;
+    let recipe = |kept: &mut Kept| {
+        let object = kept.get(process).expect("there");
+        object.get("endpointCap").and_then(|value| object.recipe(value)).cloned()
+    };
+    let served = crate::serving(kept.get(process).expect("there"));
+    kept.put(process, &served).expect("small");
+    kept.commit().expect("as the process server writes it");
+    kept.begin();
+    assert_eq!(recipe(&mut kept), Some(crate::process::endpoint("test_proc")));
+    let before = kept.store.storage().last_transaction();
+    kept.change(process, |object| {
+        let void = object.capability(Recipe::Void(CapabilityKind::Endpoint));
+        object.set("endpointCap", SlotKind::Data, void);
+    });
+    let voided = kept.store.commit(kept.id).expect("authority may always be given up");
+    kept.begin();
+    kept.store.undo(kept.id, voided).expect("nothing came after it");
+    kept.commit().expect("an undo keeps the rules");
+    kept.begin();
+    assert_eq!(recipe(&mut kept), Some(Recipe::Void(CapabilityKind::Endpoint)));
+    kept.id = kept.store.view_at(before).expect("not packed");
+    assert_eq!(recipe(&mut kept), Some(Recipe::Void(CapabilityKind::Endpoint)), "nor does looking at it");
 }
 
 #[test]
