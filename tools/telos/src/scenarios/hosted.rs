@@ -105,7 +105,7 @@ fn ends(machine: &mut Machine) -> Result<()> {
     says(machine, "PS.beginTransaction(); adder.terminate(); PS.abort(); 'given up'", "'given up'")?;
     call(machine, "7", "40")?;
     machine.send_line("adder.terminate()")?;
-    machine.expect(" of adder ended", PATIENCE)?;
+    machine.expect(" of adder stopped, as the graph says", PATIENCE)?;
     machine.send_line("")?;
     machine.expect_prompt(PATIENCE)?;
     machine.send_line("call adder 2")?;
