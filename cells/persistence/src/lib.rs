@@ -200,7 +200,7 @@ impl Kernel {
         if let Err(error) = objects::serve_labels(server.endpoint(), Persistence::LABELS) {
             panic!("the endpoint refuses the labels of this server: {error:?}");
         }
-        let rules = RulesBySchema::default().with(object_model::SCHEMA, Box::new(object_model::ObjectRules));
+        let rules = RulesBySchema::default().with(object_model::SCHEMA, Box::new(genesis::GraphRules::default()));
         let store = Store::new(storage, CACHE_BYTES).with_rules(Box::new(rules)).numbered_from(first_transaction());
         let ground = self.memory.ground(facts);
         let sessions = begin(store, ScopePool::new(self.memory.kept, self.cnode, self.settle), &self.console);

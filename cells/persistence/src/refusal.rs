@@ -1,10 +1,10 @@
 //! What is answered where something is refused: a code of the interface and a detail.
 
-use object_store::{Oid, StorageError, StoreError};
+use object_store::{Broken, Oid, StorageError, StoreError};
 use runtime::abi::interfaces::persistence::{
-    ABORTED, ALREADY_DONE, BAD_RECORD, BEYOND_LAST, BUFFER_TOO_SMALL, CHANGES_LOST, CONFLICT, MUST_ABORT, NEVER_DONE,
-    NO_SAVEPOINT, NO_SUCH_OBJECT, NO_SUCH_TRANSACTION, NO_TRANSACTION, NOT_POSSIBLE, NOT_THE_BEGINNER, NOT_UNDOABLE,
-    OUTCOME_UNKNOWN, PACKED_AWAY, STILL_OPEN, STORE_FULL, STORE_STOPPED,
+    ABORTED, ALREADY_DONE, BAD_RECORD, BEYOND_LAST, BUFFER_TOO_SMALL, CHANGES_LOST, CONFLICT, INVARIANT, MUST_ABORT,
+    NEVER_DONE, NO_SAVEPOINT, NO_SUCH_OBJECT, NO_SUCH_TRANSACTION, NO_TRANSACTION, NOT_POSSIBLE, NOT_THE_BEGINNER,
+    NOT_UNDOABLE, OUTCOME_UNKNOWN, PACKED_AWAY, STILL_OPEN, STORE_FULL, STORE_STOPPED,
 };
 
 use crate::outcomes::Outcome;
@@ -132,6 +132,7 @@ impl From<StoreError> for Refusal {
                 Self::of(NO_SUCH_OBJECT, oid)
             }
             StoreError::Conflict { oid, .. } => Self::of(CONFLICT, oid),
+            StoreError::Broken(Broken { oid, rule }) => Self::of(INVARIANT + u32::from(rule), oid),
             StoreError::Storage(error) => error.into(),
         }
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::{SavepointId, SessionId, TransactionId};
-use crate::{Oid, StorageError, Tid, UndoError};
+use crate::{Broken, Oid, StorageError, Tid, UndoError};
 
 /// Why a store refused. A transaction whose commit failed refuses everything but its abort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub enum StoreError {
         /// The current revision.
         theirs: Tid,
     },
+    /// The commit would break a rule of the graph: the caller's fault.
+    Broken(Broken),
     /// There is no transaction with this number to undo: the caller's fault.
     NoSuchTransaction(Tid),
     /// What the transaction would undo has changed since. [`Store::failure`](super::Store::failure) names all objects.
@@ -102,6 +104,8 @@ pub enum CommitFailure {
         /// The others, in ascending order.
         more: Vec<Conflict>,
     },
+    /// The commit would break a rule of the graph.
+    Broken(Broken),
     /// Something cannot be undone.
     Undo(UndoError),
     /// As the storage says.
@@ -116,6 +120,7 @@ impl CommitFailure {
             &Self::Conflicts { first: Conflict { oid, yours, theirs, .. }, .. } => {
                 StoreError::Conflict { oid, yours, theirs }
             }
+            &Self::Broken(broken) => StoreError::Broken(broken),
             Self::Undo(UndoError::NoSuchTransaction(tid)) => StoreError::NoSuchTransaction(*tid),
             &Self::Undo(UndoError::PackedAway { tid, horizon }) => StoreError::PackedAway { at: tid, horizon },
             Self::Undo(UndoError::Changed { tid, .. }) => StoreError::NotUndoable(*tid),
