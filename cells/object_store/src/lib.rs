@@ -5,6 +5,8 @@
 //! [`BlockDevice`] and the time through [`Clock`], and runs on the host as it does in the persistence cell.
 //!
 //! - [`Store`] is the transaction manager: snapshots, own writes, conflicts, a cache of records.
+//! - [`Volatile`] is what a store knows beside its storage: by it another one goes on over the same storage, with the
+//!   transactions that are open.
 //! - [`Storage`] is what it stands on, in two phases: stage, vote, finish. [`MappingStorage`] is memory, [`FileStorage`] the
 //!   state file, [`DemoStorage`] changes over any of them. One conformance suite holds for all.
 //! - [`Rules`] is what the store is told about payloads, which it cannot read: merging conflicts, voiding authority.
