@@ -50,7 +50,8 @@
 //! | 508 | 4 | plain checksum of the 508 bytes before; here in every version |
 //!
 //! Formatting writes it with 1, flushes, writes both roots (epochs 2 and 1) at once, flushes, writes it with 2, flushes. A
-//! device is *blank* if its first mebibyte is zero, *half formatted* if the identity says 1, and only those are formatted.
+//! device is *blank* if its first mebibyte is zero, *half formatted* if the identity says 1, or if the beginning of such an identity
+//! is all that there is, and only those are formatted.
 //! A state file of another version, or with a feature that is not known, is refused and stays untouched
 //! ([`DeviceState::WrongVersion`] names both versions). Version 1 had the whole index in one list, and no pack;
 //! in the payloads of version 2 objects go by the numbers that stand here, where those of version 3 have what clients know them by.

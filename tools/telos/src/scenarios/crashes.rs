@@ -38,7 +38,7 @@ pub fn log_replay(stage: &Stage) -> Result<()> {
     let lying = Recording::make(&stage.boot, &stage.folder, COMMITS, Flushes::Dropped)?.replay(BOUNDS, |_| {})?;
     for (name, tally) in [("a log without flushes", without_flushes), ("a disk that drops flushes", lying)] {
         match tally.violation {
-            Some(what) => println!("{name}: {what}"),
+            Some(_) => {}
             None => fail!("{name} was not noticed: {tally:?}"),
         }
     }
