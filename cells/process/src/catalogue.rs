@@ -352,8 +352,11 @@ pub fn desired(graph: &mut Graph, oid: Oid) -> Desired {
 }
 
 /// The priority that the committed graph asks for, if it does.
-pub fn priority(graph: &mut Graph, oid: Oid) -> Option<u8> {
-    graph.object(oid).ok().as_ref().and_then(genesis::priority)
+///
+/// # Errors
+/// The object cannot be read.
+pub fn priority(graph: &mut Graph, oid: Oid) -> Result<Option<u8>> {
+    Ok(genesis::priority(&graph.object(oid)?))
 }
 
 /// Writes the priority of a process, in a transaction of its own, or in the one that travels with the request being served.

@@ -35,7 +35,7 @@ use crate::table::{Prepared, Process, Standing};
 /// Bytes of the memory that a process which serves has for its reply objects, as a power of two.
 const SCRATCH_BITS: u8 = 13;
 /// What processes may have of the processor.
-const SHARE: Share = Share::unlimited(16);
+pub const SHARE: Share = Share::unlimited(16);
 
 /// Everything that making a process needs.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ use runtime::{Server, say};
 use crate::backoff::Verdict;
 use crate::catalogue::{Beginner, CatalogueError};
 use crate::decision::{Action, Actual, Desired, MOST_STEPS, When, decide};
-use crate::factory::{Factory, Refusal};
+use crate::factory::{Factory, Refusal, SHARE};
 use crate::faults::Fault;
 use crate::identity::{self, Identity};
 use crate::left::Left;
@@ -254,11 +254,12 @@ impl Reconciler {
         Ok(objects::set_share(&instance.tcb, &self.factory.scheduler, share)?)
     }
 
-    /// Gives a process that runs the priority that the graph asks for.
+    /// Gives a process that runs the priority that the graph asks for; the usual one where it asks for none (any more).
     fn follow_priority(&mut self, oid: Oid) {
         let Some(instance) = self.process(oid).and_then(|process| process.instance.as_ref()) else { return };
         let Ok(info) = objects::thread_info(&instance.tcb) else { return };
-        let wanted = catalogue::priority(&mut self.factory.graph, oid).filter(|wanted| *wanted <= MOST_PRIORITY);
+        let Ok(asked) = catalogue::priority(&mut self.factory.graph, oid) else { return };
+        let wanted = Some(asked.unwrap_or(SHARE.priority)).filter(|wanted| *wanted <= MOST_PRIORITY);
         let Some(priority) = wanted.filter(|wanted| *wanted != info.share.priority) else { return };
         let Some(instance) = self.process(oid).and_then(|process| process.instance.as_ref()) else { return };
         let share = objects::Share { priority, ..info.share };

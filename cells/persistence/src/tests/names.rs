@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use object_store::{MappingStorage, Oid, Record, Store};
+use object_store::{MappingStorage, MemoryDevice, Oid, Record, Store};
 use proptest::prelude::*;
 use runtime::abi::interfaces::persistence::{FIRST_OID, NO_SUCH_OBJECT};
 
 use super::kernel::FakeKernel;
 use crate::names::{Names, draw_key};
+use crate::opening::open;
 use crate::refusal::Refusal;
-use crate::sessions::{Limits, Sender, Sessions};
+use crate::sessions::{Failure, Limits, Sender, Sessions};
 use crate::wire;
 
 const OBJECTS: u64 = 1000;
@@ -71,6 +72,45 @@ fn the_numbers_of_the_store_name_nothing() {
     let watched = server.watch(NOBODY, names.inside(5), 3).map_err(Refusal::from);
     assert_eq!(watched.map_err(|refusal| (refusal.code, names.detail(refusal.detail))), Err((NO_SUCH_OBJECT, 5)));
     assert_eq!(server.watches(), 0, "an invented object is not watched");
+}
+
+/// Whatever is asked of an object that is none, by any label: the refusal names it, and nothing is left of the question.
+#[test]
+fn no_label_takes_an_object_that_is_none() {
+    let mut disk = MemoryDevice::zeroed(16 * 2048);
+    let opened =
+        open(&mut disk, || 1_000, *b"a key for tests.", &|_| ()).unwrap_or_else(|refused| panic!("{refused:?}"));
+    let names = Names::new(opened.storage.permutation_key());
+    let mut server = Sessions::new(Store::new(opened.storage, 100_000), FakeKernel::default(), LIMITS);
+    server.begin(Sender { thread: 1, scope: 0, badge: 7 }, 1).expect("begins");
+    let sender = Sender { thread: 1, scope: server.scopes().scope(1), badge: 7 };
+    server.put(sender, Oid::ROOT, Record::default(), 1).expect("stored");
+    server.commit(sender).expect("committed");
+    let last = server.last();
+    server.begin(Sender { thread: 1, scope: 0, badge: 7 }, 1).expect("begins");
+    let sender = Sender { thread: 1, scope: server.scopes().scope(1), badge: 7 };
+    // The last number of all is where the store keeps its transactions.
+    for number in [0, 1, u64::MAX, names.outside(Oid::new(1)), names.outside(Oid::new(u64::MAX))] {
+        let oid = names.inside(number);
+        let answers: [Result<(), Failure>; 7] = [
+            server.get(sender, oid).map(drop),
+            server.get(NOBODY, oid).map(drop),
+            server.get_at(oid, last).map(drop),
+            server.history(oid, last.after(), |_| true).map(drop),
+            server.revision(oid).map(drop),
+            server.read_current(sender, oid),
+            server.put(sender, oid, Record::default(), 1),
+        ];
+        for (place, answer) in answers.into_iter().enumerate() {
+            let told = answer.map_err(|failure| {
+                let Refusal { code, detail } = failure.into();
+                (code, names.detail(detail))
+            });
+            assert_eq!(told, Err((NO_SUCH_OBJECT, number)), "question {place}");
+        }
+    }
+    server.put(sender, Oid::ROOT, Record::default(), 1).expect("the transaction goes on");
+    server.commit(sender).expect("committed");
 }
 
 #[test]

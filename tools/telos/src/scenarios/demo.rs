@@ -82,7 +82,7 @@ fn changes(machine: &mut Machine, kept: usize) -> Result<()> {
 /// Processes of test_proc that the graph knows.
 fn count(machine: &mut Machine) -> Result<usize> {
     machine.send_line("at -1 ps")?;
-    let listed = machine.expect(" shell\n", PATIENCE)? + &machine.expect_prompt(PATIENCE)?;
+    let listed = machine.expect("running   shell", PATIENCE)? + &machine.expect_prompt(PATIENCE)?;
     Ok(listed.lines().filter(|row| row.starts_with('#') && row.ends_with(" test_proc")).count())
 }
 
