@@ -32,7 +32,7 @@ pub struct Ear {
     pub cnode: Cap<CNode, All>,
 }
 
-/// Flushes with bits of their own: the driver cannot have so many under way.
+/// Flushes with bits of their own, the lowest of the notification: none is told so late that as many have begun since.
 const SIGNALS: u64 = 24;
 
 impl Disk {
@@ -43,12 +43,25 @@ impl Disk {
     pub fn new(driver: Cap<Endpoint, CallOnly>, buf: Buf, ear: Ear) -> Result<Self, CallError> {
         let sectors = Call::new(&driver, Capacity {}).words()?;
         let is_read_only = Call::new(&driver, IsReadOnly {}).words()? != 0;
-        Ok(Disk { driver, buf, sectors, is_read_only, ear, begun: 0 })
+        let disk = Disk { driver, buf, sectors, is_read_only, ear, begun: 0 };
+        // A driver that does not tell of flushes is waited for.
+        let _ = disk.listen();
+        disk.forget_flushes();
+        Ok(disk)
     }
 
     /// Whether the device refuses to be written.
     pub fn is_read_only(&self) -> bool {
         self.is_read_only
+    }
+
+    /// What an instance of this server before this one has begun is not told any more; what was told is nobody's.
+    fn forget_flushes(&self) {
+        let told = objects::wait(&self.ear.notification, 0).unwrap_or(0);
+        let others = told & !((1 << (2 * SIGNALS)) - 1);
+        if others != 0 {
+            let _ = objects::signal(&self.ear.notification, others);
+        }
     }
 
     /// Names the notification to the driver.

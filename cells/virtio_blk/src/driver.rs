@@ -10,7 +10,7 @@ use virtio_dma::{BlockQueue, Slot, Status};
 
 use crate::Failure;
 use crate::extent::Extent;
-use crate::listeners::{Listeners, Refused};
+use crate::listeners::{ListenerId, Listeners, Refused};
 use crate::schedule::{Outcome, Part, Schedule, Work};
 
 /// The bit that the interrupt sets in the notification.
@@ -42,7 +42,7 @@ enum Holder {
     /// Whoever waits for its answer.
     Caller(Pending),
     /// A client that went on: the bits for a flush that was done, and for one that failed.
-    Listener { client: u64, done: u64, failed: u64 },
+    Listener { listener: ListenerId, done: u64, failed: u64 },
 }
 
 impl Driver {
@@ -114,18 +114,17 @@ impl Device {
                 return None;
             }
             Some(Block::BeginFlush(wish)) => {
-                let client = request.badge();
-                if !self.listeners.has(client) {
+                let Some(listener) = self.listeners.of(request.badge()) else {
                     request.refuse(block::NO_LISTENER, 0);
                     return None;
-                }
+                };
                 // The answer is sent with the next receive, for which there must be room.
                 if self.schedule.room() < 2 {
                     request.refuse(block::BUSY, 0);
                     return None;
                 }
                 request.ok(0);
-                return Some((Work::Flush, Holder::Listener { client, done: wish.done, failed: wish.failed }));
+                return Some((Work::Flush, Holder::Listener { listener, done: wish.done, failed: wish.failed }));
             }
             Some(Block::Flush(_)) => Some(Work::Flush),
             Some(Block::Read(read)) => Extent::checked(read.sector, read.count, capacity, lease).ok().map(Work::Read),
@@ -179,8 +178,8 @@ impl Device {
         match (holder, outcome) {
             (Holder::Caller(pending), Outcome::Done) => server.answer(pending, 0, 0, &[]),
             (Holder::Caller(pending), Outcome::Failed) => server.answer(pending, block::DEVICE_ERROR, 0, &[]),
-            (Holder::Listener { client, done, .. }, Outcome::Done) => self.listeners.signal(client, done),
-            (Holder::Listener { client, failed, .. }, Outcome::Failed) => self.listeners.signal(client, failed),
+            (Holder::Listener { listener, done, .. }, Outcome::Done) => self.listeners.signal(listener, done),
+            (Holder::Listener { listener, failed, .. }, Outcome::Failed) => self.listeners.signal(listener, failed),
         }
     }
 

@@ -11,18 +11,33 @@ const MOST: usize = 8;
 /// The right to signal one client.
 pub(crate) type Signal = Cap<Notification, CallOnly>;
 
-/// The clients, by their badges.
+/// One naming of a notification: what was begun for an earlier one of the same client is not told any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListenerId(u64);
+
+/// The clients.
 #[derive(Debug, Default)]
-pub(crate) struct Listeners(Vec<(u64, Signal)>);
+pub(crate) struct Listeners {
+    known: Vec<Listener>,
+    named: u64,
+}
+
+#[derive(Debug)]
+struct Listener {
+    id: ListenerId,
+    /// The client's badge.
+    client: u64,
+    signal: Signal,
+}
 
 /// As many listen as may; what was to be kept.
 #[derive(Debug)]
 pub(crate) struct Refused(pub(crate) Signal);
 
 impl Listeners {
-    /// Whether a client has named a notification.
-    pub(crate) fn has(&self, client: u64) -> bool {
-        self.0.iter().any(|(known, _)| *known == client)
+    /// The notification that a client has named last.
+    pub(crate) fn of(&self, client: u64) -> Option<ListenerId> {
+        self.known.iter().find(|known| known.client == client).map(|known| known.id)
     }
 
     /// Keeps a client's notification; answers the one that it named before.
@@ -30,20 +45,24 @@ impl Listeners {
     /// # Errors
     /// As many clients listen as may.
     pub(crate) fn put(&mut self, client: u64, signal: Signal) -> Result<Option<Signal>, Refused> {
-        if let Some((_, kept)) = self.0.iter_mut().find(|(known, _)| *known == client) {
-            return Ok(Some(core::mem::replace(kept, signal)));
+        let id = ListenerId(self.named);
+        if let Some(known) = self.known.iter_mut().find(|known| known.client == client) {
+            self.named += 1;
+            known.id = id;
+            return Ok(Some(core::mem::replace(&mut known.signal, signal)));
         }
-        if self.0.len() == MOST {
+        if self.known.len() == MOST {
             return Err(Refused(signal));
         }
-        self.0.push((client, signal));
+        self.named += 1;
+        self.known.push(Listener { id, client, signal });
         Ok(None)
     }
 
     /// Signals a client. One that is gone hears nothing, and nobody needs to know.
-    pub(crate) fn signal(&self, client: u64, bits: u64) {
-        if let Some((_, signal)) = self.0.iter().find(|(known, _)| *known == client) {
-            let _ = objects::signal(signal, bits);
+    pub(crate) fn signal(&self, id: ListenerId, bits: u64) {
+        if let Some(known) = self.known.iter().find(|known| known.id == id) {
+            let _ = objects::signal(&known.signal, bits);
         }
     }
 }

@@ -25,7 +25,7 @@ crate::interface! {
         /// The number of sectors.
         4 Capacity() -> u64;
         /// The notification that travels with the request is signalled from now on for the calling client, whose badge tells
-        /// it from others; one that it named before is forgotten. Refused with [`BUSY`].
+        /// it from others; one that it named before is forgotten, and what was begun for that is not told. Refused with [`BUSY`].
         5 Listen();
         /// Flushes, and returns at once. The client's notification is signalled with the bits `done` when everything is durable
         /// whose write was answered before, with `failed` where the device fails. An instance that ends meanwhile signals

@@ -7,6 +7,7 @@ mod device_states;
 mod devices;
 mod equivalence;
 mod faults;
+mod flushes;
 mod groups;
 mod handover;
 mod hostile;

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use object_store::{PublicOid, StorageError, StoreError, TransactionId};
-use runtime::{Pending, Request, say};
+use runtime::{Clock, Pending, Request, clock, say};
 
 use super::Service;
 use super::maintenance::Answer;
@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::sessions::{CommitEnded, Committed, Failure, Sender};
 
 /// How long the end of a flush is waited for before the driver is asked, in nanoseconds: an instance of it that ended tells nothing.
-pub(super) const FLUSH_PATIENCE: u64 = 5_000_000_000;
+const FLUSH_PATIENCE: u64 = 5_000_000_000;
 
 /// Commits that are to be answered.
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ pub(super) struct Commits {
     ended: Vec<CommitEnded>,
     /// Who waits to hear what became of one that is under way.
     outcomes: Vec<(TransactionId, Pending)>,
+    /// When the driver is asked what became of the flush that is under way, in nanoseconds since boot.
+    deadline: u64,
 }
 
 impl<S: Backing> Service<S> {
@@ -73,6 +75,18 @@ impl<S: Backing> Service<S> {
     pub(super) fn write_commits(&mut self) {
         let ended = self.sessions.write_commits();
         self.commits.ended.extend(ended);
+        if self.sessions.is_flushing() {
+            self.commits.deadline = clock(Clock::Monotonic) + FLUSH_PATIENCE;
+        }
+    }
+
+    /// How long an event may be waited for while a flush is under way. Where its end is not told in time, it is waited for.
+    pub(super) fn patience_for_flush(&mut self) -> u64 {
+        let left = self.commits.deadline.saturating_sub(clock(Clock::Monotonic));
+        if left == 0 {
+            self.wait_for_flush();
+        }
+        left
     }
 
     pub(super) fn flush_signalled(&mut self, bits: u64) {

@@ -23,7 +23,7 @@ use runtime::abi::kernel::TIMEOUT_NONE;
 use runtime::abi::token::RawCap;
 use runtime::{Console, Event, Heap, Request, Server, say};
 
-use self::committing::{Commits, FLUSH_PATIENCE};
+use self::committing::Commits;
 use self::maintenance::{Answer, Waiting};
 use crate::backing::Backing;
 use crate::handover::Ground;
@@ -64,7 +64,7 @@ impl<S: Backing> Service<S> {
     pub fn run(mut self, mut server: Server) -> ! {
         loop {
             let patience = match (self.sessions.is_flushing(), self.sessions.maintenance().is_under_way()) {
-                (true, _) => FLUSH_PATIENCE,
+                (true, _) => self.patience_for_flush(),
                 // Where there is work to do, nobody is waited for.
                 (false, true) => 0,
                 (false, false) => TIMEOUT_NONE,
