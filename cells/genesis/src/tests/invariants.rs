@@ -150,6 +150,25 @@ fn the_root_keeps_its_version_and_what_it_names() {
 }
 
 #[test]
+fn an_upgrade_keeps_the_rules() {
+    let mut kept = empty();
+    super::version_1::create(&mut kept, Oid::ROOT).expect("made");
+    kept.commit().expect("version 1 keeps them");
+    kept.begin();
+    kept.image = kept.with_image("test_proc");
+    kept.process = kept.with_process();
+    kept.commit().expect("an image and a process are let in");
+    kept.begin();
+    let root = kept.get(Oid::ROOT).expect("there");
+    assert_eq!(establish(&mut kept, Oid::ROOT, Some(root)), Ok(crate::Established::Upgraded { from: 1 }));
+    let upgrade = kept.store.commit(kept.id).expect("the upgrade keeps them");
+    kept.begin();
+    assert_eq!(crate::state(&kept.get(kept.process).expect("there")), Some(crate::State::Running));
+    kept.store.undo(kept.id, upgrade).expect("nothing came after it");
+    kept.breaks(Oid::ROOT, Rule::Root);
+}
+
+#[test]
 fn what_was_an_object_stays_one() {
     for record in [
         Record { schema: object_model::SCHEMA, version: 1, payload: vec![255; 9], ..Record::default() },
