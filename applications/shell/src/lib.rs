@@ -8,7 +8,8 @@
 //! * [`completion`]: what a tab may put before the cursor;
 //! * [`servers`]: what the shell may call;
 //! * [`records`] and [`directory`]: what it reads in the graph;
-//! * [`processes`], [`caps`], [`top`], [`tree`], [`replacements`], [`faults`], [`memory`], [`objects`], [`transactions`], [`machine`], [`help`]: what the commands do;
+//! * [`processes`], [`caps`], [`top`], [`tree`], [`replacements`], [`faults`], [`memory`], [`objects`], [`transactions`], [`search`], [`machine`], [`help`]: what the commands do;
+//! * [`tour`]: the system in a few steps;
 //! * [`failure`]: what failed, why, and what to do;
 //! * [`table`] and [`text`]: lists in columns; numbers, times and foreign text.
 //!
@@ -40,11 +41,13 @@ pub mod processes;
 pub mod program;
 pub mod records;
 pub mod replacements;
+pub mod search;
 pub mod servers;
 pub mod session;
 pub mod table;
 pub mod text;
 pub mod top;
+pub mod tour;
 pub mod transactions;
 pub mod tree;
 pub mod words;

@@ -14,6 +14,7 @@ mod runner;
 mod servers;
 mod session;
 mod state;
+mod tour;
 mod workspace;
 
 use std::path::PathBuf;
@@ -56,6 +57,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "a_kernel_panic_is_told_at_once", needs: Some("persistence"), run: session::panic },
     Scenario { name: "programs_at_the_prompt", needs: Some("persistence"), run: workspace::programs },
     Scenario { name: "the_lines_of_the_plan", needs: Some("counter"), run: plan::lines },
+    Scenario { name: "the_tour", needs: Some("persistence"), run: tour::steps },
     Scenario { name: "cells_hold_what_caps_lists", needs: Some("persistence"), run: introspection::capabilities },
     Scenario { name: "tree_shows_who_started_whom", needs: Some("persistence"), run: introspection::tree },
     Scenario { name: "images_have_versions", needs: Some("persistence"), run: introspection::images },
