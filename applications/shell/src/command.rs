@@ -11,6 +11,7 @@ use crate::moments::Moment;
 use crate::nearest::nearest;
 use crate::oids::{BadOid, Oids};
 use crate::past::View;
+use crate::search::Wanted;
 use crate::text::Plain;
 use crate::words::{Unclosed, split};
 
@@ -111,6 +112,10 @@ pub enum Command {
         /// How much of each.
         detail: Detail,
     },
+    /// The slots that answer a selector, or the methods that send it.
+    Search(Wanted, String),
+    /// A step of the tour, counted from 1; the next one without.
+    Tour(Option<u64>),
     /// Stops the machine at once.
     Halt,
     /// Ends everything in order, then stops the machine.
@@ -433,6 +438,30 @@ pub const COMMANDS: &[Entry] = &[
         },
     },
     Entry {
+        name: "implementors",
+        arguments: "SELECTOR",
+        help: "Lists the slots of objects in the graph that answer a selector: object, name, slot, and source.",
+        more: "`implementors deposit/1`: the number of arguments is part of a selector. Images are not searched. `mirror(o).explain(#s)`\n\
+               tells which of them answers for an object.",
+        parse: |words| {
+            arguments::one(words, "a selector").map(|name| Command::Search(Wanted::Implementors, selector(name)))
+        },
+    },
+    Entry {
+        name: "senders",
+        arguments: "SELECTOR",
+        help: "Lists the methods of objects in the graph that send a selector, to whomever: object, name, method, and source.",
+        more: "`senders deposit/1`. Images are not searched.",
+        parse: |words| arguments::one(words, "a selector").map(|name| Command::Search(Wanted::Senders, selector(name))),
+    },
+    Entry {
+        name: "tour",
+        arguments: "[STEP]",
+        help: "Shows the system, a step each time: what is to be seen, and lines that do it.",
+        more: "The lines are carried out as if you had typed them. With a number it goes on at that step; the steps build on each other.",
+        parse: |words| Ok(Command::Tour(arguments::at_most_one(words)?.map(arguments::count).transpose()?)),
+    },
+    Entry {
         name: "halt",
         arguments: "",
         help: "Stops the machine at once, uncleanly: what is not committed is lost.",
@@ -481,6 +510,11 @@ fn inspected(words: &[&str]) -> Result<(Option<u64>, Form), Wrong> {
 fn target(words: &[&str]) -> Result<Target, Wrong> {
     let word = arguments::one(words, "the name of a process or service, or an OID")?;
     Ok(if word.starts_with('#') { Target::Object(arguments::oid(word)?) } else { Target::Named(word.into()) })
+}
+
+/// A selector, which may be typed as a symbol.
+fn selector(word: &str) -> String {
+    word.strip_prefix('#').unwrap_or(word).into()
 }
 
 /// The line of the table with a name.

@@ -11,7 +11,8 @@
 //! * [`servers`]: what the shell may call;
 //! * [`records`] and [`directory`]: what it reads in the graph;
 //! * [`processes`], [`caps`], [`top`], [`tree`], [`replacements`], [`faults`], [`memory`], [`objects`], [`transactions`], [`history`], [`undo`],
-//!   [`past`], [`pack`], [`fsck`], [`store`], [`machine`], [`help`]: what the commands do;
+//!   [`past`], [`pack`], [`fsck`], [`store`], [`search`], [`machine`], [`help`]: what the commands do;
+//! * [`tour`]: the system in a few steps;
 //! * [`failure`]: what failed, why, and what to do;
 //! * [`table`] and [`text`]: lists in columns; numbers, times and foreign text.
 //!
@@ -50,12 +51,14 @@ pub mod program;
 pub mod progress;
 pub mod records;
 pub mod replacements;
+pub mod search;
 pub mod servers;
 pub mod session;
 pub mod store;
 pub mod table;
 pub mod text;
 pub mod top;
+pub mod tour;
 pub mod transactions;
 pub mod tree;
 pub mod undo;

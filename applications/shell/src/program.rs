@@ -27,7 +27,7 @@ const RECORD_BITS: u64 = 21;
 /// What one line may take. The heap is that of the cell, see `cfg/boot.toml`; fuel lasts for about a minute.
 const LIMITS: Limits = Limits { fuel: 1 << 31, depth: 10_000, stack: 1 << 18, memory: 1 << 19, garbage: 1 << 16 };
 /// The slot of the root that names the lobby.
-const LOBBY: &str = "lobby";
+pub const LOBBY: &str = "lobby";
 
 /// The language, as the shell has it.
 pub struct Workspace {

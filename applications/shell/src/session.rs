@@ -2,7 +2,6 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use runtime::abi::interface::Method;
 use runtime::abi::interfaces::console::{Complete, Ending, ReadLine};
@@ -20,7 +19,7 @@ use crate::servers::Servers;
 use crate::text::Plain;
 use crate::{
     calls, caps, directory, faults, fsck, help, history, machine, memory, objects, pack, past, processes, replacements,
-    store, top, transactions, tree, undo,
+    search, store, top, tour, transactions, tree, undo,
 };
 
 /// What each line begins with.
@@ -51,12 +50,21 @@ pub struct Session {
     workspace: Option<Workspace>,
     /// The lines of a program that is not complete.
     open: String,
+    /// The next step of the tour.
+    tour: usize,
 }
 
 impl Session {
     /// A session that has not begun.
     pub fn new(servers: Servers) -> Self {
-        Session { servers, records: Records::default(), oids: Oids::default(), workspace: None, open: String::new() }
+        Session {
+            servers,
+            records: Records::default(),
+            oids: Oids::default(),
+            workspace: None,
+            open: String::new(),
+            tour: 0,
+        }
     }
 
     /// Reads and carries out commands until the input ends. Answers the shell's status.
@@ -98,12 +106,15 @@ impl Session {
     }
 
     fn read_line(&self) -> Option<(Ending, String)> {
-        let prompt = match (self.open.is_empty(), self.is_in_transaction()) {
+        self.ask(ReadLine {}, self.prompt())
+    }
+
+    fn prompt(&self) -> &'static str {
+        match (self.open.is_empty(), self.is_in_transaction()) {
             (false, _) => PROMPT_OPEN,
             (true, true) => PROMPT_IN_TRANSACTION,
             (true, false) => PROMPT,
-        };
-        self.ask(ReadLine {}, prompt)
+        }
     }
 
     fn is_in_transaction(&self) -> bool {
@@ -112,14 +123,24 @@ impl Session {
 
     /// Goes on behind a tab.
     fn complete(&mut self, before: &str) -> Option<(Ending, String)> {
+        self.records.fix(self.is_in_transaction());
+        let word = completion::last_word(before);
         let words = match completion::expected(before) {
+            _ if !self.open.is_empty() || lines::line(before) == Line::Program && word.contains('.') => {
+                search::completions(&self.servers, &mut self.records, word)
+            }
+            Expected::Command if before.trim() == word => {
+                let mut words = search::completions(&self.servers, &mut self.records, word);
+                words.extend(completion::commands());
+                words
+            }
             Expected::Command => completion::commands(),
             // Where they cannot be read there is nothing to complete.
             Expected::Image => directory::images(&self.servers, &mut self.records).unwrap_or_default(),
             Expected::Running => processes::killable(&self.servers, &mut self.records).unwrap_or_default(),
             Expected::Object => self.oids.completions(completion::last_word(before)),
             Expected::View => ["inspect", "ps", "images"].map(String::from).to_vec(),
-            Expected::Nothing => Vec::new(),
+            Expected::Nothing => search::completions(&self.servers, &mut self.records, word),
         };
         self.ask(Complete {}, &completion::fitting(before, words, BODY_MAX))
     }
@@ -164,6 +185,7 @@ impl Session {
         match parse(line, &self.oids) {
             Ok(None) => {}
             Err(mistake) => self.print(&format!("{mistake}\n")),
+            Ok(Some(Command::Tour(step))) => self.tour(step),
             Ok(Some(command)) => match self.carry_out(command) {
                 Ok(output) => self.tell(&output),
                 Err(failure) => {
@@ -172,6 +194,24 @@ impl Session {
                 }
             },
         }
+    }
+
+    /// Carries out a step of the tour, counted from 1, or the next one.
+    fn tour(&mut self, step: Option<u64>) {
+        let number = match step {
+            Some(step) => usize::try_from(step - 1).unwrap_or(usize::MAX),
+            None => self.tour,
+        };
+        let Some(step) = tour::STEPS.get(number) else {
+            return self.print(&format!("tour: it has {} steps\n", tour::STEPS.len()));
+        };
+        self.print(&tour::heading(number, step));
+        for line in step.lines {
+            self.print(&format!("{}{line}\n", self.prompt()));
+            self.line(line);
+        }
+        self.print(tour::farewell(number));
+        self.tour = (number + 1) % tour::STEPS.len();
     }
 
     /// Prints, and remembers which objects that named.
@@ -239,6 +279,9 @@ impl Session {
             Command::Images => replacements::images(servers, records),
             Command::Replacements => replacements::list(servers),
             Command::Faults { count, detail } => faults::list(servers, records, count, detail),
+            Command::Search(wanted, selector) => search::list(servers, records, wanted, &selector),
+            // What it does is done by the lines of its step.
+            Command::Tour(_) => Ok(String::new()),
             Command::Halt => machine::halt(servers),
             Command::Shutdown => machine::shutdown(servers),
             Command::Reboot => machine::reboot(servers),

@@ -36,6 +36,7 @@ mod host;
 mod names;
 mod prelude;
 mod runtime;
+mod sent;
 mod session;
 mod source;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use code::BYTECODE_VERSION;
 pub use compiler::{CompiledMethod, compile_method};
 pub use error::{Error, ErrorKind, Sent};
 pub use host::{Argument, Call, Host, Refused, Reply, Store};
+pub use sent::selectors_sent;
 pub use session::{Limits, Outcome, Session};
 pub use source::{SOURCE_LIMIT, SourceError};
 pub use token::is_open;

@@ -105,3 +105,15 @@ proptest! {
         let _ = is_open(&source);
     }
 }
+
+#[test]
+fn a_loop_leaves_no_name_behind() {
+    let store = new_store();
+    keeping(&store).value("for i in [1, 2] { i }; try { 1 / 0 } catch e { e.kind }");
+    let mut other = keeping(&store);
+    assert_eq!(other.error("i").kind, ErrorKind::NotUnderstood);
+    assert_eq!(other.error("e").kind, ErrorKind::NotUnderstood);
+    other.value("gone = 1");
+    other.value("mirror(self).remove(#gone)");
+    assert_eq!(other.error("gone").kind, ErrorKind::NotUnderstood);
+}

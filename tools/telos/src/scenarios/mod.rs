@@ -19,6 +19,7 @@ mod runner;
 mod servers;
 mod session;
 mod state;
+mod tour;
 mod workspace;
 
 use std::path::PathBuf;
@@ -62,6 +63,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "programs_at_the_prompt", needs: Some("persistence"), run: workspace::programs },
     Scenario { name: "objects_serve_others", needs: Some("objects"), run: hosted::objects },
     Scenario { name: "the_lines_of_the_plan", needs: Some("counter"), run: plan::lines },
+    Scenario { name: "the_tour", needs: Some("persistence"), run: tour::steps },
     Scenario { name: "cells_hold_what_caps_lists", needs: Some("persistence"), run: introspection::capabilities },
     Scenario { name: "tree_shows_who_started_whom", needs: Some("persistence"), run: introspection::tree },
     Scenario { name: "images_have_versions", needs: Some("persistence"), run: introspection::images },
