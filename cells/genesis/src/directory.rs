@@ -76,18 +76,26 @@ pub enum Standing {
     OnTrial,
 }
 
+/// The name, and what an image is at it, that a slot of the object of images stands for.
+fn standing(slot: &str) -> (&str, Standing) {
+    [(" before", Standing::Before), (" new", Standing::New), (" on trial", Standing::OnTrial)]
+        .into_iter()
+        .find_map(|(end, standing)| Some((slot.strip_suffix(end)?, standing)))
+        .unwrap_or((slot, Standing::Current))
+}
+
+/// The name of the images that a slot of the object of images is for.
+#[must_use]
+pub fn image_name(slot: &str) -> &str {
+    standing(slot).0
+}
+
 /// All images that have a standing, with their names.
 pub fn standings(images: &Object) -> Vec<(String, Standing, Oid)> {
-    let standing = |name: &str| {
-        [(" before", Standing::Before), (" new", Standing::New), (" on trial", Standing::OnTrial)]
-            .into_iter()
-            .find_map(|(end, standing)| Some((String::from(name.strip_suffix(end)?), standing)))
-            .unwrap_or_else(|| (name.into(), Standing::Current))
-    };
     let of_slot = |slot: &object_model::Slot| {
         let oid = images.target(&slot.value).filter(|_| slot.name != "oid")?;
         let (name, standing) = standing(&slot.name);
-        Some((name, standing, oid))
+        Some((name.into(), standing, oid))
     };
     images.slots().iter().filter_map(of_slot).collect()
 }

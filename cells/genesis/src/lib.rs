@@ -24,8 +24,10 @@ mod directory;
 mod establish;
 mod faults;
 pub mod interface;
+pub mod invariants;
 mod process;
 mod prototypes;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -33,15 +35,16 @@ use object_model::{BadObject, Object, Oid};
 
 pub use directory::{
     Image, Standing, confirm_image, current_image, enter_image, enter_newest, enter_process, enter_trial,
-    forget_newest, image, newest_image, previous_image, processes, standings, trial_image,
+    forget_newest, image, image_name, newest_image, previous_image, processes, standings, trial_image,
 };
 pub use establish::{Established, establish};
 pub use faults::{Fault, KEPT as KEPT_FAULTS, faults, with_fault};
 pub use process::{
-    CAPABILITIES, Made, Restart, State, cell_of, filled, name_of, priority, process, restart, started_by, starter,
-    state, with_priority, with_state,
+    CAPABILITIES, Made, Restart, State, cell_of, filled, name_of, priority, process, restart, serving, started_by,
+    starter, state, with_priority, with_state,
 };
 pub use prototypes::{LOBBY, NAMES};
+pub use rules::GraphRules;
 
 /// The version of genesis that is written, and the newest that is read.
 pub const VERSION: i64 = 2;

@@ -1,6 +1,8 @@
 //! Process objects: what they say of their process.
 
-use object_model::{CapabilityKind, Object, Oid, Recipe, Value};
+use alloc::string::String;
+
+use object_model::{CapabilityKind, Object, Oid, Recipe, Slot, SlotKind, Value};
 
 /// The capability slots of a Process object, each with the kind of what stands there.
 pub const CAPABILITIES: [(&str, CapabilityKind); 3] =
@@ -57,6 +59,28 @@ pub struct Made<'a> {
     pub capabilities: Oid,
     /// Whether it may be started again.
     pub restart: Restart,
+}
+
+/// The object of a process that serves what it declares, with the recipe of its endpoint, by the name that it is found by.
+#[must_use]
+pub fn serving(object: Object) -> Object {
+    let Some(service) = name_of(&object).map(String::from) else { return object };
+    with_endpoint(object, endpoint(&service))
+}
+
+/// Bits of the right to call an endpoint and to hand capabilities over.
+const CALL: u8 = 5;
+
+/// With a private slot for an endpoint.
+pub(crate) fn with_endpoint(mut object: Object, recipe: Recipe) -> Object {
+    let value = object.capability(recipe);
+    object.put(Slot::new("endpointCap", SlotKind::Data, value).private());
+    object
+}
+
+/// The recipe of the endpoint of a service.
+pub(crate) fn endpoint(service: &str) -> Recipe {
+    Recipe::Service { kind: CapabilityKind::Endpoint, service: service.into(), rights: CALL }
 }
 
 /// A Process object: a clone of the prototype with its image and its list of capabilities.

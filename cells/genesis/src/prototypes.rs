@@ -9,10 +9,7 @@ use alloc::vec::Vec;
 
 use object_model::{CapabilityKind, Composition, Method, Object, Oid, Reach, Recipe, Slot, SlotKind, Value};
 
-use crate::process::{Restart, with_capabilities, with_restart};
-
-/// Bits of the right to call an endpoint and to hand capabilities over.
-const CALL: u8 = 5;
+use crate::process::{Restart, endpoint, with_capabilities, with_endpoint, with_restart};
 
 /// The slots of the root, in the order in which they are made.
 pub const NAMES: [&str; 17] = [
@@ -153,11 +150,9 @@ fn process_traits(numbers: &Numbers) -> Composition {
 const MAIN_LOOP: &str = "(message) { self._dispatchMessage(message) }";
 
 fn server_prototype(numbers: &Numbers) -> Object {
-    let object = Object::new()
-        .parent("parent", Some(numbers.of("Process")))
-        .data("interface", Value::Map(Vec::new()))
-        .holding("endpointCap", Recipe::Void(CapabilityKind::Endpoint));
-    method(private(object, "endpointCap"), "mainLoop/1", MAIN_LOOP, &["_dispatchMessage/1"])
+    let object = Object::new().parent("parent", Some(numbers.of("Process"))).data("interface", Value::Map(Vec::new()));
+    let object = with_endpoint(object, Recipe::Void(CapabilityKind::Endpoint));
+    method(object, "mainLoop/1", MAIN_LOOP, &["_dispatchMessage/1"])
 }
 
 fn private(mut object: Object, name: &str) -> Object {
@@ -169,12 +164,8 @@ fn private(mut object: Object, name: &str) -> Object {
 
 /// One of the three servers. What it serves beyond what every process understands are natives of its own.
 fn server(numbers: &Numbers, name: &str) -> Object {
-    let recipe = Recipe::Service { kind: CapabilityKind::Endpoint, service: name.into(), rights: CALL };
-    let object = Object::new()
-        .parent("parent", Some(numbers.of("Server")))
-        .data("name", Value::text(name))
-        .holding("endpointCap", recipe);
-    let object = private(object, "endpointCap");
+    let object = Object::new().parent("parent", Some(numbers.of("Server"))).data("name", Value::text(name));
+    let object = with_endpoint(object, endpoint(name));
     match name {
         "persistence" => object.native("root", "endpointCap", 7).native("statistics", "endpointCap", 10).native(
             "revision/1",

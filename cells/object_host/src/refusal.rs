@@ -10,6 +10,9 @@ use runtime::abi::{CallError, KernelError};
 #[must_use]
 pub fn words(service: &str, error: CallError) -> String {
     match error {
+        CallError::Server(code, oid) if service == "persistence" && code >= persistence::INVARIANT => {
+            format!("persistence refused: {} (object #{oid})", rule(code - persistence::INVARIANT))
+        }
         CallError::Server(code, detail) => match reason(service, code) {
             Some(reason) => format!("{service} refused: {reason} ({detail})"),
             None => format!("{service} refused with code {code} ({detail})"),
@@ -26,6 +29,22 @@ pub fn words(service: &str, error: CallError) -> String {
         }
         CallError::Kernel(error, detail) => format!("the kernel refused the call of {service}: {error:?} ({detail})"),
         CallError::Malformed => format!("{service} answered in another form than this cell knows"),
+    }
+}
+
+/// What a commit would break.
+fn rule(number: u32) -> &'static str {
+    match number {
+        1 => "what was an object would be none",
+        2 => "the root keeps its version and what it names",
+        3 => "the directory of images names images by their names, and the list of processes lists processes",
+        4 => "an image keeps its name, its hash and its bytes",
+        5 => "a process keeps its capability slots, its image, its list of capabilities and a known state",
+        6 => "a server keeps its endpoint",
+        7 => "parents are objects and lead not back",
+        8 => "an object is composed of traits, and its slots come from no others",
+        9 => "the recipe of a service stands where only servers put one",
+        _ => "the commit would break a rule of the graph",
     }
 }
 

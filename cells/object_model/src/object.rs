@@ -92,6 +92,12 @@ impl Object {
         }
     }
 
+    /// The recipes that its values point to.
+    #[must_use]
+    pub fn recipes(&self) -> &[Recipe] {
+        &self.recipes
+    }
+
     /// The trait that a slot was copied from.
     #[must_use]
     pub fn origin(&self, slot: &Slot) -> Option<Oid> {

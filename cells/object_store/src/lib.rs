@@ -238,7 +238,7 @@ pub use pack::{DANGLING_LISTED, DanglingReference, Garbage, PackError, PackProgr
 pub use ranges::{CurrentRecord, RecordRange, TransactionRange};
 pub use record::{METADATA_LIMIT, Metadata, Record};
 pub use revision::{ChangeInfo, Load, RevisionInfo, RevisionKind, TransactionInfo};
-pub use rules::{NoRules, Rules, RulesBySchema, ThreeStates, Unresolved, merged_section, revive};
+pub use rules::{Broken, NoRules, Prospect, Rules, RulesBySchema, ThreeStates, Unresolved, merged_section, revive};
 pub use storage::Storage;
 pub use storage_transaction::{Change, Flush, Staged, StorageTransaction, Voted};
 pub use store::{

@@ -11,6 +11,7 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::{Oid, Record};
@@ -32,6 +33,23 @@ pub struct ThreeStates<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unresolved;
 
+/// A rule that a commit would break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The object that breaks it.
+    pub oid: Oid,
+    /// Its number among those of who makes the rules.
+    pub rule: u16,
+}
+
+/// The graph around a commit.
+pub trait Prospect {
+    /// An object's record as it is committed; `None` where there is none.
+    fn before(&mut self, oid: Oid) -> Option<Arc<Record>>;
+    /// The same as the commit would leave it.
+    fn after(&mut self, oid: Oid) -> Option<Arc<Record>>;
+}
+
 /// Knowledge of payloads. Records are never trusted to be well-formed.
 pub trait Rules {
     /// One record that holds both changes. References of all three records may be used; its capability section is ignored.
@@ -46,6 +64,15 @@ pub trait Rules {
     /// that cannot be told. An empty answer says that nothing is known.
     fn differing(&mut self, _states: &ThreeStates<'_>) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Whether an object may become what a commit would make it: asked for every record that a transaction would write, merged and
+    /// undone ones included, before it is voted for.
+    ///
+    /// # Errors
+    /// The number of the rule that it breaks.
+    fn admit(&mut self, _oid: Oid, _record: &Record, _graph: &mut dyn Prospect) -> Result<(), u16> {
+        Ok(())
     }
 
     /// Takes every authority out of a record, so that it still can be read: each recipe becomes void.
@@ -90,6 +117,20 @@ impl Rules for RulesBySchema {
         self.of(states).map(|rules| rules.differing(states)).unwrap_or_default()
     }
 
+    /// By the schema that the object gets, and by the one that it has.
+    fn admit(&mut self, oid: Oid, record: &Record, graph: &mut dyn Prospect) -> Result<(), u16> {
+        if self.rules.is_empty() {
+            return Ok(());
+        }
+        let before = graph.before(oid).map(|before| before.schema).filter(|schema| *schema != record.schema);
+        for schema in [Some(record.schema), before].into_iter().flatten() {
+            if let Some(rules) = self.rules.get_mut(&schema) {
+                rules.admit(oid, record, graph)?;
+            }
+        }
+        Ok(())
+    }
+
     fn void_authority(&mut self, record: &mut Record) {
         match self.rules.get_mut(&record.schema) {
             Some(rules) => rules.void_authority(record),
@@ -125,6 +166,37 @@ mod tests {
     use super::*;
 
     struct Fixed;
+
+    struct Never;
+
+    impl Rules for Never {
+        fn admit(&mut self, _: Oid, _: &Record, _: &mut dyn Prospect) -> Result<(), u16> {
+            Err(3)
+        }
+    }
+
+    struct Before(Option<Record>);
+
+    impl Prospect for Before {
+        fn before(&mut self, _: Oid) -> Option<Arc<Record>> {
+            self.0.clone().map(Arc::new)
+        }
+
+        fn after(&mut self, _: Oid) -> Option<Arc<Record>> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_change_of_the_schema_is_asked_of_both() {
+        let mut rules = RulesBySchema::default().with(7, Box::new(Never));
+        let record = |schema| Record { schema, ..Record::default() };
+        let mut admit =
+            |before: Option<u16>, after| rules.admit(Oid::ROOT, &record(after), &mut Before(before.map(record)));
+        assert_eq!(admit(None, 7), Err(3));
+        assert_eq!(admit(Some(7), 8), Err(3));
+        assert_eq!(admit(Some(8), 8), Ok(()));
+    }
 
     impl Rules for Fixed {
         fn resolve(&mut self, _states: &ThreeStates<'_>) -> Result<Record, Unresolved> {

@@ -142,7 +142,7 @@ impl Kernel {
         if let Err(error) = objects::serve_labels(server.endpoint(), Persistence::LABELS) {
             panic!("the endpoint refuses the labels of this server: {error:?}");
         }
-        let rules = RulesBySchema::default().with(object_model::SCHEMA, Box::new(object_model::ObjectRules));
+        let rules = RulesBySchema::default().with(object_model::SCHEMA, Box::new(genesis::GraphRules::default()));
         let store = Store::new(storage, CACHE_BYTES).with_rules(Box::new(rules)).numbered_from(first_transaction());
         let scopes = ScopePool::new(self.memory, self.cnode, self.settle);
         let sessions = Sessions::new(store, scopes, LIMITS);

@@ -1,10 +1,10 @@
 //! What is answered where something is refused: a code of the interface and a detail.
 
-use object_store::{StorageError, StoreError};
+use object_store::{Broken, StorageError, StoreError};
 use runtime::abi::interfaces::persistence::{
-    ABORTED, ALREADY_DONE, BAD_RECORD, BEYOND_LAST, BUFFER_TOO_SMALL, CHANGES_LOST, CONFLICT, MUST_ABORT, NEVER_DONE,
-    NO_SAVEPOINT, NO_SUCH_OBJECT, NO_SUCH_TRANSACTION, NO_TRANSACTION, NOT_POSSIBLE, NOT_THE_BEGINNER, NOT_UNDOABLE,
-    OUTCOME_UNKNOWN, PACKED_AWAY, STILL_OPEN, STORE_FULL, STORE_STOPPED,
+    ABORTED, ALREADY_DONE, BAD_RECORD, BEYOND_LAST, BUFFER_TOO_SMALL, CHANGES_LOST, CONFLICT, INVARIANT, MUST_ABORT,
+    NEVER_DONE, NO_SAVEPOINT, NO_SUCH_OBJECT, NO_SUCH_TRANSACTION, NO_TRANSACTION, NOT_POSSIBLE, NOT_THE_BEGINNER,
+    NOT_UNDOABLE, OUTCOME_UNKNOWN, PACKED_AWAY, STILL_OPEN, STORE_FULL, STORE_STOPPED,
 };
 
 use crate::outcomes::Outcome;
@@ -116,6 +116,7 @@ impl From<StoreError> for Refusal {
                 Self::new(NO_SUCH_OBJECT, oid.number())
             }
             StoreError::Conflict { oid, .. } => Self::new(CONFLICT, oid.number()),
+            StoreError::Broken(Broken { oid, rule }) => Self::new(INVARIANT + u32::from(rule), oid.number()),
             StoreError::Storage(error) => error.into(),
         }
     }

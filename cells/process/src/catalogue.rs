@@ -279,7 +279,11 @@ pub fn store_process(
     };
     let object = match place {
         Place::New => genesis::process(oid, made),
-        Place::Object(_, object) => genesis::filled(object, oid, made),
+        Place::Object(_, object) => {
+            let serves = !labels(&object)?.is_empty();
+            let object = genesis::filled(object, oid, made);
+            if serves { genesis::serving(object) } else { object }
+        }
     };
     let object = match starter {
         Some(starter) => genesis::started_by(object, starter),

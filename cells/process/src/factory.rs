@@ -216,6 +216,13 @@ impl Factory {
         }
     }
 
+    /// Whether a process hosts its object: its image serves nothing of its own, and its endpoint what the object declares.
+    pub fn hosts(&self, process: &Process) -> bool {
+        let is_silent =
+            |image| objects::image_interface(&self.loader, image).is_ok_and(|interface| interface.labels == 0);
+        process.endpoint.is_some() && process.image.as_ref().is_some_and(is_silent)
+    }
+
     /// Whether a process begins again when it fails, as its object says.
     pub fn restart_of(&mut self, oid: Oid) -> Restart {
         match catalogue::desired(&mut self.graph, oid) {

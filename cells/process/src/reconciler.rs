@@ -266,16 +266,8 @@ impl Reconciler {
     /// Lets the endpoint of a process serve what its object declares, where its image serves nothing of its own. A label that is not
     /// declared any more is refused by the cell that hosts the object.
     fn follow_interface(&mut self, oid: Oid) {
-        let Some(Process { endpoint: Some(endpoint), image: Some(image), .. }) =
-            self.table.iter().find(|process| process.oid == oid)
-        else {
-            return;
-        };
-        let is_hosted =
-            objects::image_interface(&self.factory.loader, image).is_ok_and(|interface| interface.labels == 0);
-        if !is_hosted {
-            return;
-        }
+        let Some(process) = self.table.iter().find(|process| process.oid == oid) else { return };
+        let Some(endpoint) = process.endpoint.as_ref().filter(|_| self.factory.hosts(process)) else { return };
         let labels = self.factory.graph.object(oid).map_err(Refusal::from);
         let served = labels
             .and_then(|object| Ok(catalogue::labels(&object)?))

@@ -132,6 +132,11 @@ impl Replacements {
     ) -> Result<(), Refusal> {
         let subject = Subject::named(name, &reconciler.table).ok_or(Refusal(codes::NO_SUCH_PROCESS, 0))?;
         self.check_idle(subject, reconciler)?;
+        if let Subject::Process(oid) = subject
+            && reconciler.process(oid).is_some_and(|process| reconciler.factory.hosts(process))
+        {
+            return Err(Refusal(codes::BAD_IMAGE, 0));
+        }
         let versions = catalogue::versions(&mut reconciler.factory.graph, name)?;
         let image = image.or(versions.newest).or(versions.current).ok_or(Refusal(codes::BAD_IMAGE, 0))?;
         if let Subject::Process(oid) = subject
@@ -263,7 +268,9 @@ impl Replacements {
             }
         }
         let services = services::identities().into_iter().map(|identity| (identity.name, identity.hash));
-        let processes = reconciler.table.iter().filter(|process| process.is_to_run());
+        // The name of an object that is hosted is its own, and no image's.
+        let factory = &reconciler.factory;
+        let processes = reconciler.table.iter().filter(|process| process.is_to_run() && !factory.hosts(process));
         let processes = processes.map(|process| (process.name.clone(), process.hash));
         let running: Vec<(String, u64)> = services.chain(processes).collect();
         for (name, hash) in running {

@@ -1,6 +1,8 @@
-//! Reads any bytes as an object's payload; what is an object is written again and read back as it was.
+//! Reads any bytes as an object's payload; what is an object is written again and read back as it was, and judged by the rules of
+//! the graph as any object of it.
 #![no_main]
 
+use genesis::invariants::{Change, Landmarks, check};
 use libfuzzer_sys::fuzz_target;
 use object_model::{Object, Oid, Record, SCHEMA};
 
@@ -18,5 +20,13 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(again.capabilities.is_empty());
         assert_eq!(Object::from_record(&again).map(|object| object.slots().len()), Ok(object.slots().len()));
         let _ = object.render();
+        let _ = genesis::interface::interface(&object);
+        let landmarks = Landmarks::of(&object);
+        for oid in [Oid::ROOT, Oid::new(1), Oid::new(3)] {
+            for before in [None, Some(&object)] {
+                let change = Change { oid, before, after: &object };
+                let _ = check(change, &landmarks, &mut |other| (other == Oid::new(1)).then(|| object.clone()));
+            }
+        }
     }
 });

@@ -56,6 +56,12 @@ pub const UNSEEN: u64 = u64::MAX;
 /// The progress of what is over, or was never begun.
 pub const COMPLETE: u64 = 1000;
 
+/// The commit would break a rule of the graph, and nothing of it was committed: the code is this number and that of the rule. Detail: the
+/// object that breaks it. The rules are: 1 what was an object is one; 2 the root keeps its version and what it names; 3 directories
+/// name what they are for; 4 an image keeps its bytes; 5 a process keeps its slots; 6 a server keeps its endpoint; 7 parents
+/// lead not back; 8 slots come from the traits that an object is composed of; 9 no recipe is forged.
+pub const INVARIANT: u32 = 256;
+
 /// The most OIDs that one answer to Changes lists.
 pub const CHANGES_MAX: usize = crate::kernel::BODY_MAX / 8;
 

@@ -1,5 +1,6 @@
 //! Genesis on a graph in memory.
 
+mod invariants;
 mod language;
 mod upgrade;
 mod version_1;
@@ -189,6 +190,9 @@ fn a_process_that_an_object_became_keeps_what_it_was() {
     assert_eq!(nameless.parents().count(), 0);
     let other = crate::filled(nameless, Oid::new(8), of_cell("counter", Restart::Allowed));
     assert_eq!((crate::name_of(&other), crate::cell_of(&other)), (Some("counter"), Some("counter")), "a clone of it");
+    let serving = crate::serving(filled);
+    let recipe = serving.get("endpointCap").and_then(|value| serving.recipe(value));
+    assert_eq!(recipe, Some(&crate::process::endpoint("greeter")));
     let older = Object::new().data("name", Value::text("counter"));
     assert_eq!(crate::cell_of(&older), Some("counter"));
 }

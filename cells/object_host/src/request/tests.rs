@@ -36,6 +36,16 @@ fn the_plans_table_is_kept() {
 }
 
 #[test]
+fn a_process_is_spawned_into_the_receiver() {
+    let spawn = made("process", 19, &[object(3), object(4)]).expect("taken");
+    let typed = process::SpawnInto { process: 40, image: 3, capabilities: 4 };
+    assert_eq!((spawn.words, spawn.answer), (typed.words(), Answer::Object));
+    assert!(made("process", 19, &[object(3)]).is_err());
+    let yielded = made("process", 20, &[]).expect("taken");
+    assert_eq!((yielded.words, yielded.answer), (process::YieldTimeslice { process: 40 }.words(), Answer::Nothing));
+}
+
+#[test]
 fn memory_is_of_a_type() {
     for label in [1, 3] {
         let untyped = made("memory", label, &[Argument::Int(4096), Argument::Text("untyped".into())]).expect("taken");

@@ -46,7 +46,8 @@ impl RecordCache {
         found
     }
 
-    fn find(&mut self, oid: Oid, before: Tid) -> Option<(Arc<Record>, Tid)> {
+    /// The same, without being counted.
+    pub(crate) fn find(&mut self, oid: Oid, before: Tid) -> Option<(Arc<Record>, Tid)> {
         let (key, revision) = self.revisions.last_in((oid, Tid::ZERO)..(oid, before))?;
         if revision.next.is_some_and(|next| next < before) {
             return None;

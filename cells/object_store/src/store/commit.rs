@@ -3,12 +3,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::cache::RecordCache;
 use super::changes::Write;
 use super::transaction::{State, Transaction};
 use super::{CommitFailure, Conflict, Store, StoreError, TransactionId};
 use crate::{
-    DeviceError, Flush, Load, Oid, Record, Storage, StorageError, StorageTransaction, ThreeStates, Tid, UndoError,
-    Voted, merged_section,
+    Broken, Change, DeviceError, Flush, Load, Oid, Prospect, Record, Storage, StorageError, StorageTransaction,
+    ThreeStates, Tid, UndoError, Voted, merged_section,
 };
 
 /// A commit that succeeded.
@@ -100,6 +101,39 @@ struct Effects {
     /// Each object, with the state that the cache may keep.
     states: Vec<(Oid, Option<Arc<Record>>)>,
     foreign: Vec<Oid>,
+}
+
+/// The graph around a transaction that is staged.
+struct Around<'a, S> {
+    storage: &'a mut S,
+    cache: &'a mut RecordCache,
+    staged: &'a StorageTransaction,
+    /// The storage failed, so that what was answered is not to be relied on.
+    failed: Option<StorageError>,
+}
+
+impl<S: Storage> Prospect for Around<'_, S> {
+    fn before(&mut self, oid: Oid) -> Option<Arc<Record>> {
+        if let Some((record, _)) = self.cache.find(oid, Tid::MAX) {
+            return Some(record);
+        }
+        match self.storage.load_before(oid, Tid::MAX) {
+            Ok(Load::Data { record, .. }) => Some(record.into()),
+            Ok(_) => None,
+            Err(error) => {
+                self.failed = Some(error);
+                None
+            }
+        }
+    }
+
+    fn after(&mut self, oid: Oid) -> Option<Arc<Record>> {
+        match self.staged.changes().get(&oid).map(|staged| &staged.change) {
+            Some(Change::Record(record)) => Some(Arc::new(record.clone())),
+            Some(Change::Deletion) => None,
+            None => self.before(oid),
+        }
+    }
 }
 
 impl<S: Storage> Store<S> {
@@ -254,6 +288,7 @@ impl<S: Storage> Store<S> {
         for (oid, revision) in changes.demands() {
             self.storage.read_current(&mut staged, oid, revision);
         }
+        self.admit(&staged)?;
         let mut states = Vec::new();
         states.try_reserve_exact(staged.changes().len()).map_err(StorageError::from)?;
         for &oid in staged.changes().keys() {
@@ -261,6 +296,21 @@ impl<S: Storage> Store<S> {
             states.push((oid, own.map(|write| write.record.clone())));
         }
         Ok(Ballot { voted: self.storage.vote(staged)?, effects: Effects { states, foreign } })
+    }
+
+    /// Asks the rules of every record that is staged.
+    fn admit(&mut self, staged: &StorageTransaction) -> Result<(), CommitFailure> {
+        let Self { storage, cache, rules, .. } = self;
+        let mut around = Around { storage, cache, staged, failed: None };
+        for (&oid, staged) in staged.changes() {
+            let Change::Record(record) = &staged.change else { continue };
+            let admitted = rules.admit(oid, record, &mut around);
+            if let Some(error) = around.failed.take() {
+                return Err(error.into());
+            }
+            admitted.map_err(|rule| CommitFailure::Broken(Broken { oid, rule }))?;
+        }
+        Ok(())
     }
 
     /// Stages what a transaction put, merged where others were quicker. Answers what was merged.

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{SavepointId, SessionId, TransactionId};
-use crate::{Oid, StorageError, Tid, UndoError};
+use crate::{Broken, Oid, StorageError, Tid, UndoError};
 
 /// Why a store refused. A transaction whose commit failed refuses everything but its abort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub enum StoreError {
         /// The current revision.
         theirs: Tid,
     },
+    /// The commit would break a rule of the graph: the caller's fault.
+    Broken(Broken),
     /// There is no transaction with this number to undo: the caller's fault.
     NoSuchTransaction(Tid),
     /// What the transaction would undo has changed since. [`Store::failure`](super::Store::failure) names all objects.
@@ -100,6 +102,8 @@ pub enum CommitFailure {
         /// The others, in ascending order.
         more: Vec<Conflict>,
     },
+    /// The commit would break a rule of the graph.
+    Broken(Broken),
     /// Something cannot be undone.
     Undo(UndoError),
     /// As the storage says.
@@ -114,6 +118,7 @@ impl CommitFailure {
             &Self::Conflicts { first: Conflict { oid, yours, theirs, .. }, .. } => {
                 StoreError::Conflict { oid, yours, theirs }
             }
+            &Self::Broken(broken) => StoreError::Broken(broken),
             Self::Undo(UndoError::NoSuchTransaction(tid)) => StoreError::NoSuchTransaction(*tid),
             &Self::Undo(UndoError::PackedAway { tid, horizon }) => StoreError::PackedAway { at: tid, horizon },
             Self::Undo(UndoError::Changed { tid, .. }) => StoreError::NotUndoable(*tid),

@@ -116,7 +116,7 @@ impl<S: Storage, K: Scopes> Sessions<S, K> {
             Some(CommitFailure::Undo(UndoError::Changed { tid, objects })) => {
                 objects.iter().map(|&oid| Conflict { oid, yours: *tid, theirs: Tid::ZERO, slots: Vec::new() }).collect()
             }
-            Some(CommitFailure::Undo(_) | CommitFailure::Storage(_)) | None => Vec::new(),
+            Some(CommitFailure::Undo(_) | CommitFailure::Storage(_) | CommitFailure::Broken(_)) | None => Vec::new(),
         })
     }
 

@@ -4,6 +4,7 @@
 
 mod boot;
 mod failures;
+mod hosted;
 mod images;
 mod introspection;
 mod new_cells;
@@ -56,6 +57,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "a_non_maskable_interrupt_ends_nothing", needs: Some("persistence"), run: session::non_maskable },
     Scenario { name: "a_kernel_panic_is_told_at_once", needs: Some("persistence"), run: session::panic },
     Scenario { name: "programs_at_the_prompt", needs: Some("persistence"), run: workspace::programs },
+    Scenario { name: "objects_serve_others", needs: Some("objects"), run: hosted::objects },
     Scenario { name: "the_lines_of_the_plan", needs: Some("counter"), run: plan::lines },
     Scenario { name: "the_tour", needs: Some("persistence"), run: tour::steps },
     Scenario { name: "cells_hold_what_caps_lists", needs: Some("persistence"), run: introspection::capabilities },

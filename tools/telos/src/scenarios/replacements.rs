@@ -162,7 +162,7 @@ pub fn of_pushed_images(stage: &Stage) -> Result<()> {
         machine.expect_prompt(PATIENCE)?;
         version(&mut machine, "memory", expected)?;
     }
-    for (image, refusal) in [(&broken, "refused: it does not verify"), (&vec![0; 2 << 20], "are the most")] {
+    for (image, refusal) in [(&broken, "refused: it does not verify"), (&vec![0; 3 << 20], "are the most")] {
         match line.send(image) {
             Err(failure) if failure.0.contains(refusal) => {}
             other => fail!("a bad image was to be refused with {refusal:?}: {other:?}"),
