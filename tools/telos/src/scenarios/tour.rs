@@ -21,13 +21,8 @@ const STEPS: [&[&str]; 10] = [
         "\n7",
     ],
     &["\ntraitConflict: #move is provided by ", "\n'walks'"],
-    &["TelOS: test_proc alive.", "telos> guest.wait()", "telos> ps", " exited 0 "],
-    &[
-        "\n['I am persistence', 'I am memory', 'I am process']",
-        "telos> implementors greet",
-        "Server",
-        "{ 'I am ' + self.name }",
-    ],
+    &["TelOS: test_proc alive.", "telos> ps", " exited 0 "],
+    &["\n['I am persistence', 'I am memory', 'I am process']", "telos> implementors greet", "{ 'I am ' + self.name }"],
     &["; it understands `deposit/1`", "     |         ^"],
     &["TIME (UTC)", "mirror(Server).define("],
     &["telos> mirror(Server).remove(#greet)", "telos> for name in "],
@@ -71,6 +66,6 @@ fn tools(machine: &mut Machine) -> Result<()> {
     machine.expect("spend/1", PATIENCE)?;
     machine.expect("(n) { n }", PATIENCE)?;
     machine.expect_prompt(PATIENCE)?;
-    says(machine, "pur\t.coi\t + 1", "2")?;
+    says(machine, "pur\t\x08.coi\t + 1", "2")?;
     says(machine, "[MMS.stati\t.size > 0]", "[true]")
 }
