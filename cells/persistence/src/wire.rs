@@ -52,7 +52,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, BadRecord> {
 /// # Errors
 /// The length that it needs.
 pub fn encode_into(record: &Record, room: &mut [u8]) -> Result<usize, usize> {
-    let Ok(needed) = record.encoded_length() else { runtime::bug!("a record of the store cannot be encoded") };
+    let needed = record.encoded_length();
     let space = room.get_mut(..needed).ok_or(needed)?;
     postcard::to_slice(record, space).map(|written| written.len()).map_err(|_| needed)
 }
