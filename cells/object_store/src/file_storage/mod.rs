@@ -10,6 +10,7 @@ mod block_cache;
 mod checkpoint;
 mod checksum;
 mod commit;
+mod current;
 mod defect;
 mod entry;
 mod format;
