@@ -23,23 +23,30 @@ pub(crate) struct CurrentTable {
     limit: usize,
     /// No entry of the index is of a later transaction.
     newest: Tid,
+    /// No entry of the index is of an object from here on, but for transactions.
+    objects_end: u64,
 }
 
 impl CurrentTable {
     /// A table of at most this many objects, rounded up to a power of two, of 32 bytes each. It grows with the numbers that
-    /// it sees. In the index no entry is of a later transaction than `newest`.
-    pub(crate) fn new(objects: usize, newest: Tid) -> Self {
-        Self { places: Vec::new(), limit: objects.next_power_of_two().max(LEAST), newest }
+    /// it sees. In the index no entry is of a later transaction than `newest`, or of an object from `objects_end` on.
+    pub(crate) fn new(objects: usize, newest: Tid, objects_end: u64) -> Self {
+        Self { places: Vec::new(), limit: objects.next_power_of_two().max(LEAST), newest, objects_end }
     }
 
     /// A table of another size for the same index.
     pub(crate) fn resized(&self, objects: usize) -> Self {
-        Self::new(objects, self.newest)
+        Self::new(objects, self.newest, self.objects_end)
     }
 
     /// The last revision of an object, if it is here.
     pub(crate) fn get(&self, oid: Oid) -> Option<&Entry> {
         self.places.get(self.place_of(oid)).filter(|entry| entry.key.oid == oid && oid != TRANSACTIONS)
+    }
+
+    /// Whether an object is sure to have no revision: nothing has come by of it, or of one behind it.
+    pub(crate) fn is_new(&self, oid: Oid) -> bool {
+        oid.number() >= self.objects_end && oid != TRANSACTIONS
     }
 
     /// Takes in what was looked up: it is the last revision of its object.
@@ -56,6 +63,7 @@ impl CurrentTable {
         if entry.key.oid == TRANSACTIONS {
             return;
         }
+        self.objects_end = self.objects_end.max(entry.key.oid.number().saturating_add(1));
         let newer = entry.key.tid >= self.newest;
         self.newest = self.newest.max(entry.key.tid);
         match self.get(entry.key.oid) {
@@ -120,7 +128,7 @@ mod tests {
             steps in prop::collection::vec((0..200u64, 0..6u8), 0..200),
             limit in 1..200usize,
         ) {
-            let mut table = CurrentTable::new(limit, Tid::ZERO);
+            let mut table = CurrentTable::new(limit, Tid::ZERO, 0);
             let mut model: BTreeMap<Key, Place> = BTreeMap::new();
             let mut tid = 0;
             for (oid, step) in steps {
@@ -159,6 +167,7 @@ mod tests {
             }
             for oid in (0..200).map(Oid::new) {
                 let last = model.range(Key::new(oid, Tid::ZERO)..=Key::new(oid, Tid::MAX)).next_back();
+                prop_assert!(!table.is_new(oid) || last.is_none());
                 if let Some(found) = table.get(oid) {
                     prop_assert_eq!(Some((&found.key, &found.place)), last);
                 }
@@ -168,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_table_as_large_as_the_store_forgets_nothing() {
-        let mut table = CurrentTable::new(1_000, Tid::ZERO);
+        let mut table = CurrentTable::new(1_000, Tid::ZERO, 0);
         for number in 0..1_000 {
             let key = Key::new(Oid::new(number), Tid::new(number + 1));
             table.enter(Entry { key, place: Place { address: number, length: 1, checksum: 0 } });

@@ -62,8 +62,12 @@ impl Index {
     pub(crate) fn new(mut entries: Vec<Entry>, trees: Vec<Tree>) -> Self {
         entries.sort_by_key(|entry| entry.key);
         let newest = entries.iter().map(|entry| entry.key.tid).chain(trees.iter().map(|tree| tree.newest)).max();
+        let of_objects = entries.iter().map(|entry| entry.key.oid).filter(|&oid| oid != TRANSACTIONS);
+        let ends = of_objects.map(|oid| oid.number().saturating_add(1));
+        let objects_end = ends.chain(trees.iter().map(Tree::objects_end)).max().unwrap_or(0);
         let recent = entries.into_iter().map(|entry| (entry.key, entry.place)).collect();
-        let current = CurrentTable::new(CACHED_BLOCKS * CURRENT_PER_BLOCK, newest.unwrap_or(Tid::ZERO));
+        let newest = newest.unwrap_or(Tid::ZERO);
+        let current = CurrentTable::new(CACHED_BLOCKS * CURRENT_PER_BLOCK, newest, objects_end);
         Self { recent, trees, cache: BlockCache::new(CACHED_BLOCKS), current }
     }
 
@@ -269,6 +273,7 @@ impl Index {
         match self.current.get(key.oid) {
             Some(last) if last.key < key => return Ok(Some(*last)),
             Some(_) => return self.search_before(volume, key),
+            None if self.current.is_new(key.oid) => return Ok(None),
             None if key.oid == TRANSACTIONS => return self.search_before(volume, key),
             None => {}
         }
