@@ -8,7 +8,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 TELOS := cargo run --quiet --package telos --
 COMMANDS := build run fresh test soak crash-test test-reboot bench iso gdb fmt lint doc
 
-.PHONY: help setup push new-cell telosfs bench-objects $(COMMANDS)
+.PHONY: help setup push new-cell telosfs bench-objects bench-store $(COMMANDS)
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make crash-test   millions of power cuts; ARGS=\"--seed N --states N --commits N\""
 	@echo "make test-reboot  the test that spans a reboot; with STATE= only its second half"
 	@echo "make bench        count instructions in the emulator"
+	@echo "make bench-store  time the store beside SQLite, redb and the raw disk; ARGS=\"DIRECTORY OBJECTS\""
 	@echo "make bench-objects  time the object language beside Lua and CPython"
 	@echo "make iso          build build/telos.iso"
 	@echo "make gdb          boot halted, with gdb attached"
@@ -52,6 +53,10 @@ telosfs: setup
 # On the host, in one run; lua5.4 and python3 are taken where they are installed.
 bench-objects: setup
 	@cargo run --quiet --release --package object_bench -- $(ARGS)
+
+# On the host, in one run, on the disk of DIRECTORY.
+bench-store: setup
+	@cd tools/store_bench && cargo run --quiet --release -- $(ARGS)
 
 $(COMMANDS): setup
 	@$(TELOS) $@ $(ARGS)

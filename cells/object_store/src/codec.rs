@@ -42,7 +42,24 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    /// What is left.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Bytes behind their number.
+    pub(crate) fn counted(&mut self) -> Option<&'a [u8]> {
+        let count = usize::try_from(self.variable()?).ok()?;
+        self.take(count)
+    }
+
     pub(crate) fn variable(&mut self) -> Option<u64> {
+        if let Some((&byte, rest)) = self.rest.split_first()
+            && byte < 0x80
+        {
+            self.rest = rest;
+            return Some(byte.into());
+        }
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let [byte] = self.array()?;
@@ -102,12 +119,10 @@ impl Writer {
         self.put(&value.to_le_bytes())
     }
 
-    pub(crate) fn variable(&mut self, mut value: u64) -> Result<(), TryReserveError> {
-        while value >= 0x80 {
-            self.put(&[(value & 0x7f) as u8 | 0x80])?;
-            value >>= 7;
-        }
-        self.put(&[value as u8])
+    pub(crate) fn variable(&mut self, value: u64) -> Result<(), TryReserveError> {
+        self.bytes.try_reserve(variable_length(value))?;
+        put_variable(&mut self.bytes, value);
+        Ok(())
     }
 
     /// Adds zeros up to a length; a buffer that is longer stays as it is.
@@ -119,6 +134,21 @@ impl Writer {
     }
 }
 
+/// Bytes of a variable number.
+pub(crate) fn variable_length(value: u64) -> usize {
+    let bits = u64::BITS - (value | 1).leading_zeros();
+    bits.div_ceil(7) as usize
+}
+
+/// Appends a variable number to a buffer that has room for it.
+pub(crate) fn put_variable(output: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        output.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    output.push(value as u8);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +158,9 @@ mod tests {
         let mut writer = Writer::default();
         let values = [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX];
         for value in values {
+            let before = writer.len();
             writer.variable(value).unwrap();
+            assert_eq!(writer.len() - before, variable_length(value));
         }
         let mut reader = Reader::new(writer.bytes());
         for value in values {

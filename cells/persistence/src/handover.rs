@@ -71,6 +71,8 @@ pub struct OpenPart {
     pub in_doubt: bool,
     /// What of it somebody watches.
     pub watched: Vec<Oid>,
+    /// What of it others than its beginner have put.
+    pub by_others: Vec<Oid>,
 }
 
 /// A watch.

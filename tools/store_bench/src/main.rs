@@ -5,14 +5,16 @@
 //! the machine does falls on all of them. The raw disk is an overwrite of as many bytes as the store writes, and a flush.
 
 mod device;
+mod load;
 mod rival;
 mod table;
 mod whole;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::sync::LazyLock;
 
 use device::FileDevice;
+use load::measured;
 use rival::all;
 use table::Table;
 
@@ -29,23 +31,34 @@ fn main() {
     let objects = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1_000_000);
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory).expect("the directory can be made");
+    payload(0);
     let mut table = Table::default();
+    println!("{}", load::told());
     commits(&directory, &mut table);
     inserts_and_loads(&directory, objects, &mut table);
+    whole::measure(&directory, objects, &mut table);
     print!("{table}");
-    whole::measure(&directory, objects);
+    println!("\n{}", load::told());
     let _ = std::fs::remove_dir_all(&directory);
 }
 
-/// Payloads that do not compress, each another.
-pub fn payload(seed: u64) -> [u8; PAYLOAD] {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    std::array::from_fn(|_| {
+/// Bytes that do not compress. They are made beforehand, so that no figure has the making of them in it.
+static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut bytes = Vec::new();
+    while bytes.len() < (1 << 20) + PAYLOAD {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state as u8
-    })
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes
+});
+
+/// Payloads, each another.
+pub fn payload(seed: u64) -> &'static [u8] {
+    let start = scattered(seed, 1 << 20) as usize;
+    &BYTES[start..start + PAYLOAD]
 }
 
 /// Numbers below `bound`, evenly.
@@ -54,13 +67,6 @@ pub fn scattered(seed: u64, bound: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (mixed ^ (mixed >> 31)) % bound
-}
-
-/// How often a second something is done.
-fn rate(count: u64, work: impl FnOnce()) -> f64 {
-    let start = Instant::now();
-    work();
-    count as f64 / start.elapsed().as_secs_f64()
 }
 
 fn commits(directory: &std::path::Path, table: &mut Table) {
@@ -74,8 +80,8 @@ fn commits(directory: &std::path::Path, table: &mut Table) {
     let mut seed = 0;
     for round in 0..ROUNDS {
         // A commit of one object takes one sector and clears the next.
-        table.add("commits of 1 object", "raw disk", rate(200, || raw.overwrite(200, 1_024)));
-        table.add("commits of 100 objects", "raw disk", rate(100, || raw.overwrite(100, 13_312)));
+        table.add("commits of 1 object", "raw disk", measured(200, || raw.overwrite(200, 1_024)));
+        table.add("commits of 100 objects", "raw disk", measured(100, || raw.overwrite(100, 13_312)));
         for turn in 0..rivals.len() {
             let rival = &mut rivals[(turn + round) % 3];
             let mut change = |count: u64, size: usize| {
@@ -87,13 +93,13 @@ fn commits(directory: &std::path::Path, table: &mut Table) {
                     rival.update(&oids);
                 }
             };
-            let one = rate(200, || change(200, 1));
-            let hundred = rate(100, || change(100, 100));
+            let one = measured(200, || change(200, 1));
+            let hundred = measured(100, || change(100, 100));
             table.add("commits of 1 object", rival.name(), one);
             table.add("commits of 100 objects", rival.name(), hundred);
             let clients: Vec<Vec<u64>> =
                 (0..50).map(|turn| (0..8).map(|n| scattered(seed * 7 + turn, SMALL / 8) * 8 + n).collect()).collect();
-            let eight = rate(400, || clients.iter().for_each(|oids| rival.update_together(oids)));
+            let eight = measured(400, || clients.iter().for_each(|oids| rival.update_together(oids)));
             table.add("commits of 1 object, 8 clients", rival.name(), eight);
         }
     }
@@ -105,7 +111,8 @@ fn inserts_and_loads(directory: &std::path::Path, objects: u64, table: &mut Tabl
         let mut rivals = all(directory, &format!("inserts{round}"), INSERTS);
         for turn in 0..rivals.len() {
             let rival = &mut rivals[(turn + round) % 3];
-            let inserted = rate(INSERTS, || (0..INSERTS).step_by(1_000).for_each(|first| rival.insert(first, 1_000)));
+            let inserted =
+                measured(INSERTS, || (0..INSERTS).step_by(1_000).for_each(|first| rival.insert(first, 1_000)));
             table.add("inserted objects, 1000 a commit", rival.name(), inserted);
         }
     }
@@ -118,7 +125,7 @@ fn inserts_and_loads(directory: &std::path::Path, objects: u64, table: &mut Tabl
         for turn in 0..rivals.len() {
             let rival = &mut rivals[(turn + round) % 3];
             let mut loaded = 0;
-            let loads = rate(100_000, || {
+            let loads = measured(100_000, || {
                 loaded = (0..100_000).map(|n| rival.load(scattered(n + round as u64 * 1_000_003, objects))).sum();
             });
             assert_eq!(loaded, 100_000 * PAYLOAD);

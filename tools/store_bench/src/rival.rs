@@ -69,7 +69,9 @@ impl Telos {
     /// Opens a device.
     pub fn open(device: FileDevice) -> Self {
         let (mut storage, _) = FileStorage::open(device, Ticks(0)).map_err(|refused| refused.error).expect("it opens");
+        // Of the same order as what the others are given: the index of a million objects, and their records.
         storage.set_index_cache(8_192);
+        storage.set_log_cache(32_768);
         Self { storage }
     }
 
@@ -212,7 +214,7 @@ impl Redb {
 
     fn value(&self, oid: u64) -> Vec<u8> {
         let mut value = self.tid.to_le_bytes().to_vec();
-        value.extend_from_slice(&payload(oid));
+        value.extend_from_slice(payload(oid));
         value
     }
 }

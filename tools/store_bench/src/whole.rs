@@ -8,26 +8,26 @@ use object_store::{BlockDevice, FileStorage, Load, Metadata, Oid, PackProgress, 
 use crate::device::FileDevice;
 use crate::rival::{Rival, Telos, record};
 use crate::scattered;
-use crate::table::median;
+use crate::table::{Table, Target, median};
 
 /// References of an object of the tree below which everything stands.
 const FANOUT: u64 = 100;
 
 /// Measures and prints.
-pub fn measure(directory: &Path, objects: u64) {
+pub fn measure(directory: &Path, objects: u64, table: &mut Table) {
     let mut store = Telos::create(&directory.join("whole"), objects * 2);
     grow(&mut store, objects);
     store.storage().checkpoint().expect("there is room");
     let (mut device, open) = opening(store.into_device());
-    println!("\n{objects} objects");
-    println!("{:58} {:8.2} ms   at most 5", "opening from a checkpoint", open * 1e3);
+    println!("{objects} objects");
+    table.add_whole("opening from a checkpoint", open * 1e3, "ms", Target::AtMost(5.0));
     let blocks = damage_index(&mut device);
     let scan = first_load(&mut device);
-    println!("{:58} {:8.1} ms   at most 300", "the first load, with the whole log scanned for it", scan * 1e3);
+    table.add_whole("the whole log scanned for a first load", scan * 1e3, "ms", Target::AtMost(300.0));
     blocks.iter().for_each(|(sector, block)| device.write(*sector, block).expect("it can be written"));
     let mut store = Telos::open(device);
     shrink(&mut store, objects);
-    pack(&mut store);
+    pack(&mut store, table);
 }
 
 /// A tree of objects below the root: object *n* refers to objects *n* x 100 + 1 and on.
@@ -123,7 +123,7 @@ fn first_load(device: &mut FileDevice) -> f64 {
     median(times)
 }
 
-fn pack(store: &mut Telos) {
+fn pack(store: &mut Telos, table: &mut Table) {
     let storage = store.storage();
     let used = storage.log_bytes();
     let start = Instant::now();
@@ -142,7 +142,7 @@ fn pack(store: &mut Telos) {
     };
     let seconds = start.elapsed().as_secs_f64();
     let rate = used as f64 / seconds / 1e6;
-    println!("{:58} {rate:8.0} MB/s at least 200", "pack");
+    table.add_whole("pack", rate, "MB/s", Target::AtLeast(200.0));
     println!(
         "{:58} {} MB in {seconds:.2} s, {dropped:.2} s of it to find garbage; the longest step {:.1} ms",
         "",
@@ -152,5 +152,5 @@ fn pack(store: &mut Telos) {
     println!("{:58} {} objects and {} revisions dropped", "", report.objects, report.revisions);
     let objects = storage.verify(|damage| panic!("{damage:?}")).expect("it is read").records;
     let log = storage.log_bytes() as f64 / objects as f64;
-    println!("{:58} {log:8.1} B    at most 130", "log for an object of 100 bytes, after that");
+    table.add_whole("log for an object of 100 bytes, after that", log, "bytes", Target::AtMost(130.0));
 }

@@ -70,7 +70,7 @@ pub(crate) fn object(names: &Names, oid: Oid, tid: Tid, next: Option<Tid>, recor
     shown.insert("tid".into(), json!(tid.number()));
     shown.insert("time".into(), json!(point::date(tid)));
     shown.insert("next".into(), json!(next.map(Tid::number)));
-    shown.insert("bytes".into(), json!(record.encoded_length().unwrap_or(0)));
+    shown.insert("bytes".into(), json!(record.encoded_length()));
     shown.insert("schema".into(), json!(record.schema));
     shown.insert("version".into(), json!(record.version));
     shown.insert("references".into(), json!(references));

@@ -17,7 +17,7 @@ use super::tree::{TREES_LIMIT, Tree};
 use super::tree_writer::TreeWriter;
 use super::walk::{Alive, FIRST, Walk};
 use crate::device::{BlockDevice, SECTOR};
-use crate::{Clock, StorageError, Tid};
+use crate::{Clock, StorageError};
 
 /// A tree is merged if it has at most this many times the entries of everything newer.
 const FACTOR: u64 = 3;
@@ -153,8 +153,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             _ => StorageError::Malformed,
         })?;
         let entries: Vec<_> = found.index.recent_entries().collect();
-        self.index.replace_trees(Vec::new(), Tid::MAX);
-        self.index.insert(entries);
+        self.index.replace_all(entries);
         self.index.insert(self.group.iter().flat_map(|group| group.entries()));
         self.rebuilds += 1;
         self.since_checkpoint = u64::MAX / 2 / SECTOR as u64;

@@ -11,6 +11,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::block_cache::BlockCache;
+use super::current::CurrentTable;
 use super::entry::{Entry, Key, Place, TRANSACTIONS};
 use super::tree::Tree;
 use super::volume::Volume;
@@ -20,6 +21,8 @@ use crate::{Load, Oid, RevisionInfo, StorageError, Tid};
 
 /// Index blocks that are cached unless something else is asked for: a few mebibytes at most.
 pub(crate) const CACHED_BLOCKS: usize = 512;
+/// Last revisions that are kept at hand for each block that may be cached: 4 KiB of memory.
+const CURRENT_PER_BLOCK: usize = 128;
 
 /// Why a look-up failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,29 +54,41 @@ pub(crate) struct Index {
     /// Newest first.
     trees: Vec<Tree>,
     cache: BlockCache,
+    current: CurrentTable,
 }
 
 impl Index {
     /// An index of these entries, in any order, the later one counting where two have one key; and of these trees.
     pub(crate) fn new(mut entries: Vec<Entry>, trees: Vec<Tree>) -> Self {
         entries.sort_by_key(|entry| entry.key);
+        let newest = entries.iter().map(|entry| entry.key.tid).chain(trees.iter().map(|tree| tree.newest)).max();
+        let of_objects = entries.iter().map(|entry| entry.key.oid).filter(|&oid| oid != TRANSACTIONS);
+        let ends = of_objects.map(|oid| oid.number().saturating_add(1));
+        let objects_end = ends.chain(trees.iter().map(Tree::objects_end)).max().unwrap_or(0);
         let recent = entries.into_iter().map(|entry| (entry.key, entry.place)).collect();
-        Self { recent, trees, cache: BlockCache::new(CACHED_BLOCKS) }
+        let newest = newest.unwrap_or(Tid::ZERO);
+        let current = CurrentTable::new(CACHED_BLOCKS * CURRENT_PER_BLOCK, newest, objects_end);
+        Self { recent, trees, cache: BlockCache::new(CACHED_BLOCKS), current }
     }
 
     /// Bounds the cache.
     pub(crate) fn set_cache(&mut self, blocks: usize) {
         self.cache = BlockCache::new(blocks);
+        self.current = self.current.resized(blocks.saturating_mul(CURRENT_PER_BLOCK));
     }
 
     /// Enters what is newer than everything, or replaces what was moved.
     pub(crate) fn insert(&mut self, entries: impl IntoIterator<Item = Entry>) {
-        self.recent.extend(entries.into_iter().map(|entry| (entry.key, entry.place)));
+        for entry in entries {
+            self.current.enter(entry);
+            self.recent.insert(entry.key, entry.place);
+        }
     }
 
     /// Takes out what was entered for a transaction that is given up.
     pub(crate) fn remove(&mut self, keys: impl IntoIterator<Item = Key>) {
         for key in keys {
+            self.current.forget(key);
             self.recent.remove(&key);
         }
     }
@@ -95,7 +110,19 @@ impl Index {
     /// Goes on with other trees, which hold all that was in memory up to a transaction. What the cache has of old ones ages.
     pub(crate) fn replace_trees(&mut self, trees: Vec<Tree>, last: Tid) {
         self.trees = trees;
-        self.recent.retain(|key, _| key.tid > last);
+        if self.recent.last_key_value().is_none_or(|(key, _)| key.tid <= last) {
+            self.recent.clear();
+        } else {
+            self.recent.retain(|key, _| key.tid > last);
+        }
+    }
+
+    /// Goes on without trees, with what the log says: nothing of what was known before counts.
+    pub(crate) fn replace_all(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        self.trees = Vec::new();
+        self.recent.clear();
+        self.current.clear();
+        self.insert(entries);
     }
 
     /// The state of an object just before `before`.
@@ -243,6 +270,26 @@ impl Index {
 
     /// The entry of the same object with the greatest key below `key`.
     fn last_before<D: BlockDevice>(&mut self, volume: &mut Volume<D>, key: Key) -> Result<Option<Entry>, Miss> {
+        match self.current.get(key.oid) {
+            Some(last) if last.key < key => return Ok(Some(*last)),
+            Some(_) => return self.search_before(volume, key),
+            None if self.current.is_new(key.oid) => return Ok(None),
+            None if key.oid == TRANSACTIONS => return self.search_before(volume, key),
+            None => {}
+        }
+        // What is learnt must be the last of all.
+        let last = self.search_before(volume, Key::new(key.oid, Tid::MAX))?;
+        if let Some(last) = last {
+            self.current.learn(last);
+        }
+        match last {
+            Some(last) if last.key >= key => self.search_before(volume, key),
+            last => Ok(last),
+        }
+    }
+
+    /// The same, looked up where the index is.
+    fn search_before<D: BlockDevice>(&mut self, volume: &mut Volume<D>, key: Key) -> Result<Option<Entry>, Miss> {
         let recent = self.recent.range(Key::new(key.oid, Tid::ZERO)..key).next_back();
         let mut best = recent.map(|(&key, &place)| Entry { key, place });
         for tree in &self.trees {

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::checksum::Seal;
 use super::entry::{Entry, Key, Place};
-use crate::codec::{Reader, Writer};
+use crate::codec::Reader;
 use crate::{Change, ChangeInfo, Metadata, Oid, Staged, StorageError, Tid, TransactionInfo};
 
 /// Bytes before the metadata: number, metadata length, changes, checksum of the head.
@@ -32,7 +32,7 @@ impl Sizes {
         let mut total = head as u64;
         for staged in changes.values() {
             if let Change::Record(record) = &staged.change {
-                total += record.encoded_length()? as u64;
+                total += record.encoded_length() as u64;
             }
         }
         Ok(Self { head, total })
@@ -94,9 +94,9 @@ pub(crate) fn encode(
     }
     let mut metadata_bytes = Vec::new();
     metadata.encode(&mut metadata_bytes)?;
-    let head = encode_head(seal, tid, &metadata_bytes, &listed)?;
-    output.get_mut(start..start + sizes.head).ok_or(StorageError::Malformed)?.copy_from_slice(&head);
-    let place = Place { address: origin + start as u64, length: head.len() as u32, checksum: 0 };
+    let head = output.get_mut(start..start + sizes.head).unwrap_or_default();
+    encode_head(seal, tid, &metadata_bytes, &listed, head).ok_or(StorageError::Malformed)?;
+    let place = Place { address: origin + start as u64, length: sizes.head as u32, checksum: 0 };
     locate_listed(tid, place, listed.into_iter())
 }
 
@@ -110,11 +110,13 @@ pub(crate) fn encode_rest<'a>(
     output: &mut Vec<u8>,
     origin: u64,
 ) -> Result<Located, StorageError> {
-    let bytes = encode_head(seal, head.tid, head.metadata, kept)?;
     let start = output.len();
+    let length = FIXED + head.metadata.len() + ENTRY * kept.len();
     let records: usize = kept.iter().map(|change| change.place.length as usize).sum();
-    output.try_reserve(bytes.len() + records)?;
-    output.extend_from_slice(&bytes);
+    output.try_reserve(length + records)?;
+    output.resize(start + length, 0);
+    let space = output.get_mut(start..).unwrap_or_default();
+    encode_head(seal, head.tid, head.metadata, kept, space).ok_or(StorageError::Malformed)?;
     let mut moved = Vec::new();
     moved.try_reserve_exact(kept.len())?;
     for change in kept {
@@ -122,7 +124,7 @@ pub(crate) fn encode_rest<'a>(
         output.extend_from_slice(record_of(change).ok_or(StorageError::Malformed)?);
         moved.push(Listed { place, ..*change });
     }
-    head.locate_listed(origin + start as u64, bytes.len(), moved.into_iter())
+    head.locate_listed(origin + start as u64, length, moved.into_iter())
 }
 
 /// Bytes that [`encode_rest`] will append.
@@ -131,22 +133,27 @@ pub(crate) fn rest_length(head: &Head<'_>, kept: &[Listed]) -> u64 {
     (FIXED + head.metadata.len() + ENTRY * kept.len()) as u64 + records
 }
 
-fn encode_head(seal: Seal, tid: Tid, metadata: &[u8], changes: &[Listed]) -> Result<Vec<u8>, StorageError> {
-    let mut directory = Writer::with_capacity(ENTRY * changes.len())?;
-    for change in changes {
-        directory.u64(change.oid.number())?;
-        directory.u32(change.place.length | if change.created { CREATED } else { 0 })?;
-        directory.u32(change.place.checksum)?;
+/// Writes a head over zeros, which are as long as it is; `None` if they are not.
+fn encode_head(seal: Seal, tid: Tid, metadata: &[u8], changes: &[Listed], head: &mut [u8]) -> Option<()> {
+    let (fixed, rest) = head.split_at_mut_checked(FIXED)?;
+    let (metadata_space, directory) = rest.split_at_mut_checked(metadata.len())?;
+    if directory.len() != ENTRY * changes.len() {
+        return None;
     }
-    let mut head = Writer::with_capacity(FIXED + metadata.len() + directory.len())?;
-    head.u64(tid.number())?;
-    head.u32(metadata.len() as u32)?;
-    head.u32(changes.len() as u32)?;
-    let checksum = seal.over(&[head.bytes(), metadata, directory.bytes()]);
-    head.u32(checksum)?;
-    head.put(metadata)?;
-    head.put(directory.bytes())?;
-    Ok(head.into_bytes())
+    metadata_space.copy_from_slice(metadata);
+    for (space, change) in directory.chunks_exact_mut(ENTRY).zip(changes) {
+        let length = change.place.length | if change.created { CREATED } else { 0 };
+        space.copy_from_slice(&packed(change.oid.number(), length, change.place.checksum));
+    }
+    let (numbers, checksum) = fixed.split_last_chunk_mut::<4>()?;
+    numbers.copy_from_slice(&packed(tid.number(), metadata.len() as u32, changes.len() as u32));
+    *checksum = seal.over(&[numbers, metadata, directory]).to_le_bytes();
+    Some(())
+}
+
+/// Three numbers, one behind the other.
+fn packed(first: u64, second: u32, third: u32) -> [u8; 16] {
+    (u128::from(first) | u128::from(second) << 64 | u128::from(third) << 96).to_le_bytes()
 }
 
 fn locate_listed(
@@ -167,7 +174,8 @@ fn locate_listed(
 
 /// The checksum of a record: its object, its transaction, its bytes.
 pub(crate) fn record_checksum(seal: Seal, oid: Oid, tid: Tid, bytes: &[u8]) -> u32 {
-    seal.over(&[&oid.number().to_le_bytes(), &tid.number().to_le_bytes(), bytes])
+    let key = u128::from(oid.number()) | u128::from(tid.number()) << 64;
+    seal.over(&[&key.to_le_bytes(), bytes])
 }
 
 /// What the head at the start of `bytes` tells.

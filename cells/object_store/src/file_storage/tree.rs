@@ -82,6 +82,11 @@ impl Tree {
         oid == TRANSACTIONS || oid <= self.objects.1
     }
 
+    /// It has no entries of objects from this number on.
+    pub(crate) fn objects_end(&self) -> u64 {
+        if self.objects.0 <= self.objects.1 { self.objects.1.number().saturating_add(1) } else { 0 }
+    }
+
     fn top_block(&self) -> BlockName {
         BlockName { tree: self.generation, sector: self.top, level: self.level, checksum: self.checksum }
     }

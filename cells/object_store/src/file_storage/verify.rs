@@ -149,6 +149,7 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         let next = match place {
             Place::Head => {
                 self.verify_head(&mut tell)?;
+                self.volume.clear_log_cache();
                 Place::Runs(FIRST_RUN, 1)
             }
             Place::Runs(run, sector) => self.verify_runs(verification, (run, sector), budget, &mut tell)?,

@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 use super::batch::{BatchHeader, RunHeader};
 use super::checksum::Seal;
 use super::defect::Defect;
-use super::geometry::{BATCH_LIMIT, root_slot, sectors_for};
+use super::geometry::{BATCH_LIMIT, BLOCK, BLOCK_SECTORS, root_slot, sectors_for};
+use super::log_cache::{CACHED_BLOCKS, FILLED_AT_ONCE, LogCache};
 use super::root::{Publication, Root};
 use super::table::{Run, RunKind, SegmentTable};
 use super::window::Window;
@@ -30,6 +31,9 @@ pub(crate) struct Volume<D> {
     /// The table of the root in the other slot.
     previous: SegmentTable,
     stopped: Option<StopReason>,
+    log_cache: LogCache,
+    /// What a transfer into the cache goes through.
+    transfer: Vec<u8>,
 }
 
 /// What stands where a batch was expected.
@@ -44,7 +48,8 @@ pub(crate) enum Found {
 impl<D: BlockDevice> Volume<D> {
     pub(crate) fn new(device: D, root: Root, previous: SegmentTable) -> Self {
         let seal = Seal::new(&root.key);
-        Self { device, seal, root, previous, stopped: None }
+        let log_cache = LogCache::new(CACHED_BLOCKS);
+        Self { device, seal, root, previous, stopped: None, log_cache, transfer: Vec::new() }
     }
 
     pub(crate) fn root(&self) -> &Root {
@@ -112,6 +117,65 @@ impl<D: BlockDevice> Volume<D> {
         Ok(bytes)
     }
 
+    /// Has everything read from the device again.
+    pub(crate) fn clear_log_cache(&mut self) {
+        self.log_cache.clear();
+    }
+
+    /// Bounds the cache of log blocks.
+    pub(crate) fn set_log_cache(&mut self, blocks: usize) {
+        self.log_cache = LogCache::new(blocks);
+    }
+
+    /// Gives bytes at any address, cached if they are few, to a reader; none beyond the largest batch.
+    pub(crate) fn with_bytes<T>(
+        &mut self,
+        address: u64,
+        length: u32,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, StorageError> {
+        let skip = (address % BLOCK as u64) as usize;
+        let end = skip + length as usize;
+        let first = LogCache::block_of(address / SECTOR as u64);
+        let last = first + (end.max(1) - 1) as u64 / BLOCK as u64;
+        if self.log_cache.is_off() || last - first >= 2 || self.fill(first, last).is_err() {
+            return Ok(read(&self.read_bytes(address, length)?));
+        }
+        if let Some(bytes) = self.log_cache.get(first).and_then(|block| block.get(skip..end)) {
+            return Ok(read(bytes));
+        }
+        // It stands in two blocks.
+        let halves = self.log_cache.get(first).zip(self.log_cache.get(last));
+        let halves = halves.and_then(|(first, last)| Some((first.get(skip..)?, last.get(..end.checked_sub(BLOCK)?)?)));
+        let Some((head, tail)) = halves else {
+            return Ok(read(&self.read_bytes(address, length)?));
+        };
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length as usize)?;
+        bytes.extend_from_slice(head);
+        bytes.extend_from_slice(tail);
+        Ok(read(&bytes))
+    }
+
+    /// Has neighbouring blocks in the cache, with one transfer for what is missing. Blocks that the device has not whole,
+    /// and more than are filled at once, are left out.
+    pub(crate) fn fill(&mut self, first: u64, last: u64) -> Result<(), StorageError> {
+        if self.log_cache.is_off() {
+            return Ok(());
+        }
+        let last = last.min(first + FILLED_AT_ONCE - 1).min((self.device.sectors() / BLOCK_SECTORS).saturating_sub(1));
+        let missing = |block: &u64| self.log_cache.get(*block).is_none();
+        let Some(from) = (first..=last).find(missing) else {
+            return Ok(());
+        };
+        let to = (from..=last).rfind(missing).unwrap_or(from);
+        let mut bytes = core::mem::take(&mut self.transfer);
+        let read = self.read_into(LogCache::sector_of(from), (to - from + 1) * BLOCK_SECTORS, &mut bytes);
+        let filled = read.and_then(|()| self.log_cache.put(from, &bytes));
+        self.transfer = bytes;
+        filled
+    }
+
     /// Reads the header of a run that begins in a segment, if it is there and whole.
     pub(crate) fn read_run_header(&mut self, head: SegmentId) -> Result<Option<RunHeader>, StorageError> {
         let bytes = self.read_sectors(self.root.geometry.start(head), 1)?;
@@ -152,6 +216,7 @@ impl<D: BlockDevice> Volume<D> {
     /// Writes sectors; a failure stops the volume.
     pub(crate) fn write(&mut self, sector: u64, data: &[u8]) -> Result<(), StorageError> {
         self.check_running()?;
+        self.log_cache.drop_written(sector, data.len());
         let outcome = self.device.write(sector, data);
         self.stop_on(outcome.map_err(StopReason::Write))
     }

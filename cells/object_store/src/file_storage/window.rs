@@ -10,25 +10,13 @@ use crate::device::{BlockDevice, SECTOR};
 const AHEAD: u64 = 512;
 
 /// Consecutive sectors of the device.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Window {
     first: u64,
     bytes: Vec<u8>,
-    ahead: u64,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self { first: 0, bytes: Vec::new(), ahead: AHEAD }
-    }
 }
 
 impl Window {
-    /// A window that reads no more than it is asked for.
-    pub(crate) fn without_ahead() -> Self {
-        Self { ahead: 0, ..Self::default() }
-    }
-
     /// These sectors. What is read for them ends before `end`, or with them.
     pub(crate) fn get<D: BlockDevice>(
         &mut self,
@@ -40,7 +28,7 @@ impl Window {
         let held = self.first..self.first + (self.bytes.len() / SECTOR) as u64;
         if sector < held.start || sector + count > held.end {
             self.first = sector;
-            let ahead = self.ahead.min(end.saturating_sub(sector));
+            let ahead = AHEAD.min(end.saturating_sub(sector));
             let outcome = volume.read_into(sector, count.max(ahead), &mut self.bytes);
             if outcome.is_err() {
                 self.bytes.clear();

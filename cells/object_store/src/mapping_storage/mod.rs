@@ -121,7 +121,7 @@ impl<C: Clock> MappingStorage<C> {
         for (&oid, staged) in &changes {
             let kind = match &staged.change {
                 Change::Record(record) => {
-                    let bytes = u32::try_from(record.encoded_length()?).map_err(|_| StorageError::OutOfMemory)?;
+                    let bytes = u32::try_from(record.encoded_length()).map_err(|_| StorageError::OutOfMemory)?;
                     RevisionKind::Data { bytes }
                 }
                 Change::Deletion => RevisionKind::Deletion,

@@ -127,3 +127,24 @@ fn a_group_of_commits_is_one_write_and_one_flush() {
         assert_eq!(super::support::payload(&mut storage, oid, Tid::MAX).unwrap(), oid.number().to_le_bytes());
     }
 }
+
+#[test]
+fn a_commit_writes_what_it_says_and_little_else() {
+    let mut storage = open(RecordingDevice::<()>::new(formatted(16, 2048)));
+    let oids: Vec<Oid> = (0..100).map(|_| storage.new_oid().unwrap()).collect();
+    let mut written = Vec::new();
+    for count in [100, 1, 100] {
+        storage.device_for_tests().log.borrow_mut().clear();
+        let mut changes = Vec::new();
+        for &oid in &oids[..count] {
+            let revision = storage.revision_before(oid, Tid::MAX).unwrap().revision();
+            changes.push((oid, revision, record(&[1; 100], &[])));
+        }
+        commit(&mut storage, changes).unwrap();
+        let log = storage.device_for_tests().log.borrow();
+        written.push(log.iter().map(|event| if let Event::Write { data, .. } = event { data.len() } else { 0 }).sum());
+    }
+    // One sector for one object, 24 for a hundred, and the blank one behind; a new run has a header and a root besides.
+    let [first, one, hundred]: [usize; 3] = written.try_into().unwrap();
+    assert_eq!((first - hundred, one, hundred), (512 + 4_096, 2 * 512, 25 * 512));
+}

@@ -119,7 +119,7 @@ proptest! {
         let record = Record { schema, version, references, capabilities, payload };
         let mut bytes = Vec::new();
         record.encode(&mut bytes).unwrap();
-        prop_assert_eq!(bytes.len(), record.encoded_length().unwrap());
+        prop_assert_eq!(bytes.len(), record.encoded_length());
         prop_assert_eq!(Record::decode(&bytes), Ok(record));
         bytes.push(0);
         prop_assert_eq!(Record::decode(&bytes), Err(StorageError::Malformed));

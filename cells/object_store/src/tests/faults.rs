@@ -59,6 +59,18 @@ fn a_transaction_in_flight_when_the_store_stops_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_record_beside_a_bad_sector_is_served() {
+    let device = FailingDevice::new(formatted(8, 64));
+    let armed = device.countdown.clone();
+    let mut storage = open(device);
+    put(&mut storage, Oid::ROOT, record(b"1", &[])).unwrap();
+    // The block that it stands in cannot be read as a whole.
+    *armed.borrow_mut() = Some((Fault::Read, 0));
+    assert_eq!(payload(&mut storage, Oid::ROOT, Tid::MAX).unwrap(), b"1");
+    assert_eq!(*armed.borrow(), None);
+}
+
+#[test]
 fn a_failed_read_is_the_answer_to_one_load_only() {
     let device = FailingDevice::new(formatted(8, 64));
     let switch = device.fault.clone();
@@ -119,6 +131,8 @@ fn until_it_fails(fault: Fault, countdown: u64) -> (Option<StorageError>, Memory
     let device = FailingDevice::new(formatted(24, 8));
     let (armed, inner) = (device.countdown.clone(), device);
     let mut storage = open(inner);
+    // A transfer into the cache would be tried again.
+    storage.set_log_cache(0);
     *armed.borrow_mut() = Some((fault, countdown));
     let mut acknowledged = Vec::new();
     let mut work = || -> Result<(), PackError> {

@@ -121,3 +121,29 @@ fn the_cache_of_the_index_is_bounded_and_small_ones_still_serve() {
     let tid = put(&mut storage, Oid::new(77), record(b"new", &[])).unwrap();
     assert!(matches!(storage.load_before(Oid::new(77), tid), Ok(Load::Data { next: Some(next), .. }) if next == tid));
 }
+
+#[test]
+fn neighbours_are_loaded_with_few_transfers() {
+    let (device, counts) = CountingDevice::new(filled(20_000));
+    let mut storage = open(device);
+    // In the index, so that only the reads of records are counted.
+    let oids: Vec<Oid> = (1..10_001).rev().map(Oid::new).collect();
+    for &oid in &oids {
+        assert!(matches!(storage.revision_before(oid, Tid::MAX), Ok(Load::Data { .. })));
+    }
+    counts.take();
+    let loads = storage.load_many(&oids, Tid::MAX).unwrap();
+    let record = record(&[7; 100], &[]);
+    assert!(loads.iter().all(|load| matches!(load, Load::Data { record: found, .. } if *found == record)));
+    // 10 000 records of 107 bytes and their directories are 1 245 KB: transfers of 256 KiB, and not one for each record.
+    std::println!("10000 loads: {:?}", counts.get());
+    assert!(counts.get().reads <= 8 && counts.get().sectors_read <= 2_700, "{:?}", counts.get());
+    // What is announced costs no transfer any more.
+    let some = &oids[..1_000];
+    storage.prefetch(some, Tid::MAX);
+    counts.take();
+    for &oid in some {
+        assert!(matches!(storage.load_before(oid, Tid::MAX), Ok(Load::Data { .. })));
+    }
+    assert_eq!(counts.get().reads, 0);
+}

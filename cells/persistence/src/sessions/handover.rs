@@ -188,6 +188,7 @@ impl<S: Backing, K: Scopes> Sessions<S, K> {
             doomed: open.doomed,
             in_doubt: open.in_doubt,
             watched: open.watched.iter().copied().collect(),
+            by_others: open.by_others.iter().copied().collect(),
         };
         let watch = |(client, oid, signal)| WatchPart { client, oid, signal: K::place_of_signal(signal) };
         Table {
@@ -227,16 +228,15 @@ impl<S: Backing, K: Scopes> Sessions<S, K> {
 
     /// What is kept of an open transaction beside what the store has of it.
     fn open_again(&mut self, part: OpenPart, scope: K::Scope) -> Open<K::Scope> {
-        let OpenPart { id, beginner, doomed, in_doubt, watched, .. } = part;
+        let OpenPart { id, beginner, doomed, in_doubt, watched, by_others, .. } = part;
         let watched = watched.into_iter().collect();
         let created = self.store.creations(id).collect();
-        let bytes = |(oid, record): (Oid, &Record)| Some((oid, record.encoded_length().ok()?));
-        let staged = self.store.puts(id).filter_map(bytes).collect();
-        // Who has put what is not told.
-        let by_others = self.store.puts(id).map(|(oid, _)| oid).collect();
+        let bytes = |(oid, record): (Oid, &Record)| (oid, record.encoded_length());
+        let staged = self.store.puts(id).map(bytes).collect();
+        let by_others = by_others.into_iter().collect();
         let savepoint = |savepoint| {
             let (puts, created) = self.store.at_savepoint(id, savepoint)?;
-            Some(Savepoint { id: savepoint, created, staged: puts.into_iter().filter_map(bytes).collect() })
+            Some(Savepoint { id: savepoint, created, staged: puts.into_iter().map(bytes).collect() })
         };
         let savepoints = self.store.savepoints(id).filter_map(savepoint).collect();
         let request = self.store.metadata(id).and_then(|metadata| RequestId::decode(&metadata.extension));

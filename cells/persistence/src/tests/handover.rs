@@ -154,7 +154,7 @@ fn apply(sessions: &mut Tested, known: &Known, step: &Step) -> Result<Answer, Fa
         }
         Step::Put(thread, place, byte) => {
             let state = record(byte, &[object(place / 2)]);
-            let bytes = state.encoded_length().expect("encodes");
+            let bytes = state.encoded_length();
             sessions.put(from(sessions, thread), object(place), state, bytes).map(|()| Answer::Done)
         }
         Step::Create(thread) => sessions.new_object(from(sessions, thread)).map(Answer::Object),

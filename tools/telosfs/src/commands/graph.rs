@@ -54,7 +54,7 @@ impl Graph {
             let node = Node {
                 oid: names.oid(oid),
                 name: names.label(oid, &record),
-                bytes: record.encoded_length().unwrap_or(0),
+                bytes: record.encoded_length(),
                 rows: text::record(names, &record),
                 distance: None,
             };

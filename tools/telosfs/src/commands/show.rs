@@ -43,7 +43,7 @@ pub(super) fn run(
     let text = || {
         let label = names.label(oid, &record);
         let label = if label.is_empty() { label } else { format!(" {label}") };
-        let bytes = record.encoded_length().unwrap_or(0);
+        let bytes = record.encoded_length();
         let mut lines = vec![format!("object {name}{label}: {bytes} bytes, TID {} ({})", tid.number(), date(tid))];
         lines.extend(text::record(names, &record));
         lines

@@ -11,18 +11,15 @@ use super::super::FileStorage;
 use super::super::defect::Defect;
 use super::super::entry::{Entry, Key};
 use super::super::index::View;
-use super::super::transaction_body::{Head, record_checksum};
-use super::super::window::Window;
+use super::super::transaction_body::Head;
 use crate::codec::Reader;
-use crate::device::{BlockDevice, SECTOR};
+use crate::device::BlockDevice;
 use crate::{Clock, DANGLING_LISTED, DanglingReference, Load, Oid, StorageError, Tid};
 
 /// Records that are followed in a step.
 const STEP: usize = 4_096;
 /// Later transactions that are looked at in a step.
 const TRANSACTIONS_STEP: usize = 256;
-/// Bytes from one record to the next, on average, up to which it is better to read what is between them.
-const DENSE: u64 = 4_096;
 
 /// The marks.
 pub(super) struct Mark {
@@ -134,19 +131,14 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
             }
         }
         let from = mark.pending.len().saturating_sub(budget.clamp(1, STEP));
-        let mut some = mark.pending.split_off(from);
-        some.sort_by_key(|entry| entry.place.address);
-        let span = match (some.first(), some.last()) {
-            (Some(first), Some(last)) => last.place.address - first.place.address,
-            _ => 0,
-        };
-        let dense = span / DENSE < some.len() as u64;
-        let mut window = if dense { Window::default() } else { Window::without_ahead() };
-        for entry in some {
-            let references = self.references(&mut window, &entry)?;
-            self.follow(mark, horizon, &entry, references)?;
+        let some = mark.pending.split_off(from);
+        let some = some.into_iter().map(|entry| ((), entry)).collect();
+        self.read_in_order(some, |storage, (), entry| {
+            let references = storage.references(&entry)?;
+            storage.follow(mark, horizon, &entry, references)?;
             mark.done += 1;
-        }
+            Ok(())
+        })?;
         Ok(mark.pending.is_empty() && mark.seen >= self.last)
     }
 
@@ -162,12 +154,11 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
         let bytes = self.volume.read_bytes(transaction.place.address, transaction.place.length)?;
         let head = Head::decode(self.volume.seal, &bytes).filter(|head| head.tid == transaction.key.tid);
         let head = head.ok_or(self.volume.rot(transaction.place.address))?;
-        let mut window = Window::default();
         for change in head.listed(transaction.place.address) {
             self.reach(mark, horizon, change.oid, None)?;
             if change.place.length > 0 {
                 let entry = Entry { key: Key::new(change.oid, head.tid), place: change.place };
-                let references = self.references(&mut window, &entry)?;
+                let references = self.references(&entry)?;
                 self.follow(mark, horizon, &entry, references)?;
             }
         }
@@ -227,20 +218,8 @@ impl<D: BlockDevice, C: Clock> FileStorage<D, C> {
     }
 
     /// What a record refers to.
-    fn references(&mut self, window: &mut Window, entry: &Entry) -> Result<Vec<Oid>, StorageError> {
-        let rot = self.volume.rot(entry.place.address);
-        let first = entry.place.address / SECTOR as u64;
-        let skip = (entry.place.address % SECTOR as u64) as usize;
-        let length = skip + entry.place.length as usize;
-        let (segment, _) = self.volume.root().geometry.locate(entry.place.address);
-        let end = self.volume.root().geometry.start(crate::SegmentId::new(segment.number().saturating_add(1)));
-        let seal = self.volume.seal;
-        let bytes = window.get(&mut self.volume, first, super::super::geometry::sectors_for(length as u64), end)?;
-        let bytes = bytes.get(skip..length).ok_or(rot)?;
-        if record_checksum(seal, entry.key.oid, entry.key.tid, bytes) != entry.place.checksum {
-            return Err(rot);
-        }
-        references_in(bytes).ok_or(StorageError::Malformed)
+    fn references(&mut self, entry: &Entry) -> Result<Vec<Oid>, StorageError> {
+        self.with_record(entry, references_in)?.ok_or(StorageError::Malformed)
     }
 }
 

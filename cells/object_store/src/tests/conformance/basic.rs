@@ -231,7 +231,7 @@ fn transactions_tell_what_they_changed<S: Storage>(Subject { mut storage, .. }: 
     let info = storage.transaction_before(second).unwrap().unwrap();
     assert_eq!((info.tid, &info.metadata), (first, &metadata));
     let bytes = |references: &[Oid], payload: &[u8]| RevisionKind::Data {
-        bytes: record(payload, references).encoded_length().unwrap() as u32,
+        bytes: record(payload, references).encoded_length() as u32,
     };
     let expected =
         [ChangeInfo { oid: Oid::ROOT, kind: bytes(&[oid], b"") }, ChangeInfo { oid, kind: bytes(&[], b"abc") }];
