@@ -230,6 +230,7 @@ impl<S: Backing, K: Scopes> Sessions<S, K> {
         if has_failed {
             // The store has let go of it.
             let freed = core::mem::take(&mut open.staged).into_values().sum::<usize>();
+            open.created.clear();
             self.staged -= freed;
         }
         // The kernel told of the death of its beginner before it failed.
