@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use object_store::PublicOid;
+use object_model::Oid;
 use runtime::abi::interfaces::{memory, persistence, process};
 use runtime::abi::{CallError, KernelError};
 
@@ -12,7 +12,7 @@ use runtime::abi::{CallError, KernelError};
 pub fn words(service: &str, error: CallError) -> String {
     match error {
         CallError::Server(code, oid) if service == "persistence" && code >= persistence::INVARIANT => {
-            format!("persistence refused: {} (object {})", rule(code - persistence::INVARIANT), PublicOid::new(oid))
+            format!("persistence refused: {} (object {})", rule(code - persistence::INVARIANT), Oid::new(oid))
         }
         CallError::Server(code, detail) => match reason(service, code) {
             Some(reason) => format!("{service} refused: {reason} ({detail})"),
