@@ -134,7 +134,9 @@ mod tests {
             text: "(n) { n }".into(),
         };
         let text = shown(&[found], Extent::Cut);
-        let expected = "OBJECT  NAME     SLOT       WHAT\n#7      account  deposit/1  (n) { n } (from #3)\nthere are more objects than were searched\n";
+        let expected = "OBJECT             NAME     SLOT       WHAT\n\
+            #0000000000000007  account  deposit/1  (n) { n } (from #0000000000000003)\n\
+            there are more objects than were searched\n";
         assert_eq!(text, expected);
     }
 

@@ -3,12 +3,13 @@
 use object::{Object, ObjectSymbol};
 
 use crate::abi::kernel_abi;
-use crate::config::boot_set;
+use crate::config::{Cell, boot_set};
 use crate::fail;
 use crate::failure::{Context, Result};
 use crate::project::{Project, hex, read, write};
 use crate::sign;
 use crate::toolchain::{TARGET, cargo_build, kernel_flags, run};
+use crate::workspace::package;
 
 /// Builds `build/kernel.elf`.
 ///
@@ -32,7 +33,8 @@ pub fn check_symbols(project: &Project) -> Result<()> {
     let path = project.build.join("kernel.elf");
     let bytes = read(&path)?;
     let elf = object::File::parse(bytes.as_slice()).context(path.display())?;
-    let cells: Vec<String> = boot_set(project)?.into_iter().map(|cell| cell.name).collect();
+    let crate_of = |cell: Cell| Ok(package(project, &cell.path)?.name.replace('-', "_"));
+    let cells: Vec<String> = boot_set(project)?.into_iter().map(crate_of).collect::<Result<_>>()?;
     let names: Vec<String> = elf.symbols().filter_map(|symbol| symbol.name().ok().map(demangled)).collect();
     match names.iter().filter(|name| is_of_a_cell(name, &cells)).collect::<Vec<_>>().as_slice() {
         [] if names.is_empty() => fail!("{} has no symbols at all, so that nothing can be told", path.display()),

@@ -64,9 +64,13 @@ fn an_object_is_shown_as_it_stands_and_as_it_stood() {
     let slot = persistence["slots"].as_array().expect("slots").iter().find(|slot| slot["name"] == "persistence");
     let oid = slot.expect("a server")["value"]["reference"].as_str().expect("an OID").to_owned();
     let server = fine(&sample, &format!("show {oid}"));
-    for part in
-        ["parent*", "_dispatchMessage()", "primitive dispatchMessage", "(from #", "capability (Endpoint of persistence"]
-    {
+    for part in [
+        "parent*",
+        "_dispatchMessage/1()",
+        "native: label 1 of persistenceCap",
+        "(from #",
+        "capability (Endpoint of persistence",
+    ] {
         assert!(server.contains(part), "{part}: {server}");
     }
 }
