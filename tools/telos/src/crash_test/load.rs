@@ -38,6 +38,8 @@ pub fn start(machine: &mut Machine, clients: usize) -> Result<()> {
 pub fn work(machine: &mut Machine, commits: usize) -> Result<()> {
     for _ in 0..commits {
         machine.expect(ACKNOWLEDGED, PATIENCE)?;
+        // The line counts once it is whole.
+        machine.expect("\n", PATIENCE)?;
     }
     sound(&machine.transcript())
 }
