@@ -135,7 +135,7 @@ fn unreadable(stage: &Stage, state: &Path) -> Result<()> {
 }
 
 /// Bytes of a state file that the load soon fills.
-const TINY: usize = 6 << 20;
+const TINY: usize = 14 << 20;
 /// What a client says when its commit is refused for want of room.
 const FULL: &str = " ends: the store is full, ";
 
